@@ -1,0 +1,86 @@
+//! The proof that somebody was verified. Nothing is joined, published or forwarded without one, and only [`crate::verify`] makes
+//! them: the fields are private.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::carriers::Carrier;
+use crate::ids::{ApiKeyId, IssuerName, Role, SessionId, TokenId, UserId};
+use crate::time::UnixTime;
+
+/// Who somebody is and what is known of them that a right may depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Unique over all sources: see [`UserId`].
+    pub id: UserId,
+    /// For people to read.
+    pub name: String,
+    /// Sorted, without repetition.
+    pub roles: Vec<Role>,
+    /// The token's claims that room rules ask for, each with its values as text. Claims nobody asks for are not kept.
+    pub claims: BTreeMap<String, Vec<String>>,
+    /// Let in without a credential, by a route that says so.
+    pub anonymous: bool,
+}
+
+/// By what a credential can be revoked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialFacts {
+    /// Whose it is.
+    pub user: UserId,
+    /// The session it belongs to, if it does.
+    pub session: Option<SessionId>,
+    /// The token's `jti`, with the issuer that gave it (`None` is ourselves): two issuers may give the same (req G8).
+    pub token: Option<(Option<IssuerName>, TokenId)>,
+    /// The API key, if it is one.
+    pub api_key: Option<ApiKeyId>,
+    /// When it was issued: a JWT's `iat` in whole seconds, else to the millisecond.
+    pub issued_at: UnixTime,
+}
+
+/// A verified identity, how it was shown, and how long it holds.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    principal: Arc<Principal>,
+    carrier: Carrier,
+    credential: Arc<CredentialFacts>,
+    expires_at: Option<UnixTime>,
+}
+
+impl Permit {
+    pub(crate) fn new(
+        principal: Principal,
+        carrier: Carrier,
+        credential: CredentialFacts,
+        expires_at: Option<UnixTime>,
+    ) -> Self {
+        Self { principal: Arc::new(principal), carrier, credential: Arc::new(credential), expires_at }
+    }
+
+    /// Who was let in.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// How the credential was presented.
+    pub fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// By what it can be revoked.
+    pub fn credential(&self) -> &CredentialFacts {
+        &self.credential
+    }
+
+    /// When it ends; `None` is never.
+    pub fn expires_at(&self) -> Option<UnixTime> {
+        self.expires_at
+    }
+
+    /// The same permit, ending no later than `limit`: how a route's `max_age` caps it.
+    #[must_use]
+    pub fn capped_at(mut self, limit: UnixTime) -> Self {
+        self.expires_at = Some(self.expires_at.map_or(limit, |own| own.min(limit)));
+        self
+    }
+}

@@ -1,0 +1,173 @@
+//! Secrets: what may be shown and what may be stored are different types.
+//!
+//! A [`PlainToken`] can be handed to its owner once and cannot be stored; a [`HashedToken`] can be stored and says nothing to
+//! anybody. Neither prints its content.
+
+use std::fmt;
+
+use aws_lc_rs::{constant_time, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// What a secret of ours opens. Each has a prefix of its own, so that one kind is never taken for another (req F11) and secret
+/// scanners can find a leaked one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// The session cookie.
+    Session,
+    /// A refresh token.
+    Refresh,
+    /// A single-use ticket.
+    Ticket,
+    /// An API key.
+    ApiKey,
+}
+
+impl TokenKind {
+    /// The four characters every secret of this kind begins with.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Session => "uss_",
+            Self::Refresh => "usr_",
+            Self::Ticket => "utk_",
+            Self::ApiKey => "usk_",
+        }
+    }
+}
+
+/// Length in bytes of every secret of ours: a prefix of 4 and 32 random bytes as 43 characters of base64url.
+pub const TOKEN_LENGTH: usize = 47;
+
+/// A secret in clear, as its owner presents it. Wiped when dropped; never printed, never stored.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct PlainToken(String);
+
+impl PlainToken {
+    /// A new secret of `kind` from 32 random bytes (256 bits; req D1).
+    pub fn from_random(kind: TokenKind, mut bytes: [u8; 32]) -> Self {
+        let token = Self(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bytes)));
+        bytes.zeroize();
+        token
+    }
+
+    /// What somebody presented as a secret of `kind`; `None` if it does not have that form, which needs no look-up to refuse.
+    pub fn parse(kind: TokenKind, text: &str) -> Option<Self> {
+        let body = text.strip_prefix(kind.prefix())?;
+        let well_formed = text.len() == TOKEN_LENGTH
+            && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        well_formed.then(|| Self(text.to_owned()))
+    }
+
+    /// The secret itself, to be put in the one answer that hands it over.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// What may be stored of it.
+    ///
+    /// SHA-256 without salt is right here, and would be wrong for a password: the input has 256 bits of entropy.
+    pub fn hashed(&self) -> HashedToken {
+        let digest = digest::digest(&digest::SHA256, self.0.as_bytes());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        HashedToken(bytes)
+    }
+}
+
+impl fmt::Debug for PlainToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlainToken(…)")
+    }
+}
+
+/// The SHA-256 of a secret. Comparing two takes the same time whatever they hold (req C7).
+#[derive(Clone, Copy)]
+pub struct HashedToken([u8; 32]);
+
+impl HashedToken {
+    /// From the store.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// To the store.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl PartialEq for HashedToken {
+    fn eq(&self, other: &Self) -> bool {
+        constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl Eq for HashedToken {}
+
+impl std::hash::Hash for HashedToken {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl fmt::Debug for HashedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashedToken(…)")
+    }
+}
+
+/// A credential whose form is not ours alone (a JWT), on its way from a carrier to the verifier. Wiped, never printed.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// Take it off the wire.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for verification alone.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretText(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_kind_is_never_taken_for_another() {
+        // req F11
+        let kinds = [TokenKind::Session, TokenKind::Refresh, TokenKind::Ticket, TokenKind::ApiKey];
+        for made in kinds {
+            let token = PlainToken::from_random(made, [7; 32]);
+            assert_eq!(token.reveal().len(), TOKEN_LENGTH);
+            for asked in kinds {
+                assert_eq!(PlainToken::parse(asked, token.reveal()).is_some(), made == asked);
+            }
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        // req N3
+        let token = PlainToken::from_random(TokenKind::Session, [7; 32]);
+        assert_eq!(format!("{token:?} {:?} {:?}", token.hashed(), SecretText::new("abc")), "PlainToken(…) HashedToken(…) SecretText(…)");
+    }
+
+    #[test]
+    fn equal_secrets_hash_equal() {
+        let one = PlainToken::from_random(TokenKind::Ticket, [1; 32]);
+        let two = PlainToken::from_random(TokenKind::Ticket, [2; 32]);
+        assert_eq!(one.hashed(), one.clone().hashed());
+        assert_ne!(one.hashed(), two.hashed());
+    }
+}

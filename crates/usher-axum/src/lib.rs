@@ -1,0 +1,1 @@
+//! Drives usher-auth connections on axum and tokio: upgrade, timers, close, key fetching.

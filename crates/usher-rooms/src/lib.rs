@@ -1,0 +1,1 @@
+//! Rooms, presence and fan-out, with the Bus trait and its in-process implementation.

@@ -1,0 +1,1 @@
+//! SQLite behind the usher-store traits, on sqlx with embedded migrations.
