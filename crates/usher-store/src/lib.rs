@@ -1,1 +1,17 @@
-//! Traits for what is remembered, an in-memory implementation, and the conformance suite every backend must pass.
+//! What is remembered: traits for users, sessions, refresh tokens, API keys, revocations and tickets, an in-memory
+//! implementation, and one conformance suite that every backend must pass.
+//!
+//! This crate refuses to know what a database is. Secrets reach it as hashes only.
+
+mod error;
+mod traits;
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod memory;
+
+pub use error::StoreError;
+pub use traits::{
+    ApiKeyStore, CreateUser, RedeemedTicket, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore, SessionStore,
+    Store, TicketRejected, TicketStore, UserStore,
+};

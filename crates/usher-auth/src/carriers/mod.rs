@@ -1,0 +1,242 @@
+//! The ways a credential can be presented at an upgrade, and which one counts.
+//!
+//! Browsers attach cookies by themselves, so the cookie is ambient; all other carriers are explicit. Exactly one explicit
+//! credential counts: two are refused, never "first wins" (RFC 6750 §2, req C1). With one, the cookie and its Origin rule play no
+//! part; with none, the cookie decides.
+
+mod cookie;
+mod first_message;
+mod header;
+mod query;
+mod subprotocol;
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::HeaderMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use first_message::{FirstMessage, InvalidFirstMessage, parse_first_message};
+pub use subprotocol::{BEARER_PROTOCOL_PREFIX, negotiate as negotiate_subprotocol};
+
+use crate::ids::UserId;
+use crate::origin::RequestOrigin;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::route::RouteRules;
+use crate::secret::{PlainToken, SecretText, TokenKind};
+
+/// Longest credential that is looked at, in bytes (req F16).
+pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
+
+/// A way to present a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Carrier {
+    /// The session cookie at the upgrade.
+    Cookie,
+    /// `?token=…`.
+    Query,
+    /// `?ticket=…`.
+    Ticket,
+    /// `{"type":"auth","token":"…"}` as the first data frame.
+    FirstMessage,
+    /// `Authorization: Bearer …` or `X-Api-Key`.
+    Header,
+    /// `Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.…`.
+    Subprotocol,
+}
+
+impl Carrier {
+    /// Every carrier.
+    pub const ALL: [Self; 6] =
+        [Self::Cookie, Self::Query, Self::Ticket, Self::FirstMessage, Self::Header, Self::Subprotocol];
+
+    /// Its name in configuration, frames, logs and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Query => "query",
+            Self::Ticket => "ticket",
+            Self::FirstMessage => "first_message",
+            Self::Header => "header",
+            Self::Subprotocol => "subprotocol",
+        }
+    }
+}
+
+impl fmt::Display for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Carrier {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|carrier| carrier.as_str() == name).ok_or_else(|| format!("{name:?} is not a carrier"))
+    }
+}
+
+/// A set of carriers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CarrierSet(u8);
+
+impl CarrierSet {
+    /// Whether `carrier` is in it.
+    pub const fn contains(self, carrier: Carrier) -> bool {
+        self.0 & (1 << carrier as u8) != 0
+    }
+
+    /// Whether it holds `carrier` and nothing else.
+    pub fn is_only(self, carrier: Carrier) -> bool {
+        self == Self::from_iter([carrier])
+    }
+
+    /// Its members.
+    pub fn iter(self) -> impl Iterator<Item = Carrier> {
+        Carrier::ALL.into_iter().filter(move |carrier| self.contains(*carrier))
+    }
+
+    /// Whether nothing is in it.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<Carrier> for CarrierSet {
+    fn from_iter<I: IntoIterator<Item = Carrier>>(carriers: I) -> Self {
+        Self(carriers.into_iter().fold(0, |set, carrier| set | 1 << carrier as u8))
+    }
+}
+
+/// A credential as presented, told apart by its form alone. Nothing about it has been verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Credential {
+    /// A session cookie's secret.
+    Session(PlainToken),
+    /// What looks like a JWT: everything that is nothing else.
+    Token(SecretText),
+    /// An API key, perhaps with the user it should be of.
+    ApiKey {
+        /// From `user:key`.
+        user: Option<UserId>,
+        /// The key.
+        key: PlainToken,
+    },
+    /// A single-use ticket.
+    Ticket(PlainToken),
+    /// Nothing of ours by its form: too long, a broken prefix.
+    Unrecognised,
+}
+
+impl Credential {
+    /// Tells a token, an API key and a ticket apart.
+    pub fn classify(text: &str) -> Self {
+        if text.is_empty() || text.len() > MAX_CREDENTIAL_BYTES {
+            return Self::Unrecognised;
+        }
+        if text.starts_with(TokenKind::Ticket.prefix()) {
+            return PlainToken::parse(TokenKind::Ticket, text).map_or(Self::Unrecognised, Self::Ticket);
+        }
+        if let Some(credential) = Self::api_key(text) {
+            return credential;
+        }
+        Self::Token(SecretText::new(text))
+    }
+
+    /// Tells a token and an API key apart, where a ticket has no business.
+    pub fn classify_lasting(text: &str) -> Self {
+        match Self::classify(text) {
+            Self::Ticket(_) => Self::Unrecognised,
+            other => other,
+        }
+    }
+
+    /// `user:key` or the key alone; `None` if it is neither by its form.
+    fn api_key(text: &str) -> Option<Self> {
+        let (user, key) = match text.rsplit_once(':') {
+            Some((user, key)) => (Some(UserId::new(user).ok()), key),
+            None if text.starts_with(TokenKind::ApiKey.prefix()) => (None, text),
+            None => return None,
+        };
+        Some(match (user, PlainToken::parse(TokenKind::ApiKey, key)) {
+            (None, Some(key)) => Self::ApiKey { user: None, key },
+            (Some(Some(user)), Some(key)) => Self::ApiKey { user: Some(user), key },
+            _ => Self::Unrecognised,
+        })
+    }
+}
+
+/// What an upgrade presents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// One credential that counts.
+    Credential(Carrier, Credential),
+    /// None that counts, and the refusal that follows where the route takes neither a first message nor anonymous visitors.
+    Nothing(Refusal),
+}
+
+/// Which credential an upgrade request presents to a route.
+///
+/// Errors are refusals that no first message can mend: two explicit credentials, one whose carrier the route does not list, one
+/// that is written wrongly.
+pub fn present(rules: &RouteRules, headers: &HeaderMap, query: Option<&str>) -> Result<Presented, Refusal> {
+    let explicit = explicit(headers, query)?;
+    if let Some((carrier, credential)) = explicit {
+        if !rules.carriers.contains(carrier) {
+            return Err(Refusal::new(RefusalKind::CarrierDisabled(carrier), "the route's `carriers` setting does not list it"));
+        }
+        return Ok(Presented::Credential(carrier, credential));
+    }
+    if !rules.carriers.contains(Carrier::Cookie) {
+        let kind = if rules.carriers.is_only(Carrier::Ticket) {
+            RefusalKind::MissingTicket
+        } else {
+            RefusalKind::MissingCredential
+        };
+        return Ok(Presented::Nothing(Refusal::new(kind, "no credential was presented")));
+    }
+    let origin = RequestOrigin::of(headers);
+    let cookie = cookie::find(headers, &rules.cookie_name)?;
+    let foreign = !rules.origins.allow(origin);
+    Ok(match cookie {
+        // A page that may not use the cookie learns nothing of whether there is one.
+        _ if foreign && origin != RequestOrigin::Absent => {
+            Presented::Nothing(Refusal::new(RefusalKind::OriginForbidden, "the Origin is not in the route's `origins` setting"))
+        }
+        Some(_) if foreign => {
+            Presented::Nothing(Refusal::new(RefusalKind::OriginForbidden, "a session cookie without an Origin header"))
+        }
+        None => Presented::Nothing(Refusal::new(RefusalKind::MissingCredential, "no credential was presented")),
+        Some(cookie) => Presented::Credential(Carrier::Cookie, cookie),
+    })
+}
+
+/// The one explicit credential, if there is one.
+fn explicit(headers: &HeaderMap, query: Option<&str>) -> Result<Option<(Carrier, Credential)>, Refusal> {
+    let mut found = None;
+    let candidates = [
+        header::bearer(headers)?.map(|credential| (Carrier::Header, credential)),
+        header::api_key(headers)?.map(|credential| (Carrier::Header, credential)),
+        subprotocol::bearer(headers)?.map(|credential| (Carrier::Subprotocol, credential)),
+        query::ticket(query)?.map(|credential| (Carrier::Ticket, credential)),
+        query::token(query)?.map(|credential| (Carrier::Query, credential)),
+    ];
+    for candidate in candidates.into_iter().flatten() {
+        if found.replace(candidate).is_some() {
+            return Err(Refusal::new(RefusalKind::MultipleCredentials, "the request carries more than one explicit credential"));
+        }
+    }
+    Ok(found)
+}
+
+/// A refusal for a credential whose carrier is used wrongly.
+fn malformed(detail: &'static str) -> Refusal {
+    Refusal::new(RefusalKind::MalformedCredential, detail)
+}
+
+/// A refusal for two of one kind.
+fn repeated(detail: &'static str) -> Refusal {
+    Refusal::new(RefusalKind::MultipleCredentials, detail)
+}

@@ -1,0 +1,238 @@
+//! Why somebody was not let in, and how that is shown over HTTP and over a WebSocket.
+//!
+//! Two audiences: the client learns one of a few stable reasons, and beyond them all failures of a token look alike (req F17);
+//! the operator's log gets [`Refusal::detail`], which never holds a credential.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::carriers::Carrier;
+use crate::close_code::CloseCause;
+
+/// A refusal: what kind, and what the operator's log says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    kind: RefusalKind,
+    detail: Cow<'static, str>,
+}
+
+/// The kinds of refusal a client can tell apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// No credential where one is needed.
+    MissingCredential,
+    /// No ticket on a route that takes nothing else.
+    MissingTicket,
+    /// A token or key that does not hold, whatever the reason.
+    Unauthorized,
+    /// A session cookie that names no session.
+    InvalidSession,
+    /// A ticket that names nothing.
+    InvalidTicket,
+    /// A ticket that was good once: spent or too old. Looks like [`RefusalKind::InvalidTicket`], but is no guess.
+    SpentTicket,
+    /// A good ticket for another path or Origin; it is spent now.
+    TicketNotForHere,
+    /// The credential is good, but its user is gone.
+    UserNotFound,
+    /// The credential was good and has ended.
+    Expired,
+    /// More than one explicit credential, or two of one kind.
+    MultipleCredentials,
+    /// A credential whose carrier is used wrongly: bad base64, two spaces, no second subprotocol.
+    MalformedCredential,
+    /// A carrier that the route does not list.
+    CarrierDisabled(Carrier),
+    /// A cookie from a page that may not use it.
+    OriginForbidden,
+    /// Verified, but not allowed here.
+    Forbidden,
+    /// Too many failed attempts from this source or on this account.
+    Throttled {
+        /// When another attempt makes sense.
+        retry_after: Duration,
+    },
+    /// Too many connections or waiting sockets.
+    TooManyConnections {
+        /// When another attempt makes sense.
+        retry_after: Duration,
+    },
+    /// The first message did not come in time.
+    AuthenticationTimeout,
+    /// The first message was something else than `auth`.
+    NotAuthFirst,
+    /// The first message was over its limit.
+    FirstMessageTooBig,
+    /// The first message was binary.
+    FirstMessageBinary,
+    /// What is needed to decide cannot be reached: nobody is let in.
+    Unavailable,
+}
+
+impl Refusal {
+    /// A refusal, with what the operator should read about it. `detail` must not hold anything a client sent.
+    pub fn new(kind: RefusalKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// What kind of refusal.
+    pub fn kind(&self) -> RefusalKind {
+        self.kind
+    }
+
+    /// For the operator's log.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        match self.kind {
+            RefusalKind::MissingCredential
+            | RefusalKind::MissingTicket
+            | RefusalKind::Unauthorized
+            | RefusalKind::InvalidSession
+            | RefusalKind::InvalidTicket
+            | RefusalKind::SpentTicket
+            | RefusalKind::UserNotFound
+            | RefusalKind::Expired
+            | RefusalKind::CarrierDisabled(_)
+            | RefusalKind::NotAuthFirst => StatusCode::UNAUTHORIZED,
+            RefusalKind::MultipleCredentials | RefusalKind::MalformedCredential => StatusCode::BAD_REQUEST,
+            RefusalKind::TicketNotForHere | RefusalKind::OriginForbidden | RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+            RefusalKind::Throttled { .. } | RefusalKind::TooManyConnections { .. } => StatusCode::TOO_MANY_REQUESTS,
+            RefusalKind::AuthenticationTimeout => StatusCode::REQUEST_TIMEOUT,
+            RefusalKind::FirstMessageTooBig => StatusCode::PAYLOAD_TOO_LARGE,
+            RefusalKind::FirstMessageBinary => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The stable code of the problem document and of the `error` frame.
+    pub fn code(&self) -> &'static str {
+        match self.kind {
+            RefusalKind::MissingCredential => "missing_credential",
+            RefusalKind::MissingTicket => "missing_ticket",
+            RefusalKind::Unauthorized => "invalid_token",
+            RefusalKind::InvalidSession => "invalid_session",
+            RefusalKind::InvalidTicket | RefusalKind::SpentTicket => "invalid_ticket",
+            RefusalKind::TicketNotForHere => "ticket_not_for_here",
+            RefusalKind::UserNotFound => "user_not_found",
+            RefusalKind::Expired => "session_expired",
+            RefusalKind::MultipleCredentials => "multiple_credentials",
+            RefusalKind::MalformedCredential => "malformed_credential",
+            RefusalKind::CarrierDisabled(_) => "carrier_disabled",
+            RefusalKind::OriginForbidden => "origin_not_allowed",
+            RefusalKind::Forbidden => "forbidden",
+            RefusalKind::Throttled { .. } => "throttled",
+            RefusalKind::TooManyConnections { .. } => "too_many_connections",
+            RefusalKind::AuthenticationTimeout => "authentication_timeout",
+            RefusalKind::NotAuthFirst => "not_authenticated",
+            RefusalKind::FirstMessageTooBig => "message_too_big",
+            RefusalKind::FirstMessageBinary => "unsupported_data",
+            RefusalKind::Unavailable => "unavailable",
+        }
+    }
+
+    /// The stable reason: title of the problem, `error` of the frame, reason of the close.
+    pub fn reason(&self) -> &'static str {
+        match self.kind {
+            RefusalKind::MissingTicket => "Missing ticket",
+            RefusalKind::InvalidTicket | RefusalKind::SpentTicket => "Invalid ticket",
+            RefusalKind::InvalidSession => "Invalid session",
+            RefusalKind::UserNotFound => "User not found",
+            RefusalKind::MultipleCredentials => "More than one credential",
+            RefusalKind::MalformedCredential => "Malformed credential",
+            RefusalKind::OriginForbidden => "Origin not allowed",
+            RefusalKind::Throttled { .. } => "Too many failed attempts",
+            RefusalKind::TooManyConnections { .. } => "Too many connections",
+            RefusalKind::Unavailable => "Service unavailable",
+            _ => self.cause().reason(),
+        }
+    }
+
+    /// Help for whoever builds the client: what to do, where the cause is the request's form and not the credential's worth.
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        match self.kind {
+            RefusalKind::CarrierDisabled(carrier) => Some(Cow::Owned(format!(
+                "this route does not take a credential as `{carrier}`: add \"{carrier}\" to its `carriers` setting, or present the credential another way"
+            ))),
+            RefusalKind::MultipleCredentials => {
+                Some(Cow::Borrowed("present exactly one of: token, ticket, Authorization, X-Api-Key, bearer subprotocol"))
+            }
+            RefusalKind::MalformedCredential => Some(self.detail.clone()),
+            RefusalKind::OriginForbidden => {
+                Some(Cow::Borrowed("a session cookie counts only from a page whose Origin the route's `origins` setting lists"))
+            }
+            RefusalKind::NotAuthFirst => {
+                Some(Cow::Borrowed("the first message must be {\"type\":\"auth\",\"token\":\"…\"}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// The cause the connection is closed with.
+    pub fn cause(&self) -> CloseCause {
+        match self.kind {
+            RefusalKind::MissingCredential
+            | RefusalKind::MissingTicket
+            | RefusalKind::Unauthorized
+            | RefusalKind::InvalidSession
+            | RefusalKind::InvalidTicket
+            | RefusalKind::SpentTicket
+            | RefusalKind::UserNotFound
+            | RefusalKind::MultipleCredentials
+            | RefusalKind::MalformedCredential
+            | RefusalKind::CarrierDisabled(_)
+            | RefusalKind::NotAuthFirst => CloseCause::Unauthorized,
+            RefusalKind::TicketNotForHere | RefusalKind::OriginForbidden | RefusalKind::Forbidden => CloseCause::Forbidden,
+            RefusalKind::Expired => CloseCause::Expired,
+            RefusalKind::Throttled { .. } | RefusalKind::TooManyConnections { .. } => CloseCause::TooMany,
+            RefusalKind::AuthenticationTimeout => CloseCause::AuthenticationTimeout,
+            RefusalKind::FirstMessageTooBig => CloseCause::MessageTooBig,
+            RefusalKind::FirstMessageBinary => CloseCause::UnsupportedData,
+            RefusalKind::Unavailable => CloseCause::Internal,
+        }
+    }
+
+    /// When another attempt makes sense, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.kind {
+            RefusalKind::Throttled { retry_after } | RefusalKind::TooManyConnections { retry_after } => Some(retry_after),
+            _ => None,
+        }
+    }
+
+    /// The `WWW-Authenticate` challenge of a 401 or 403 (RFC 6750 §3): no error code if no credential was sent (req C5).
+    pub fn challenge(&self) -> Option<&'static str> {
+        match self.kind {
+            RefusalKind::MissingCredential | RefusalKind::MissingTicket => Some("Bearer realm=\"usher\""),
+            _ if self.status() == StatusCode::UNAUTHORIZED => Some("Bearer realm=\"usher\", error=\"invalid_token\""),
+            RefusalKind::Forbidden => Some("Bearer realm=\"usher\", error=\"insufficient_scope\""),
+            _ => None,
+        }
+    }
+
+    /// Whether this is a failed guess at a credential, to be counted against its source (req K2): not a ticket lost to a race, not
+    /// an expiry, not our own failing.
+    pub fn counts_as_guess(&self) -> bool {
+        matches!(
+            self.kind,
+            RefusalKind::Unauthorized
+                | RefusalKind::InvalidSession
+                | RefusalKind::InvalidTicket
+                | RefusalKind::UserNotFound
+        )
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.detail)
+    }
+}
+
+impl std::error::Error for Refusal {}

@@ -1,0 +1,9 @@
+//! The `usher.v1` wire types: JSON text frames, in their own modules and converted at the rim. The contract is docs/protocol.md.
+
+mod client;
+mod frame;
+mod server;
+
+pub use client::{ClientMessage, FrameId, InvalidFrame, MAX_JSON_DEPTH, PublishData};
+pub use frame::Frame;
+pub use server::{ServerMessage, UserRef};

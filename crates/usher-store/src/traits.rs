@@ -1,0 +1,178 @@
+//! The traits a backend implements.
+//!
+//! A method returns only once what it did is durable. Lists are ordered by id and bounded by their caller.
+
+use async_trait::async_trait;
+use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
+use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::secret::HashedToken;
+use usher_auth::session::{RefreshToken, Session};
+use usher_auth::ticket::Ticket;
+use usher_auth::user::{PasswordHash, User};
+use usher_auth::{UnixTime, api_key::ApiKey};
+
+use crate::StoreError;
+
+/// What became of adding a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CreateUser {
+    /// Added.
+    Created,
+    /// There is one of that id already; nothing was changed.
+    Exists,
+}
+
+/// Users and their passwords.
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// Add a user, with a password if they may log in with one.
+    async fn create_user(&self, user: &User, password: Option<&PasswordHash>) -> Result<CreateUser, StoreError>;
+    /// The user of that id.
+    async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
+    /// The user of that id with their password, as one reading.
+    async fn user_with_password(&self, id: &UserId) -> Result<Option<(User, Option<PasswordHash>)>, StoreError>;
+    /// Up to `limit` users whose id comes after `after`.
+    async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
+    /// Set a password; false if there is no such user.
+    async fn set_password(&self, id: &UserId, password: &PasswordHash) -> Result<bool, StoreError>;
+    /// Set the roles; false if there is no such user.
+    async fn set_roles(&self, id: &UserId, roles: &[Role]) -> Result<bool, StoreError>;
+    /// Disable or enable; false if there is no such user.
+    async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError>;
+    /// Remove the user with everything of theirs; false if there is no such user. Their revocations stay.
+    async fn delete_user(&self, id: &UserId) -> Result<bool, StoreError>;
+}
+
+/// Server-side sessions.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// Remember a new session.
+    async fn create_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// The session whose cookie has that hash.
+    async fn session_by_secret(&self, secret: &HashedToken) -> Result<Option<Session>, StoreError>;
+    /// The session of that id.
+    async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
+    /// A user's sessions.
+    async fn sessions_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError>;
+    /// Move `last_seen_at` forward, never back; false if there is no such session.
+    async fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> Result<bool, StoreError>;
+    /// Remove sessions last seen before `idle_before` or created before `created_before`; how many.
+    async fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> Result<u64, StoreError>;
+}
+
+/// What spends one refresh token and puts its successor in place.
+#[derive(Clone, Debug)]
+pub struct RefreshRotation {
+    /// The token presented, hashed.
+    pub presented: HashedToken,
+    /// What takes its place; its state is `Fresh`.
+    pub successor: RefreshToken,
+    /// The successor in clear, sealed under a key derived from the presented token.
+    pub sealed_successor: Vec<u8>,
+    /// Now.
+    pub now: UnixTime,
+    /// Until when after its first use a spent token may be retried, if its successor is still unused.
+    pub retry_until_spent_since: UnixTime,
+}
+
+/// What became of a rotation. It is decided in one transaction: of two at once, one rotates and the other retries or is reuse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    /// The presented token was fresh and is spent now; the successor is in place.
+    Rotated(RefreshToken),
+    /// The presented token was spent at or after `retry_until_spent_since` and its successor is still fresh: hand that out again.
+    Retried {
+        /// The token presented.
+        presented: RefreshToken,
+        /// The successor it was given before, sealed.
+        sealed_successor: Vec<u8>,
+        /// That successor.
+        successor: RefreshToken,
+    },
+    /// The presented token is spent and may not be retried: its family must end.
+    Reused(RefreshToken),
+    /// The presented token is over.
+    Expired(RefreshToken),
+    /// No such token.
+    Unknown,
+}
+
+/// Refresh tokens.
+#[async_trait]
+pub trait RefreshTokenStore: Send + Sync {
+    /// Remember the first token of a session.
+    async fn create_refresh_token(&self, token: &RefreshToken) -> Result<(), StoreError>;
+    /// The token of that hash.
+    async fn refresh_token(&self, secret: &HashedToken) -> Result<Option<RefreshToken>, StoreError>;
+    /// Spend a token and put its successor in place, atomically. The successor's `session` and `user` are taken from the
+    /// presented token, whatever the caller put there.
+    async fn rotate_refresh_token(&self, rotation: &RefreshRotation) -> Result<RefreshOutcome, StoreError>;
+    /// Remove tokens that were over before `now`; how many.
+    async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError>;
+}
+
+/// API keys.
+#[async_trait]
+pub trait ApiKeyStore: Send + Sync {
+    /// Remember a new key.
+    async fn create_api_key(&self, key: &ApiKey) -> Result<(), StoreError>;
+    /// The key of that hash.
+    async fn api_key_by_secret(&self, secret: &HashedToken) -> Result<Option<ApiKey>, StoreError>;
+    /// A user's keys, or everybody's.
+    async fn api_keys(&self, user: Option<&UserId>) -> Result<Vec<ApiKey>, StoreError>;
+}
+
+/// Revocations, and the removal of what they end.
+#[async_trait]
+pub trait RevocationStore: Send + Sync {
+    /// In one transaction: remember `revocation`, remove the sessions, refresh tokens and API keys it ends, and remember one
+    /// revocation more for each session removed. Returns all that were remembered, the given one first.
+    ///
+    /// A user revocation removes that user's sessions created before its `issued_before` (but the excepted one) with their
+    /// refresh tokens; it removes API keys only when its cause is `UserDeleted`.
+    async fn revoke(&self, revocation: &Revocation) -> Result<Vec<Revocation>, StoreError>;
+    /// Forget what `cause` did to `user`; how many were forgotten.
+    async fn lift_revocations(&self, user: &UserId, cause: RevocationCause) -> Result<u64, StoreError>;
+    /// Every revocation that still matters at `now`.
+    async fn revocations(&self, now: UnixTime) -> Result<Vec<Revocation>, StoreError>;
+    /// Remove those that no longer matter at `now`; how many.
+    async fn reap_revocations(&self, now: UnixTime) -> Result<u64, StoreError>;
+}
+
+/// Everything durable.
+#[async_trait]
+pub trait Store: UserStore + SessionStore + RefreshTokenStore + ApiKeyStore + RevocationStore {
+    /// Whether the store can be used now: for readiness.
+    async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// Why a ticket was not taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TicketRejected {
+    /// The buyer has as many outstanding tickets as one may have.
+    TooManyForBuyer,
+    /// The store holds as many as it may.
+    Full,
+}
+
+/// What a presented ticket was.
+#[derive(Clone, Debug)]
+pub enum RedeemedTicket {
+    /// Good, and spent by this presentation.
+    Good(Ticket),
+    /// Was good once: spent, or too old.
+    Gone,
+    /// Never was one.
+    Unknown,
+}
+
+/// Single-use tickets: short-lived, shared by all nodes, not durable.
+#[async_trait]
+pub trait TicketStore: Send + Sync {
+    /// Remember a ticket under its hash until it expires. The number outstanding per session (or, without one, per user) and
+    /// in all is bounded (req D8).
+    async fn put(&self, secret: &HashedToken, ticket: Ticket, now: UnixTime) -> Result<Result<(), TicketRejected>, StoreError>;
+    /// Take the ticket out: of any number at once, exactly one gets it (req D3). Whether it has expired is decided here, by
+    /// `now` (req D4).
+    async fn redeem(&self, secret: &HashedToken, now: UnixTime) -> Result<RedeemedTicket, StoreError>;
+}
