@@ -42,7 +42,7 @@ pub struct CredentialFacts {
 #[derive(Clone, Debug)]
 pub struct Permit {
     principal: Arc<Principal>,
-    carrier: Carrier,
+    carrier: Option<Carrier>,
     credential: Arc<CredentialFacts>,
     expires_at: Option<UnixTime>,
 }
@@ -50,7 +50,7 @@ pub struct Permit {
 impl Permit {
     pub(crate) fn new(
         principal: Principal,
-        carrier: Carrier,
+        carrier: Option<Carrier>,
         credential: CredentialFacts,
         expires_at: Option<UnixTime>,
     ) -> Self {
@@ -62,8 +62,8 @@ impl Permit {
         &self.principal
     }
 
-    /// How the credential was presented.
-    pub fn carrier(&self) -> Carrier {
+    /// How the credential was presented; `None` for anonymous visitors.
+    pub fn carrier(&self) -> Option<Carrier> {
         self.carrier
     }
 

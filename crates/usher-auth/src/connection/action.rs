@@ -1,0 +1,52 @@
+//! What a connection wants done.
+
+use std::borrow::Cow;
+
+use crate::carriers::{Carrier, Credential};
+use crate::close_code::CloseCause;
+use crate::refusal::Refusal;
+use crate::wire::{ClientMessage, Frame};
+
+/// Something to do, in the order it comes out.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Verify a credential and answer with [`super::Connection::handle_verdict`].
+    Verify(Verification),
+    /// Answer the upgrade with 101.
+    Accept,
+    /// Answer the upgrade over HTTP; there will be no socket.
+    Reject(Refusal),
+    /// An attempt was refused: for the log and the audit. Comes before the frames that say so, and also before `Reject`.
+    Refused(Refusal),
+    /// Somebody is in: register the connection under its permit, then check once more that the permit was not revoked meanwhile.
+    Opened,
+    /// The permit was replaced: register anew, check once more, look at the rooms again, then call
+    /// [`super::Connection::handle_renewed`].
+    Renewed,
+    /// Write a frame.
+    Send(Frame),
+    /// A message for what stands behind the door.
+    Deliver(ClientMessage),
+    /// Drop every frame that is queued and not begun: nothing more may reach this peer but what follows.
+    DiscardQueued,
+    /// Send a close frame, half-close, and read on for [`super::LINGER`] without looking at what comes.
+    Close {
+        /// The code.
+        code: u16,
+        /// At most 123 bytes.
+        reason: Cow<'static, str>,
+        /// For the log and the metrics.
+        cause: CloseCause,
+    },
+    /// Free the socket now.
+    Release,
+}
+
+/// A credential to be verified.
+#[derive(Clone, Debug)]
+pub struct Verification {
+    /// How it was presented.
+    pub carrier: Carrier,
+    /// What was presented.
+    pub credential: Credential,
+}

@@ -1,0 +1,137 @@
+//! From the upgrade request to an open socket, or a refusal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Action, Connection, LINGER, State, Verification};
+use crate::carriers::{Carrier, InvalidFirstMessage, Presented, parse_first_message};
+use crate::ids::ConnectionId;
+use crate::permit::Permit;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::route::{RefuseMode, RouteRules};
+use crate::time::Now;
+use crate::verify;
+use crate::wire::{Frame, ServerMessage};
+
+impl Connection {
+    /// An upgrade request came. `presented` is what [`crate::carriers::present`] found; `browser` says whether the request had an
+    /// `Origin`.
+    pub fn begin(
+        id: ConnectionId,
+        rules: Arc<RouteRules>,
+        presented: Result<Presented, Refusal>,
+        browser: bool,
+        now: Now,
+    ) -> Self {
+        let mut connection = Self { id, rules, state: State::Ended, actions: VecDeque::new() };
+        match presented {
+            Ok(Presented::Credential(carrier, credential)) => {
+                connection.state = State::Deciding { carrier, browser };
+                connection.actions.push_back(Action::Verify(Verification { carrier, credential }));
+            }
+            Ok(Presented::Nothing(refusal)) => connection.without_credential(now, browser, refusal),
+            Err(refusal) => connection.refuse_upgrade(now, browser, refusal),
+        }
+        connection
+    }
+
+    /// The verdict on the upgrade's credential.
+    pub(super) fn decide(&mut self, now: Now, carrier: Carrier, browser: bool, verdict: Result<Permit, Refusal>) {
+        match verdict {
+            Ok(permit) => {
+                self.actions.push_back(Action::Accept);
+                self.open(now, permit, None);
+            }
+            // A browser sends an old cookie whether its page wants to or not: one that is stale is like none.
+            Err(refusal) if carrier == Carrier::Cookie && is_stale(refusal.kind()) => {
+                self.without_credential(now, browser, refusal);
+            }
+            Err(refusal) => self.refuse_upgrade(now, browser, refusal),
+        }
+    }
+
+    /// Nothing that counts was presented: in as anonymous, or wait for a first message, or out.
+    fn without_credential(&mut self, now: Now, browser: bool, refusal: Refusal) {
+        if self.rules.anonymous {
+            self.actions.push_back(Action::Accept);
+            self.open(now, verify::anonymous(self.id, now), None);
+        } else if self.rules.carriers.contains(Carrier::FirstMessage) {
+            self.actions.push_back(Action::Accept);
+            self.state = State::Waiting { deadline: now.monotonic + self.rules.first_message.timeout };
+        } else {
+            self.refuse_upgrade(now, browser, refusal);
+        }
+    }
+
+    /// Refuse before the 101, in the way the route says.
+    fn refuse_upgrade(&mut self, now: Now, browser: bool, refusal: Refusal) {
+        let over_http = match self.rules.refuse {
+            RefuseMode::Http => true,
+            RefuseMode::Close => is_origin(refusal.kind()),
+            RefuseMode::Auto => !browser || is_origin(refusal.kind()) || is_ticket(refusal.kind()),
+        };
+        if over_http {
+            self.actions.push_back(Action::Refused(refusal.clone()));
+            self.actions.push_back(Action::Reject(refusal));
+            self.state = State::Ended;
+        } else {
+            self.actions.push_back(Action::Accept);
+            self.refuse_open_socket(now, &refusal);
+        }
+    }
+
+    /// The first message of a waiting socket.
+    pub(super) fn first_message(&mut self, now: Now, deadline: Duration, text: &str) {
+        match parse_first_message(text) {
+            Ok(message) => {
+                self.state = State::Verifying { deadline, id: message.id };
+                let carrier = Carrier::FirstMessage;
+                self.actions.push_back(Action::Verify(Verification { carrier, credential: message.credential }));
+            }
+            Err(InvalidFirstMessage::NotAuth) => {
+                let refusal = Refusal::new(RefusalKind::NotAuthFirst, "the first message was not an auth message");
+                self.refuse_open_socket(now, &refusal);
+            }
+            Err(InvalidFirstMessage::Malformed) => {
+                let detail = "an auth message has the fields type, token and id, and no others";
+                self.refuse_open_socket(now, &Refusal::new(RefusalKind::MalformedCredential, detail));
+            }
+        }
+    }
+
+    /// Refuse after the 101: `error`, `bye`, close.
+    pub(super) fn refuse_open_socket(&mut self, now: Now, refusal: &Refusal) {
+        self.actions.push_back(Action::Refused(refusal.clone()));
+        let hint = refusal.hint();
+        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
+            error: refusal.reason(),
+            code: refusal.code(),
+            hint: hint.as_deref(),
+            room: None,
+            id: None,
+        })));
+        self.say_goodbye(refusal.cause(), refusal.reason(), refusal.retry_after());
+        self.state = State::Closing { deadline: now.monotonic + LINGER };
+    }
+}
+
+/// Refusals of a cookie that are no fault of who sends it.
+fn is_stale(kind: RefusalKind) -> bool {
+    matches!(
+        kind,
+        RefusalKind::InvalidSession | RefusalKind::Expired | RefusalKind::UserNotFound | RefusalKind::Unauthorized
+    )
+}
+
+/// A page that may not use the cookie gets no socket, in no mode.
+fn is_origin(kind: RefusalKind) -> bool {
+    kind == RefusalKind::OriginForbidden
+}
+
+fn is_ticket(kind: RefusalKind) -> bool {
+    matches!(
+        kind,
+        RefusalKind::MissingTicket | RefusalKind::InvalidTicket | RefusalKind::SpentTicket | RefusalKind::TicketNotForHere
+    )
+}

@@ -1,0 +1,132 @@
+//! While somebody is in: messages, renewal, and what ends it.
+
+use std::time::Duration;
+
+use super::{Action, Connection, Open, Renewal, State, Verification};
+use crate::carriers::Carrier;
+use crate::close_code::CloseCause;
+use crate::permit::Permit;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::room::RoomName;
+use crate::time::Now;
+use crate::wire::{ClientMessage, Frame, FrameId, InvalidFrame, ServerMessage};
+
+impl Connection {
+    /// Let the holder of `permit` in. The only way to [`State::Open`]; `permit` comes from [`crate::verify`].
+    pub(super) fn open(&mut self, now: Now, permit: Permit, id: Option<FrameId>) {
+        let ends_at_latest = self.rules.max_age.map(|age| now.unix.plus(age));
+        let permit = match ends_at_latest {
+            Some(end) => permit.capped_at(end),
+            None => permit,
+        };
+        let deadline = permit.expires_at().map(|end| now.deadline(end));
+        self.actions.push_back(Action::Opened);
+        self.actions.push_back(Action::Send(self.authenticated(&permit, &[], id.as_ref())));
+        self.state = State::Open(Open { permit, ends_at_latest, deadline, renewal: Renewal::None });
+    }
+
+    pub(super) fn message(&mut self, text: &str) {
+        match ClientMessage::parse(text) {
+            Ok(ClientMessage::Ping { id }) => {
+                self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Pong { id: id.as_ref() })));
+            }
+            Ok(ClientMessage::Auth(auth)) => {
+                if !self.rules.carriers.contains(Carrier::FirstMessage) {
+                    let refusal = Refusal::new(
+                        RefusalKind::CarrierDisabled(Carrier::FirstMessage),
+                        "the route's `carriers` setting does not list it",
+                    );
+                    self.report(&refusal, auth.id.as_ref());
+                    return;
+                }
+                if let State::Open(open) = &mut self.state {
+                    open.renewal = Renewal::Verifying { id: auth.id };
+                    let carrier = Carrier::FirstMessage;
+                    self.actions.push_back(Action::Verify(Verification { carrier, credential: auth.credential }));
+                }
+            }
+            Ok(message) => self.actions.push_back(Action::Deliver(message)),
+            Err(InvalidFrame { error, code, id }) => {
+                self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
+                    error: &error,
+                    code,
+                    hint: None,
+                    room: None,
+                    id: id.as_ref(),
+                })));
+            }
+        }
+    }
+
+    /// The verdict on a new credential in band.
+    pub(super) fn renew(&mut self, now: Now, verdict: Result<Permit, Refusal>) {
+        let State::Open(open) = &mut self.state else { return };
+        let Renewal::Verifying { id } = std::mem::replace(&mut open.renewal, Renewal::None) else { return };
+        match verdict {
+            // The old credential still holds, so the connection does too: the answer says that nothing was extended.
+            Err(refusal) => self.report(&refusal, id.as_ref()),
+            Ok(permit) if !open.permit.principal().anonymous && permit.principal().id != open.permit.principal().id => {
+                self.end(now, CloseCause::Forbidden);
+            }
+            Ok(permit) => {
+                open.permit = match open.ends_at_latest {
+                    Some(end) => permit.capped_at(end),
+                    None => permit,
+                };
+                open.deadline = open.permit.expires_at().map(|end| now.deadline(end));
+                open.renewal = Renewal::Applying { id };
+                self.actions.push_back(Action::Renewed);
+            }
+        }
+    }
+
+    /// The rooms were looked at again after [`Action::Renewed`]; these were lost.
+    pub fn handle_renewed(&mut self, rooms_lost: &[RoomName]) {
+        let State::Open(open) = &mut self.state else { return };
+        let Renewal::Applying { id } = std::mem::replace(&mut open.renewal, Renewal::None) else { return };
+        let permit = open.permit.clone();
+        let lost: Vec<&str> = rooms_lost.iter().map(RoomName::as_str).collect();
+        let frame = self.authenticated(&permit, &lost, id.as_ref());
+        self.actions.push_back(Action::Send(frame));
+    }
+
+    /// The credential was revoked: from here on no data frame is begun in either direction (req H4).
+    pub fn handle_revoked(&mut self, now: Now) {
+        if matches!(self.state, State::Open(_)) {
+            self.actions.retain(|action| matches!(action, Action::Accept));
+            self.actions.push_back(Action::DiscardQueued);
+            self.end(now, CloseCause::Revoked);
+        }
+    }
+
+    /// End an open or waiting connection for `cause`, saying so first.
+    pub fn handle_end(&mut self, now: Now, cause: CloseCause, retry_after: Option<Duration>) {
+        if matches!(self.state, State::Open(_) | State::Waiting { .. } | State::Verifying { .. }) {
+            self.end_with(now, cause, retry_after);
+        }
+    }
+
+    fn authenticated(&self, permit: &Permit, rooms_lost: &[&str], id: Option<&FrameId>) -> Frame {
+        Frame::json(&ServerMessage::Authenticated {
+            user: permit.principal().into(),
+            connection: self.id,
+            carrier: permit.carrier().map(Carrier::as_str),
+            expires_at: permit.expires_at().map(|end| end.as_seconds()),
+            rooms_lost,
+            id,
+        })
+    }
+
+    /// Answer a refused renewal; the connection goes on.
+    fn report(&mut self, refusal: &Refusal, id: Option<&FrameId>) {
+        let hint = refusal.hint();
+        self.actions.push_back(Action::Refused(refusal.clone()));
+        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
+            error: refusal.reason(),
+            code: refusal.code(),
+            hint: hint.as_deref(),
+            room: None,
+            id,
+        })));
+    }
+}

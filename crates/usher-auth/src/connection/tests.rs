@@ -1,0 +1,1 @@
+//! The machine in simulated time, and the law that nobody gets to open without a verified credential.

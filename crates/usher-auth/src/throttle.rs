@@ -1,0 +1,123 @@
+//! Slowing down those who guess: failed credentials are counted per account and per source (req K2).
+//!
+//! A leaky bucket each, kept as one moment (the generic cell rate algorithm): failures push it into the future, time lets it
+//! fall behind. Successes cost nothing. An account that a stranger hammers stays open to sources it has been used from before,
+//! so that nobody is locked out by somebody else.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::time::Duration;
+
+use crate::time::Now;
+
+/// So many failures in so long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailureRate {
+    /// At least 1.
+    pub failures: u32,
+    /// More than zero.
+    pub per: Duration,
+}
+
+impl FailureRate {
+    fn interval(self) -> Duration {
+        self.per / self.failures.max(1)
+    }
+}
+
+/// Failures counted by key. At most `capacity` keys are held; when more would be, those nearest to being forgiven go first.
+#[derive(Debug)]
+pub struct FailureCounter<K> {
+    rate: FailureRate,
+    capacity: usize,
+    /// For each key, the moment at which all its failures are forgiven.
+    forgiven_at: HashMap<K, Duration>,
+}
+
+impl<K: Clone + Eq + Hash> FailureCounter<K> {
+    /// An empty counter.
+    pub fn new(rate: FailureRate, capacity: usize) -> Self {
+        Self { rate, capacity: capacity.max(1), forgiven_at: HashMap::new() }
+    }
+
+    /// How long `key` must wait before it may try again; `None` if it may now.
+    pub fn must_wait<Q>(&self, key: &Q, now: Now) -> Option<Duration>
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let forgiven_at = *self.forgiven_at.get(key)?;
+        let limit = now.monotonic + self.rate.per;
+        // One more failure must fit below the limit.
+        (forgiven_at + self.rate.interval()).checked_sub(limit).filter(|wait| !wait.is_zero())
+    }
+
+    /// Count a failure of `key`.
+    pub fn record(&mut self, key: K, now: Now) {
+        if self.forgiven_at.len() >= self.capacity && !self.forgiven_at.contains_key(&key) {
+            self.make_room(now);
+        }
+        let forgiven_at = self.forgiven_at.entry(key).or_insert(now.monotonic);
+        // Never further than the limit, so that guessing on while refused does not lengthen the wait without end.
+        *forgiven_at = ((*forgiven_at).max(now.monotonic) + self.rate.interval()).min(now.monotonic + self.rate.per);
+    }
+
+    fn make_room(&mut self, now: Now) {
+        self.forgiven_at.retain(|_, moment| *moment > now.monotonic);
+        if self.forgiven_at.len() < self.capacity {
+            return;
+        }
+        let mut moments: Vec<Duration> = self.forgiven_at.values().copied().collect();
+        let middle = moments.len() / 2;
+        let (_, median, _) = moments.select_nth_unstable(middle);
+        let median = *median;
+        let mut excess = self.capacity / 2;
+        self.forgiven_at.retain(|_, moment| {
+            let goes = *moment <= median && excess > 0;
+            excess -= usize::from(goes);
+            !goes
+        });
+        if self.forgiven_at.len() >= self.capacity {
+            self.forgiven_at.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::UnixTime;
+
+    const START: Now = Now { monotonic: Duration::from_secs(100), unix: UnixTime::from_seconds(1_760_000_000) };
+
+    fn counter() -> FailureCounter<u32> {
+        FailureCounter::new(FailureRate { failures: 10, per: Duration::from_secs(60) }, 100)
+    }
+
+    #[test]
+    fn ten_failures_a_minute_and_then_one_every_six_seconds() {
+        // req K2
+        let mut counter = counter();
+        for _ in 0..10 {
+            assert_eq!(counter.must_wait(&1, START), None);
+            counter.record(1, START);
+        }
+        assert_eq!(counter.must_wait(&1, START), Some(Duration::from_secs(6)));
+        assert_eq!(counter.must_wait(&2, START), None, "others are not touched");
+        assert_eq!(counter.must_wait(&1, START.after(Duration::from_secs(6))), None);
+        for _ in 0..1_000 {
+            counter.record(1, START);
+        }
+        assert_eq!(counter.must_wait(&1, START.after(Duration::from_secs(6))), None, "guessing on does not lock out for ever");
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        // req K2
+        let mut counter = counter();
+        for key in 0..10_000 {
+            counter.record(key, START);
+        }
+        assert!(counter.forgiven_at.len() <= 100);
+    }
+}

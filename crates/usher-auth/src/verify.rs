@@ -1,0 +1,160 @@
+//! The decisions: from a credential and what was looked up about it to a [`Permit`], or a [`Refusal`].
+//!
+//! Every carrier ends here, so that revocation, disabling and expiry hold for all of them alike (req C6). These are functions of
+//! their arguments: whoever calls them does the look-ups.
+
+use crate::api_key::ApiKey;
+use crate::carriers::Carrier;
+use crate::ids::{ConnectionId, UserId};
+use crate::jwt::VerifiedToken;
+use crate::permit::{CredentialFacts, Permit, Principal};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::revocation::{RevocationCause, RevocationIndex};
+use crate::session::{Session, SessionLimits};
+use crate::ticket::Ticket;
+use crate::time::{Now, UnixTime};
+use crate::user::User;
+
+/// What every decision needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// How the credential was presented.
+    pub carrier: Carrier,
+    /// When.
+    pub now: Now,
+    /// What has been revoked.
+    pub revoked: &'a RevocationIndex,
+}
+
+/// Let in the holder of a session cookie.
+pub fn session(
+    session: &Session,
+    user: Option<&User>,
+    limits: SessionLimits,
+    at: Circumstances<'_>,
+) -> Result<Permit, Refusal> {
+    let expires_at = session.expires_at(limits);
+    let facts = CredentialFacts {
+        user: session.user.clone(),
+        session: Some(session.id.clone()),
+        token: None,
+        api_key: None,
+        issued_at: session.created_at,
+    };
+    let principal = local(user)?;
+    at.admit(principal, facts, Some(expires_at))
+}
+
+/// Let in the bearer of a token whose signature and claims have been verified.
+pub fn token(token: VerifiedToken, at: Circumstances<'_>) -> Result<Permit, Refusal> {
+    let facts = CredentialFacts {
+        user: token.user.clone(),
+        session: token.session,
+        token: token.token_id.map(|id| (token.issuer, id)),
+        api_key: None,
+        issued_at: token.issued_at,
+    };
+    let principal =
+        Principal { id: token.user, name: token.name, roles: token.roles, claims: token.claims, anonymous: false };
+    at.admit(principal, facts, Some(token.expires_at))
+}
+
+/// Let in the holder of an API key, who may have said whose it is.
+pub fn api_key(
+    key: &ApiKey,
+    claimed_user: Option<&UserId>,
+    user: Option<&User>,
+    at: Circumstances<'_>,
+) -> Result<Permit, Refusal> {
+    if claimed_user.is_some_and(|claimed| *claimed != key.user) {
+        return Err(Refusal::new(RefusalKind::Unauthorized, "the API key is another user's"));
+    }
+    let facts = CredentialFacts {
+        user: key.user.clone(),
+        session: None,
+        token: None,
+        api_key: Some(key.id.clone()),
+        issued_at: key.created_at,
+    };
+    at.admit(local(user)?, facts, key.expires_at)
+}
+
+/// Let in the bearer of a ticket, which has been spent by this presentation whatever is decided here (req D5, D7).
+///
+/// `origin` and `path` are those of the upgrade; a ticket is bound to each that it was given. A ticket in a first message was
+/// bought for the same path.
+pub fn ticket(
+    ticket: Ticket,
+    origin: Option<&str>,
+    path: &str,
+    at: Circumstances<'_>,
+) -> Result<Permit, Refusal> {
+    if at.now.unix >= ticket.expires_at {
+        return Err(Refusal::new(RefusalKind::SpentTicket, "the ticket is too old"));
+    }
+    if ticket.path.as_deref().is_some_and(|bound| bound != path) {
+        return Err(Refusal::new(RefusalKind::TicketNotForHere, "the ticket was bought for another path"));
+    }
+    if ticket.origin.is_some() && ticket.origin.as_deref() != origin {
+        return Err(Refusal::new(RefusalKind::TicketNotForHere, "the ticket was bought from another Origin"));
+    }
+    at.admit(ticket.principal, ticket.credential, ticket.credential_expires_at)
+}
+
+/// Let in somebody who presents nothing, where the route allows it.
+///
+/// # Panics
+/// Never: a connection's id makes a valid user id.
+pub fn anonymous(connection: ConnectionId, now: Now) -> Permit {
+    let id = UserId::new(format!("anonymous:{connection}")).expect("a connection's id has no spaces");
+    let principal = Principal {
+        id: id.clone(),
+        name: "Anonymous".to_owned(),
+        roles: Vec::new(),
+        claims: Default::default(),
+        anonymous: true,
+    };
+    let facts = CredentialFacts { user: id, session: None, token: None, api_key: None, issued_at: now.unix };
+    Permit::new(principal, None, facts, None)
+}
+
+/// A local user as they are now, if there still is one and they are not disabled.
+fn local(user: Option<&User>) -> Result<Principal, Refusal> {
+    let user = user.ok_or_else(|| Refusal::new(RefusalKind::UserNotFound, "the credential's user no longer exists"))?;
+    if user.disabled {
+        return Err(Refusal::new(RefusalKind::Unauthorized, "the user is disabled"));
+    }
+    Ok(Principal {
+        id: user.id.clone(),
+        name: user.name.clone(),
+        roles: user.roles.clone(),
+        claims: Default::default(),
+        anonymous: false,
+    })
+}
+
+impl Circumstances<'_> {
+    fn admit(
+        &self,
+        principal: Principal,
+        facts: CredentialFacts,
+        expires_at: Option<UnixTime>,
+    ) -> Result<Permit, Refusal> {
+        // Revoked before expired: a session that was ended does not come back as "renew and try again".
+        if let Some(cause) = self.revoked.check(&facts) {
+            return Err(refused_as_revoked(cause));
+        }
+        if expires_at.is_some_and(|end| end <= self.now.unix) {
+            return Err(Refusal::new(RefusalKind::Expired, "the credential has ended"));
+        }
+        Ok(Permit::new(principal, Some(self.carrier), facts, expires_at))
+    }
+}
+
+/// How a revoked credential is refused at the door. A live connection is closed with `CloseCause::Revoked` instead.
+fn refused_as_revoked(cause: RevocationCause) -> Refusal {
+    match cause {
+        RevocationCause::UserDeleted => Refusal::new(RefusalKind::UserNotFound, "the credential's user was removed"),
+        other => Refusal::new(RefusalKind::Unauthorized, format!("the credential is revoked: {}", other.as_str())),
+    }
+}
