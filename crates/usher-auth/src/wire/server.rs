@@ -99,12 +99,16 @@ pub enum ServerMessage<'a> {
         /// How many users are in it now.
         viewers: usize,
     },
-    /// The number of users in a room changed.
+    /// The number of users in a room changed. From here on the receiver's list of members is out of date, unless this brings
+    /// a new one.
     Viewers {
         /// Where.
         room: &'a str,
         /// How many users are in it now.
         viewers: usize,
+        /// All of them, where coming and going is shown one by one again.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        members: Option<&'a [UserRef<'a>]>,
     },
     /// Somebody is typing.
     UserTyping {
