@@ -72,6 +72,11 @@ impl Permit {
         &self.credential
     }
 
+    /// The same, shared: for whoever keeps it beside the connection.
+    pub fn shared_credential(&self) -> Arc<CredentialFacts> {
+        self.credential.clone()
+    }
+
     /// When it ends; `None` is never.
     pub fn expires_at(&self) -> Option<UnixTime> {
         self.expires_at

@@ -1,1 +1,30 @@
-//! Drives usher-auth connections on axum and tokio: upgrade, timers, close, key fetching.
+//! Drives usher-auth connections on axum and tokio: upgrade, first message, timers, close, and the look-ups that verification
+//! needs.
+//!
+//! This crate refuses to know which backend remembers things (it is given an [`usher_store::Store`]) and what stands behind the
+//! door (it is given a [`Handler`]).
+
+pub mod ambient;
+mod budget;
+pub mod client_address;
+mod door;
+mod handler;
+mod mailbox;
+pub mod problem;
+mod registry;
+mod revocations;
+mod socket;
+mod throttle;
+mod upgrade;
+mod verifier;
+
+pub use budget::WaitingLimits;
+pub use client_address::{ClientAddress, TrustedProxies};
+pub use door::{Door, DoorParts};
+pub use handler::{Flow, Handler};
+pub use mailbox::ConnectionHandle;
+pub use problem::Problem;
+pub use revocations::Revocations;
+pub use throttle::{FailureLimits, Throttle};
+pub use upgrade::WebSocketRoute;
+pub use verifier::{CredentialVerifier, Presenter, VerifierParts};

@@ -1,0 +1,46 @@
+//! The door: everything that routes share.
+
+use std::sync::Arc;
+
+use usher_auth::{Clock, Randomness};
+
+use crate::budget::{WaitingBudget, WaitingLimits};
+use crate::{CredentialVerifier, Revocations, TrustedProxies};
+
+/// What a door is made of.
+pub struct DoorParts {
+    /// The one verifier.
+    pub verifier: Arc<CredentialVerifier>,
+    /// What is revoked, and who is connected.
+    pub revocations: Revocations,
+    /// Whose word about a client's address is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// How many sockets may wait for a first message.
+    pub waiting: WaitingLimits,
+    /// Most bytes that may be queued for one client.
+    pub outbound_limit: usize,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// Shared by all routes of a server. A cheap handle.
+#[derive(Clone)]
+pub struct Door {
+    parts: Arc<DoorParts>,
+    pub(crate) waiting: WaitingBudget,
+}
+
+impl Door {
+    /// A door nobody has come to yet.
+    pub fn new(parts: DoorParts) -> Self {
+        let waiting = WaitingBudget::new(parts.waiting);
+        Self { parts: Arc::new(parts), waiting }
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &DoorParts {
+        &self.parts
+    }
+}

@@ -1,0 +1,160 @@
+//! What others leave for a connection's task: frames to write, and orders to end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use usher_auth::close_code::CloseCause;
+use usher_auth::ids::ConnectionId;
+use usher_auth::permit::CredentialFacts;
+use usher_auth::revocation::RevocationCause;
+use usher_auth::wire::Frame;
+
+/// Places for frames that are kept when the mailbox has run empty: a connection at rest owns little.
+const KEPT_CAPACITY: usize = 8;
+
+/// A live connection, as the rest of the process sees it. Owned by the connection's task and by the registry.
+#[derive(Debug)]
+pub struct ConnectionHandle {
+    id: ConnectionId,
+    /// Most bytes that may wait in `frames`: a client that reads more slowly than that is closed.
+    outbound_limit: usize,
+    mailbox: Mutex<Mailbox>,
+}
+
+#[derive(Debug, Default)]
+struct Mailbox {
+    frames: VecDeque<Frame>,
+    bytes: usize,
+    order: Option<Order>,
+    /// Set once nothing more may reach the peer: revoked, overflown, or the task has gone.
+    shut: bool,
+    facts: Option<Arc<CredentialFacts>>,
+    /// The connection's task.
+    waker: Option<Waker>,
+}
+
+/// What a connection's task must do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// The credential was revoked.
+    Revoked(RevocationCause),
+    /// End for another cause.
+    End(CloseCause, Option<Duration>),
+}
+
+impl ConnectionHandle {
+    pub(crate) fn new(id: ConnectionId, outbound_limit: usize) -> Self {
+        Self { id, outbound_limit, mailbox: Mutex::default() }
+    }
+
+    /// The connection's id.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// Queue a frame. Past the bound the connection ends as a slow consumer and what was queued is dropped; after the end,
+    /// frames are dropped.
+    pub fn deliver(&self, frame: &Frame) {
+        let waker = {
+            let mut mailbox = self.mailbox.lock();
+            if mailbox.shut {
+                return;
+            }
+            mailbox.bytes += frame.len();
+            if mailbox.bytes > self.outbound_limit {
+                mailbox.shut_with(Order::End(CloseCause::SlowConsumer, None))
+            } else {
+                mailbox.frames.push_back(frame.clone());
+                mailbox.waker.take()
+            }
+        };
+        wake(waker);
+    }
+
+    /// End the connection for `cause`. Frames queued before still go out.
+    pub fn end(&self, cause: CloseCause, retry_after: Option<Duration>) {
+        let waker = {
+            let mut mailbox = self.mailbox.lock();
+            mailbox.order.get_or_insert(Order::End(cause, retry_after));
+            mailbox.waker.take()
+        };
+        wake(waker);
+    }
+
+    /// The credential was revoked: what is queued is dropped now, and nothing more is taken (req H4).
+    pub(crate) fn revoke(&self, cause: RevocationCause) {
+        let waker = self.mailbox.lock().shut_with(Order::Revoked(cause));
+        wake(waker);
+    }
+
+    /// Whether the credential was revoked or the end was ordered: nothing more may be taken from the peer.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.mailbox.lock().shut
+    }
+
+    pub(crate) fn shut(&self) {
+        let mut mailbox = self.mailbox.lock();
+        mailbox.shut = true;
+        mailbox.frames = VecDeque::new();
+        mailbox.waker = None;
+    }
+
+    pub(crate) fn set_facts(&self, facts: Arc<CredentialFacts>) {
+        self.mailbox.lock().facts = Some(facts);
+    }
+
+    pub(crate) fn facts(&self) -> Option<Arc<CredentialFacts>> {
+        self.mailbox.lock().facts.clone()
+    }
+
+    /// For the connection's task: an order, if there is one; else it is woken when there is something in the mailbox. The waker
+    /// is left under the same lock that is looked under, so that nothing which arrives later is missed.
+    pub(crate) fn poll_order(&self, context: &mut Context<'_>) -> Poll<Order> {
+        let mut mailbox = self.mailbox.lock();
+        if let Some(order) = mailbox.order.take() {
+            return Poll::Ready(order);
+        }
+        if mailbox.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
+            mailbox.waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// For the connection's task: hands all queued frames to `take`, in order; whether there were any.
+    pub(crate) fn drain(&self, mut take: impl FnMut(Frame)) -> bool {
+        let mut mailbox = self.mailbox.lock();
+        if mailbox.frames.is_empty() {
+            return false;
+        }
+        mailbox.bytes = 0;
+        mailbox.frames.drain(..).for_each(&mut take);
+        if mailbox.frames.capacity() > KEPT_CAPACITY {
+            mailbox.frames.shrink_to(KEPT_CAPACITY);
+        }
+        true
+    }
+}
+
+impl Mailbox {
+    fn shut_with(&mut self, order: Order) -> Option<Waker> {
+        if !self.shut {
+            self.shut = true;
+            self.order = Some(order);
+        } else if let Order::Revoked(_) = order {
+            // Whatever else was ordered and not carried out yet, a revocation is what the peer should hear of.
+            self.order = self.order.take().map(|_| order);
+        }
+        self.frames = VecDeque::new();
+        self.bytes = 0;
+        self.waker.take()
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

@@ -1,0 +1,297 @@
+//! The task of one connection: carries out what its state machine wants, and tells it what happens.
+
+mod out_queue;
+mod transport;
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+use usher_auth::close_code::CloseCause;
+use usher_auth::connection::{Action, Connection, LINGER, Verification, Violation};
+use usher_auth::{Now, Permit, Refusal};
+
+use self::transport::{Incoming, Transport};
+use crate::budget::WaitingPlace;
+use crate::mailbox::Order;
+use crate::registry::Registration;
+use crate::upgrade::log_refusal;
+use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
+
+/// Bytes waiting to be written at which nothing more is read from the client, so that whoever asks without reading the answers
+/// fills the network's buffers and not ours.
+const PAUSE_READING_AT: usize = 64 * 1024;
+
+/// A connection whose upgrade was accepted.
+pub(crate) struct Opening<H: Handler> {
+    pub(crate) connection: Connection,
+    pub(crate) presenter: Presenter,
+    pub(crate) waiting: Option<WaitingPlace>,
+    pub(crate) door: Door,
+    pub(crate) handler: Arc<H>,
+}
+
+/// Runs a connection to its end. Whatever ends it, also a panic, its session with the handler and its place in the registry go
+/// with it: both are guards.
+pub(crate) async fn run<IO, H>(io: IO, read_ahead: &[u8], opening: Opening<H>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let Opening { connection, presenter, waiting, door, handler } = opening;
+    let handle = Arc::new(ConnectionHandle::new(connection.id(), door.parts().outbound_limit));
+    let transport = Transport::new(io, read_ahead, connection.message_limit());
+    let driver = Driver {
+        connection,
+        transport,
+        handle,
+        presenter,
+        door,
+        handler,
+        session: None,
+        registration: None,
+        waiting,
+        verification: None,
+        timer: None,
+        closing: false,
+        released: false,
+    };
+    driver.run().await;
+}
+
+type Verdict = Result<Permit, Refusal>;
+
+struct Driver<IO, H: Handler> {
+    connection: Connection,
+    transport: Transport<IO>,
+    handle: Arc<ConnectionHandle>,
+    presenter: Presenter,
+    door: Door,
+    handler: Arc<H>,
+    session: Option<H::Session>,
+    registration: Option<Registration>,
+    waiting: Option<WaitingPlace>,
+    verification: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
+    /// The deadline it is set to, and the timer. One a connection, made when first needed.
+    timer: Option<(Duration, Pin<Box<Sleep>>)>,
+    closing: bool,
+    released: bool,
+}
+
+enum Event {
+    Order(Order),
+    Verdict(Verdict),
+    Timeout,
+    Incoming(Incoming),
+    /// The transport failed.
+    Gone,
+}
+
+impl<IO, H> Driver<IO, H>
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    async fn run(mut self) {
+        loop {
+            self.carry_out_actions();
+            if self.released {
+                break;
+            }
+            let event = poll_fn(|context| self.poll_event(context)).await;
+            self.handle_event(event);
+        }
+        self.end_session();
+        // The answer to the peer's close frame may still be in the queue; a peer that does not take it does not hold us.
+        let _ = tokio::time::timeout(LINGER, poll_fn(|context| self.transport.poll_finish(context))).await;
+    }
+
+    fn now(&self) -> Now {
+        self.door.parts().clock.now()
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if !self.closing
+            && let Poll::Ready(order) = self.handle.poll_order(context)
+        {
+            return Poll::Ready(Event::Order(order));
+        }
+        // Everything queued goes into one write; what arrives during it goes into the next.
+        loop {
+            match self.transport.poll_flush(context, self.closing) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Event::Gone),
+                Poll::Pending => break,
+            }
+            let transport = &mut self.transport;
+            if self.closing || !self.handle.drain(|frame| transport.send(frame)) {
+                break;
+            }
+        }
+        if let Some(verification) = &mut self.verification
+            && let Poll::Ready(verdict) = verification.as_mut().poll(context)
+        {
+            self.verification = None;
+            return Poll::Ready(Event::Verdict(verdict));
+        }
+        if self.poll_timer(context).is_ready() {
+            return Poll::Ready(Event::Timeout);
+        }
+        if self.connection.wants_read() && self.transport.queued_bytes() < PAUSE_READING_AT {
+            if let Poll::Ready(incoming) = self.transport.poll_incoming(context) {
+                return Poll::Ready(Event::Incoming(incoming));
+            }
+            // Reading may have queued a pong.
+            if self.transport.queued_bytes() > 0
+                && let Poll::Ready(Err(_)) = self.transport.poll_flush(context, self.closing)
+            {
+                return Poll::Ready(Event::Gone);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.connection.poll_timeout() else {
+            self.timer = None;
+            return Poll::Pending;
+        };
+        if self.timer.as_ref().is_none_or(|(set_to, _)| *set_to != deadline) {
+            let wait = deadline.saturating_sub(self.now().monotonic);
+            self.timer = Some((deadline, Box::pin(tokio::time::sleep(wait))));
+        }
+        let Some((_, sleep)) = &mut self.timer else { return Poll::Pending };
+        let ready = sleep.as_mut().poll(context);
+        if ready.is_ready() {
+            // Set anew if the machine finds that it is not time yet.
+            self.timer = None;
+        }
+        ready
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let now = self.now();
+        match event {
+            Event::Order(Order::Revoked(_)) => self.connection.handle_revoked(now),
+            Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
+            Event::Verdict(verdict) => self.connection.handle_verdict(now, verdict),
+            Event::Timeout => self.connection.handle_timeout(now),
+            // Whoever revoked has been told that nothing more is taken (req H4).
+            Event::Incoming(Incoming::Text(_)) if !self.closing && self.handle.is_shut() => {}
+            Event::Incoming(Incoming::Text(text)) => self.connection.handle_text(now, text.as_str()),
+            Event::Incoming(Incoming::Violation(violation)) => {
+                if violation == Violation::Protocol {
+                    tracing::debug!(connection = %self.connection.id(), "the client broke the WebSocket protocol");
+                }
+                self.connection.handle_violation(now, violation);
+            }
+            Event::Incoming(Incoming::Closed) | Event::Gone => self.connection.handle_peer_closed(),
+        }
+    }
+
+    fn carry_out_actions(&mut self) {
+        while let Some(action) = self.connection.poll_action() {
+            match action {
+                Action::Verify(verification) => self.start_verification(verification),
+                Action::Refused(refusal) => log_refusal(&self.connection, &self.presenter, &refusal),
+                Action::Opened => self.open(),
+                Action::Renewed => self.renew(),
+                Action::Send(frame) => {
+                    // Behind whatever was queued before it: answers come in the order of what they answer.
+                    let transport = &mut self.transport;
+                    self.handle.drain(|queued| transport.send(queued));
+                    self.transport.send(frame);
+                }
+                Action::Deliver(message) => {
+                    let now = self.now();
+                    if let Some(session) = &mut self.session
+                        && !self.handle.is_shut()
+                        && let Flow::End(cause) = self.handler.message(session, message, now)
+                    {
+                        self.connection.handle_end(now, cause, None);
+                    }
+                }
+                Action::DiscardQueued => {
+                    self.handle.shut();
+                    self.transport.discard_queued();
+                }
+                Action::Close { code, reason, cause } => {
+                    self.log_close(code, cause);
+                    self.transport.close(code, &reason);
+                    self.closing = true;
+                    self.end_session();
+                }
+                Action::Release => self.released = true,
+                // Both are carried out before there is a socket.
+                Action::Accept | Action::Reject(_) => {}
+            }
+        }
+    }
+
+    fn start_verification(&mut self, verification: Verification) {
+        let verifier = self.door.parts().verifier.clone();
+        let presenter = self.presenter.clone();
+        self.verification = Some(Box::pin(async move { verifier.verify(verification, &presenter).await }));
+    }
+
+    fn open(&mut self) {
+        let now = self.now();
+        let Some(permit) = self.connection.permit().cloned() else { return };
+        self.waiting = None;
+        self.registration = Some(self.door.parts().revocations.register(&self.handle, permit.shared_credential()));
+        if self.handle.is_shut() {
+            self.connection.handle_revoked(now);
+            return;
+        }
+        self.transport.set_message_limit(self.connection.message_limit());
+        self.session = Some(self.handler.open(&permit, &self.handle, now));
+        tracing::info!(
+            connection = %self.connection.id(),
+            client = %self.presenter.address.0,
+            route = %self.connection.rules().path,
+            user = %permit.principal().id,
+            carrier = permit.carrier().map_or("none", |carrier| carrier.as_str()),
+            "opened"
+        );
+    }
+
+    fn renew(&mut self) {
+        let now = self.now();
+        let Some(permit) = self.connection.permit().cloned() else { return };
+        // The old place first: both may be under the same key.
+        self.registration = None;
+        self.registration = Some(self.door.parts().revocations.register(&self.handle, permit.shared_credential()));
+        if self.handle.is_shut() {
+            self.connection.handle_revoked(now);
+            return;
+        }
+        let lost = match &mut self.session {
+            Some(session) => self.handler.renew(session, &permit, now),
+            None => Vec::new(),
+        };
+        self.connection.handle_renewed(&lost);
+    }
+
+    /// Leaves the rooms and the registry; nothing more is taken for this peer.
+    fn end_session(&mut self) {
+        self.session = None;
+        self.registration = None;
+        self.verification = None;
+        self.handle.shut();
+    }
+
+    fn log_close(&self, code: u16, cause: CloseCause) {
+        tracing::info!(
+            connection = %self.connection.id(),
+            client = %self.presenter.address.0,
+            route = %self.connection.rules().path,
+            code,
+            cause = cause.as_str(),
+            "closing"
+        );
+    }
+}

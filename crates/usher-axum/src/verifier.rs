@@ -1,0 +1,221 @@
+//! From a presented credential to a permit: the look-ups that `usher_auth::verify` decides on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use usher_auth::api_key::ApiKey;
+use usher_auth::carriers::{Carrier, Credential};
+use usher_auth::connection::Verification;
+use usher_auth::ids::UserId;
+use usher_auth::jwt::{TokenError, TokenVerifier, VerifiedToken};
+use usher_auth::refusal::{Refusal, RefusalKind};
+use usher_auth::secret::{HashedToken, PlainToken, SecretText};
+use usher_auth::session::{Session, SessionLimits};
+use usher_auth::user::User;
+use usher_auth::verify::{self, Circumstances};
+use usher_auth::{Clock, Now, Permit};
+use usher_store::{RedeemedTicket, Store, StoreError, TicketStore};
+
+use crate::issuer_keys::IssuerKeys;
+use crate::{ClientAddress, Revocations, Throttle};
+
+/// Most sessions and most API keys held in memory. One that is not is looked up in the store.
+const CACHE_CAPACITY: u64 = 100_000;
+/// How old a cached look-up may be. Revocations are checked on every use; this bounds how long a changed name or role takes.
+const CACHE_AGE: Duration = Duration::from_secs(30);
+/// How often a session's use is written down.
+const TOUCH_EVERY: Duration = Duration::from_secs(60);
+
+/// What a verifier is made of.
+pub struct VerifierParts {
+    /// Users, sessions, API keys.
+    pub store: Arc<dyn Store>,
+    /// Tickets.
+    pub tickets: Arc<dyn TicketStore>,
+    /// Tokens: ours and the configured issuers'.
+    pub tokens: Arc<TokenVerifier>,
+    /// Where the issuers' keys come from.
+    pub issuer_keys: IssuerKeys,
+    /// What is revoked.
+    pub revocations: Revocations,
+    /// Failures counted.
+    pub throttle: Arc<Throttle>,
+    /// How long sessions last.
+    pub session_limits: SessionLimits,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The one verifier behind all carriers.
+pub struct CredentialVerifier {
+    parts: VerifierParts,
+    sessions: Cache<HashedToken, Arc<(Session, Option<User>)>>,
+    api_keys: Cache<HashedToken, Arc<(ApiKey, Option<User>)>>,
+}
+
+/// Who presents a credential, apart from the credential itself.
+#[derive(Clone, Debug)]
+pub struct Presenter {
+    /// From where.
+    pub address: ClientAddress,
+    /// The `Origin` of the request, if it had exactly one.
+    pub origin: Option<String>,
+    /// The path asked for.
+    pub path: String,
+}
+
+impl CredentialVerifier {
+    /// With empty caches.
+    pub fn new(parts: VerifierParts) -> Self {
+        let cache = || Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(CACHE_AGE);
+        Self { parts, sessions: cache().build(), api_keys: cache().support_invalidation_closures().build() }
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &VerifierParts {
+        &self.parts
+    }
+
+    /// Verify a credential, whatever carried it.
+    ///
+    /// A good credential is never throttled: it has at least 128 bits nobody can guess, so letting it in tells a guesser nothing,
+    /// and refusing it would let a neighbour behind the same address keep its owner out. Failures over the limit are answered
+    /// as throttled. Passwords are another matter: those are throttled before they are looked at.
+    pub async fn verify(&self, verification: Verification, presenter: &Presenter) -> Result<Permit, Refusal> {
+        let source = presenter.address.source();
+        let account = match &verification.credential {
+            Credential::ApiKey { user, .. } => user.clone(),
+            _ => None,
+        };
+        let verdict = self.decide(verification, presenter).await;
+        match &verdict {
+            Err(refusal) if refusal.counts_as_guess() => {
+                let now = self.parts.clock.now();
+                let throttled = self.parts.throttle.check_source(source, now);
+                self.parts.throttle.record_failure(account.as_ref().map(UserId::as_str), source, now);
+                throttled?;
+            }
+            _ => {}
+        }
+        verdict
+    }
+
+    async fn decide(&self, verification: Verification, presenter: &Presenter) -> Result<Permit, Refusal> {
+        let carrier = verification.carrier;
+        match verification.credential {
+            Credential::Session(secret) => self.session(carrier, &secret).await,
+            Credential::Token(token) => self.token(carrier, &token).await,
+            Credential::ApiKey { user, key } => self.api_key(carrier, user.as_ref(), &key).await,
+            Credential::Ticket(ticket) => self.ticket(carrier, &ticket, presenter).await,
+            Credential::Unrecognised => {
+                let kind = match carrier {
+                    Carrier::Cookie => RefusalKind::InvalidSession,
+                    Carrier::Ticket => RefusalKind::InvalidTicket,
+                    _ => RefusalKind::Unauthorized,
+                };
+                Err(Refusal::new(kind, "the credential has none of the forms we know"))
+            }
+        }
+    }
+
+    async fn session(&self, carrier: Carrier, secret: &PlainToken) -> Result<Permit, Refusal> {
+        let hash = secret.hashed();
+        let found = match self.sessions.get(&hash) {
+            Some(found) => found,
+            None => {
+                let session = self.parts.store.session_by_secret(&hash).await.map_err(unavailable)?;
+                let Some(session) = session else {
+                    return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
+                };
+                let user = self.parts.store.user(&session.user).await.map_err(unavailable)?;
+                let found = Arc::new((session, user));
+                self.sessions.insert(hash, found.clone());
+                found
+            }
+        };
+        let (session, user) = &*found;
+        let now = self.parts.clock.now();
+        let limits = self.parts.session_limits;
+        let permit = self.admit(carrier, now, |at| verify::session(session, user.as_ref(), limits, at))?;
+        if now.unix.since(session.last_seen_at) >= TOUCH_EVERY {
+            self.parts.store.touch_session(&session.id, now.unix).await.map_err(unavailable)?;
+            self.sessions.invalidate(&hash);
+        }
+        Ok(permit)
+    }
+
+    async fn token(&self, carrier: Carrier, token: &SecretText) -> Result<Permit, Refusal> {
+        let verified = self.verified_token(token).await?;
+        self.admit(carrier, self.parts.clock.now(), |at| verify::token(verified, at))
+    }
+
+    /// The token's claims, once its signature holds; keys that are missing are fetched once.
+    async fn verified_token(&self, token: &SecretText) -> Result<VerifiedToken, Refusal> {
+        let now = self.parts.clock.now();
+        let first = self.parts.tokens.verify(token.reveal(), now.unix);
+        let verdict = match first {
+            Err(TokenError::UnknownKey { issuer: Some(issuer) }) if self.parts.issuer_keys.refresh(&issuer, now).await => {
+                self.parts.tokens.verify(token.reveal(), self.parts.clock.now().unix)
+            }
+            other => other,
+        };
+        verdict.map_err(|error| {
+            let kind = if error.is_expired() { RefusalKind::Expired } else { RefusalKind::Unauthorized };
+            Refusal::new(kind, error.to_string())
+        })
+    }
+
+    async fn api_key(&self, carrier: Carrier, claimed: Option<&UserId>, key: &PlainToken) -> Result<Permit, Refusal> {
+        let hash = key.hashed();
+        let found = match self.api_keys.get(&hash) {
+            Some(found) => found,
+            None => {
+                let key = self.parts.store.api_key_by_secret(&hash).await.map_err(unavailable)?;
+                let Some(key) = key else {
+                    return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
+                };
+                let user = self.parts.store.user(&key.user).await.map_err(unavailable)?;
+                let found = Arc::new((key, user));
+                self.api_keys.insert(hash, found.clone());
+                found
+            }
+        };
+        let (key, user) = &*found;
+        self.admit(carrier, self.parts.clock.now(), |at| verify::api_key(key, claimed, user.as_ref(), at))
+    }
+
+    async fn ticket(&self, carrier: Carrier, ticket: &PlainToken, presenter: &Presenter) -> Result<Permit, Refusal> {
+        let now = self.parts.clock.now();
+        let redeemed = self.parts.tickets.redeem(&ticket.hashed(), now.unix).await.map_err(unavailable)?;
+        match redeemed {
+            RedeemedTicket::Good(ticket) => {
+                self.admit(carrier, now, |at| verify::ticket(ticket, presenter.origin.as_deref(), &presenter.path, at))
+            }
+            RedeemedTicket::Gone => Err(Refusal::new(RefusalKind::SpentTicket, "the ticket is spent or too old")),
+            RedeemedTicket::Unknown => Err(Refusal::new(RefusalKind::InvalidTicket, "no ticket is this one")),
+        }
+    }
+
+    fn admit(
+        &self,
+        carrier: Carrier,
+        now: Now,
+        decide: impl FnOnce(Circumstances<'_>) -> Result<Permit, Refusal>,
+    ) -> Result<Permit, Refusal> {
+        self.parts.revocations.with_index(|revoked| decide(Circumstances { carrier, now, revoked }))
+    }
+
+    /// Forget cached look-ups about a user: they were changed.
+    pub fn forget_user(&self, user: &UserId) {
+        let _ = user;
+        self.sessions.invalidate_all();
+        self.api_keys.invalidate_all();
+    }
+}
+
+/// The store cannot be asked: nobody is let in (req D9, O6).
+fn unavailable(error: StoreError) -> Refusal {
+    tracing::error!(error = %error, source = %error.source, "a credential could not be checked");
+    Refusal::new(RefusalKind::Unavailable, "the store cannot be asked")
+}
