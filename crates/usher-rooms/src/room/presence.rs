@@ -1,0 +1,144 @@
+//! What the members of a room see of each other's coming and going.
+//!
+//! A room that is small enough tells changes one by one. A change in a larger one, or one that touches many at once, makes the room
+//! *behind*: nothing is told until the next update, which says how many there are now and, if the room is small enough
+//! again, who. From then on it is one by one again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use usher_auth::room::Presence;
+use usher_auth::wire::{Frame, FrameId, ServerMessage};
+
+use super::{Locked, Room};
+use crate::rooms::Shared;
+use crate::schedule::DueKey;
+use crate::{Except, Member};
+
+/// What a policy says about a room's presence, with the number of the policy: a newer one counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ruling {
+    pub(crate) presence: Presence,
+    pub(crate) generation: u64,
+}
+
+/// What happened to a member.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Change {
+    Joined,
+    Left,
+}
+
+/// How a room tells changes.
+pub(super) struct Updates {
+    ruling: Ruling,
+    /// Since something was not told one by one, until an update told it and the room was small enough.
+    behind: bool,
+    /// When the last update went out, on the monotonic clock.
+    last: Option<Duration>,
+    /// The place in the schedule, while an update is owed.
+    due: Option<DueKey>,
+}
+
+impl Default for Updates {
+    fn default() -> Self {
+        // Policies are numbered from 1, so that the first one to be asked decides.
+        Self { ruling: Ruling { presence: Presence::Off, generation: 0 }, behind: false, last: None, due: None }
+    }
+}
+
+impl Room {
+    /// A policy says `ruling`.
+    pub(crate) fn rule(self: &Arc<Self>, shared: &Shared, ruling: Ruling) {
+        if let Some(mut room) = self.lock(shared) {
+            room.rule(ruling);
+        }
+    }
+
+    /// Sends the update that is owed under `key`.
+    pub(crate) fn update(self: &Arc<Self>, shared: &Shared, key: DueKey, now: Duration) {
+        let Some(mut room) = self.lock(shared) else { return };
+        if room.state.updates.due != Some(key) {
+            return;
+        }
+        room.state.updates.due = None;
+        room.state.updates.last = Some(now);
+        let complete = room.state.members.len() <= shared.limits.members_listed;
+        room.state.updates.behind = !complete;
+        let presence = room.state.updates.ruling.presence;
+        if presence != Presence::Off {
+            let frame = room.viewers(presence == Presence::Full && complete);
+            room.fan_out(&frame, &Except::Nobody);
+        }
+    }
+}
+
+impl Locked<'_> {
+    pub(super) fn rule(&mut self, ruling: Ruling) {
+        let before = self.state.updates.ruling;
+        if ruling.generation <= before.generation {
+            return;
+        }
+        self.state.updates.ruling = ruling;
+        if ruling.presence != before.presence && !self.state.listeners.is_empty() {
+            // Who is in the room already was told more or less than what holds now.
+            self.update_later();
+        }
+    }
+
+    /// The answer to a join: what the room is now.
+    pub(super) fn joined(&self, id: Option<&FrameId>) -> Frame {
+        let presence = self.state.updates.ruling.presence;
+        let members = match presence {
+            Presence::Full => Some(self.state.members.list(self.shared.limits.members_listed)),
+            Presence::Count | Presence::Off => None,
+        };
+        Frame::json(&ServerMessage::Joined {
+            room: self.room.name.as_str(),
+            viewers: (presence != Presence::Off).then(|| self.state.members.len()),
+            members: members.as_deref(),
+            id,
+        })
+    }
+
+    /// Tells everybody but `except` that `member` came or went, now or with the next update.
+    pub(super) fn announce(&mut self, change: Change, member: &Member, except: &Except) {
+        let viewers = self.state.members.len();
+        let (room, user) = (self.room.name.as_str(), member.into());
+        let one_by_one = !self.state.updates.behind && viewers <= self.shared.limits.members_listed;
+        let frame = match (self.state.updates.ruling.presence, change) {
+            (Presence::Off, _) => return,
+            (Presence::Count | Presence::Full, _) if !one_by_one => return self.update_later(),
+            (Presence::Count, _) => self.viewers(false),
+            (Presence::Full, Change::Joined) => Frame::json(&ServerMessage::UserJoined { room, user, viewers }),
+            (Presence::Full, Change::Left) => Frame::json(&ServerMessage::UserLeft { room, user, viewers }),
+        };
+        self.fan_out(&frame, except);
+    }
+
+    /// What changed is told with the next update.
+    pub(super) fn update_later(&mut self) {
+        self.state.updates.behind = true;
+        if self.state.updates.due.is_none() {
+            // The first one is due at once. No clock is needed to say so, and therefore none to leave a room in a `Drop`.
+            let at = self.state.updates.last.map_or(Duration::ZERO, |last| last + self.shared.limits.update_interval);
+            self.state.updates.due = Some(self.shared.schedule.add(at, Arc::downgrade(self.room)));
+        }
+    }
+
+    /// The room closes: nobody is left to be told.
+    pub(super) fn forget_update(&mut self) {
+        if let Some(key) = self.state.updates.due.take() {
+            self.shared.schedule.remove(key);
+        }
+    }
+
+    fn viewers(&self, with_members: bool) -> Frame {
+        let members = with_members.then(|| self.state.members.list(usize::MAX));
+        Frame::json(&ServerMessage::Viewers {
+            room: self.room.name.as_str(),
+            viewers: self.state.members.len(),
+            members: members.as_deref(),
+        })
+    }
+}
