@@ -1,0 +1,159 @@
+//! `POST /auth/login`: a password for a session.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{USER_AGENT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Deserialize;
+use usher_auth::carriers::{Credential, session_cookie};
+use usher_auth::ids::UserId;
+use usher_auth::revocation::RevocationCause;
+use usher_auth::user::User;
+use usher_auth::Clock;
+use usher_axum::{ClientAddress, Problem, Throttle};
+use usher_store::Store;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::access::From;
+use super::json::Json;
+use super::origin_guard::OriginGuard;
+use super::{store_unavailable, tokens};
+use crate::cookies::CookieSettings;
+use crate::passwords::PasswordHasher;
+use crate::sessions::{LoginOrigin, Sessions};
+
+/// A user's id and password. `username` and `password` are taken for `user` and `pwd`.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LoginRequest {
+    /// The user's id.
+    #[serde(alias = "username")]
+    user: String,
+    /// The password, exactly as it was set.
+    #[serde(alias = "password")]
+    pwd: Zeroizing<String>,
+}
+
+/// Log in with a password.
+///
+/// Answers with an access token, a refresh token and the session cookie. Unknown users, wrong passwords and disabled users get
+/// the same answer in the same time.
+#[utoipa::path(
+    post, path = "/auth/login", tag = "auth", request_body = LoginRequest,
+    responses(
+        (status = 200, description = "Logged in; sets the session cookie", body = tokens::TokenAnswer),
+        (status = 400, description = "The body is not what it should be"),
+        (status = 401, description = "User and password do not go together"),
+        (status = 403, description = "The page may not log its visitors in"),
+        (status = 415, description = "The body is not application/json"),
+        (status = 429, description = "Too many failed attempts; see Retry-After"),
+        (status = 503, description = "Try again later; see Retry-After"),
+    )
+)]
+pub(super) async fn log_in(
+    _guard: OriginGuard,
+    State(logins): State<PasswordLogins>,
+    State(sessions): State<Sessions>,
+    State(store): State<Arc<dyn Store>>,
+    State(cookies): State<CookieSettings>,
+    From(address): From,
+    headers: HeaderMap,
+    Json(request): Json<LoginRequest>,
+) -> Result<Response, Response> {
+    let user = logins.check(&request.user, request.pwd, address).await?;
+    end_previous(&store, &sessions, &cookies, &headers).await?;
+    let granted = sessions.start(user, origin_of(address, &headers)).await.map_err(|error| store_unavailable(&error))?;
+    tracing::info!(user = %granted.user.id, client = %address.0, "logged in");
+    Ok(tokens::answer(&granted, &cookies))
+}
+
+/// Checks passwords for every endpoint that takes one, so that throttling and timing are the same for all.
+#[derive(Clone)]
+pub(super) struct PasswordLogins {
+    store: Arc<dyn Store>,
+    passwords: PasswordHasher,
+    throttle: Arc<Throttle>,
+    clock: Arc<dyn Clock>,
+}
+
+impl axum::extract::FromRef<super::ApiState> for PasswordLogins {
+    fn from_ref(state: &super::ApiState) -> Self {
+        Self {
+            store: state.store.clone(),
+            passwords: state.passwords.clone(),
+            throttle: state.throttle.clone(),
+            clock: state.clock.clone(),
+        }
+    }
+}
+
+impl PasswordLogins {
+    /// The user of that name if the password is theirs and they may come in. The wrong answer takes as long as the right one:
+    /// for an unknown user a password is hashed that nobody has (req K3).
+    pub(super) async fn check(
+        &self,
+        name: &str,
+        password: Zeroizing<String>,
+        address: ClientAddress,
+    ) -> Result<User, Response> {
+        let source = address.source();
+        // Before the password is looked at: a throttled guess must not learn whether it was right (req K2).
+        let throttled = self.throttle.check_account(name, source, self.clock.now());
+        throttled.map_err(|refusal| Problem::from(&refusal).into_response())?;
+        let found = match UserId::local(name) {
+            Ok(id) => self.store.user_with_password(&id).await.map_err(|error| store_unavailable(&error))?,
+            Err(_) => None,
+        };
+        let (user, hash) = match found {
+            Some((user, hash)) => (Some(user), hash),
+            None => (None, None),
+        };
+        let matches = self.passwords.verify(password, hash).await.map_err(|_busy| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many log-ins at once")
+                .with_retry_after(std::time::Duration::from_secs(1))
+                .into_response()
+        })?;
+        match user {
+            Some(user) if matches && !user.disabled => {
+                self.throttle.record_success(name, source);
+                Ok(user)
+            }
+            _ => {
+                self.throttle.record_failure(Some(name), source, self.clock.now());
+                tracing::info!(client = %address.0, "a log-in failed");
+                Err(wrong_password().into_response())
+            }
+        }
+    }
+}
+
+fn wrong_password() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "User and password do not go together")
+        .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"usher\""))
+}
+
+/// What is remembered of where a log-in came from.
+pub(super) fn origin_of(address: ClientAddress, headers: &HeaderMap) -> LoginOrigin {
+    LoginOrigin {
+        client_ip: Some(address.0.to_string()),
+        user_agent: headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).map(str::to_owned),
+    }
+}
+
+/// A log-in takes the place of the session that the browser had before, whoever's it was (req J2).
+pub(super) async fn end_previous(
+    store: &Arc<dyn Store>,
+    sessions: &Sessions,
+    cookies: &CookieSettings,
+    headers: &HeaderMap,
+) -> Result<(), Response> {
+    let Ok(Some(Credential::Session(secret))) = session_cookie(headers, &cookies.name) else { return Ok(()) };
+    let unavailable = |error| store_unavailable(&error);
+    if let Some(session) = store.session_by_secret(&secret.hashed()).await.map_err(unavailable)? {
+        sessions.end(&session.id, RevocationCause::Logout).await.map_err(unavailable)?;
+    }
+    Ok(())
+}

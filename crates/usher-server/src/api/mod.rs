@@ -1,0 +1,117 @@
+//! The HTTP API: one endpoint a file.
+
+mod access;
+mod basic;
+mod health;
+mod json;
+mod jwks;
+mod login;
+mod logout;
+mod openapi;
+mod origin_guard;
+mod refresh;
+mod session;
+mod sessions;
+mod tokens;
+mod ws_ticket;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRef};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use http::header::{CACHE_CONTROL, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderValue, StatusCode};
+use tower_http::set_header::SetResponseHeaderLayer;
+use usher_auth::origin::AllowedOrigins;
+use usher_axum::{CredentialVerifier, Problem, Throttle, TrustedProxies};
+use usher_store::Store;
+
+use crate::access_tokens::AccessTokens;
+use crate::cookies::CookieSettings;
+use crate::passwords::PasswordHasher;
+use crate::sessions::Sessions;
+use crate::ticket_desk::TicketDesk;
+
+pub use openapi::document as openapi_document;
+
+/// Largest request body, in bytes: nothing here needs more.
+const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// What the endpoints depend on; each takes only what it names.
+#[derive(Clone, FromRef)]
+pub struct ApiState {
+    /// Users.
+    pub store: Arc<dyn Store>,
+    /// Log-ins.
+    pub sessions: Sessions,
+    /// Passwords.
+    pub passwords: PasswordHasher,
+    /// Tickets.
+    pub ticket_desk: TicketDesk,
+    /// The public keys.
+    pub access_tokens: Arc<AccessTokens>,
+    /// The one verifier.
+    pub verifier: Arc<CredentialVerifier>,
+    /// Failures counted.
+    pub throttle: Arc<Throttle>,
+    /// Where requests come from.
+    pub trusted_proxies: TrustedProxies,
+    /// The session cookie.
+    pub cookies: CookieSettings,
+    /// The pages that may use the API with their visitors' cookies.
+    pub origins: Arc<AllowedOrigins>,
+    /// The time.
+    pub clock: Arc<dyn usher_auth::Clock>,
+}
+
+/// All endpoints. `https` says whether browsers reach us by HTTPS alone.
+pub fn router(state: ApiState, https: bool) -> Router {
+    let cors = origin_guard::cors(&state.origins);
+    let api = Router::new()
+        .route("/auth", get(basic::get_token))
+        .route("/auth/login", post(login::log_in))
+        .route("/auth/refresh", post(refresh::refresh))
+        .route("/auth/logout", post(logout::log_out))
+        .route("/auth/session", get(session::current))
+        .route("/auth/sessions", get(sessions::list))
+        .route("/auth/sessions/{id}", delete(sessions::end))
+        .route("/ws_ticket", get(ws_ticket::buy_with_header).post(ws_ticket::buy))
+        .layer(cors)
+        .layer(always(CACHE_CONTROL, "no-store"));
+    let public = Router::new()
+        .route("/.well-known/jwks.json", get(jwks::jwks))
+        .route("/openapi.json", get(openapi::openapi))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready));
+    api.merge(public)
+        .with_state(state)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(always(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(always(REFERRER_POLICY, "no-referrer"))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            STRICT_TRANSPORT_SECURITY,
+            https.then_some(HeaderValue::from_static("max-age=31536000")),
+        ))
+}
+
+/// The answer to a path that is not ours.
+pub async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found")
+}
+
+/// The answer to a method that a path of ours does not have. axum adds `Allow`.
+pub async fn method_not_allowed() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
+}
+
+fn always(name: http::HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+/// Nothing can be decided without the store: say so, and let nobody in (req O6).
+fn store_unavailable(error: &usher_store::StoreError) -> Response {
+    tracing::error!(%error, source = %error.source, "the store cannot be used");
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable").into_response()
+}

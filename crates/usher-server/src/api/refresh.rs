@@ -1,0 +1,104 @@
+//! `POST /auth/refresh`: a refresh token for its successor, or a session slid by its cookie.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+use serde::Deserialize;
+use usher_auth::Clock;
+use usher_auth::carriers::Carrier;
+use usher_auth::refusal::{Refusal, RefusalKind};
+use usher_axum::{Problem, Throttle};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+use super::access::{Caller, From};
+use super::json::OptionalJson;
+use super::origin_guard::OriginGuard;
+use super::{ApiState, store_unavailable, tokens};
+use crate::cookies::CookieSettings;
+use crate::sessions::{RefreshError, Sessions};
+
+/// A refresh token. Without a body the session cookie is slid instead.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefreshRequest {
+    /// As handed out last. It is spent by this.
+    refresh_token: Zeroizing<String>,
+}
+
+/// The caller's cookie, if there is no body to go by.
+pub(super) struct CookieCaller(Result<Caller, Problem>);
+
+impl FromRequestParts<ApiState> for CookieCaller {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Self::Rejection> {
+        let has_body = parts.headers.get(http::header::CONTENT_LENGTH).is_some_and(|length| length != "0")
+            || parts.headers.contains_key(http::header::TRANSFER_ENCODING);
+        if has_body {
+            return Ok(Self(Err(no_session())));
+        }
+        Ok(Self(Caller::from_request_parts(parts, state).await))
+    }
+}
+
+/// Refresh.
+///
+/// With a refresh token: rotates it and answers with a new access token. With the session cookie and no body: slides the session
+/// and answers with a new access token.
+#[utoipa::path(
+    post, path = "/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>,
+    responses(
+        (status = 200, description = "Refreshed", body = tokens::TokenAnswer),
+        (status = 400, description = "The refresh token does not hold (code `invalid_grant`), or the body is not what it should be"),
+        (status = 401, description = "No session"),
+        (status = 403, description = "The page may not use its visitors' sessions"),
+        (status = 429, description = "Too many failed attempts; see Retry-After"),
+    )
+)]
+pub(super) async fn refresh(
+    _guard: OriginGuard,
+    State(sessions): State<Sessions>,
+    State(throttle): State<Arc<Throttle>>,
+    State(clock): State<Arc<dyn Clock>>,
+    State(cookies): State<CookieSettings>,
+    From(address): From,
+    CookieCaller(caller): CookieCaller,
+    OptionalJson(request): OptionalJson<RefreshRequest>,
+) -> Result<Response, Response> {
+    let granted = match request {
+        Some(request) => match sessions.refresh(&request.refresh_token).await {
+            Ok(granted) => granted,
+            Err(RefreshError::Store(error)) => return Err(store_unavailable(&error)),
+            Err(RefreshError::Invalid(detail)) => {
+                tracing::info!(client = %address.0, detail, "a refresh was refused");
+                let now = clock.now();
+                let throttled = throttle.check_source(address.source(), now);
+                throttle.record_failure(None, address.source(), now);
+                throttled.map_err(|refusal| Problem::from(&refusal).into_response())?;
+                return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_grant", "The refresh token does not hold")
+                    .into_response());
+            }
+        },
+        None => {
+            let permit = caller.map_err(IntoResponse::into_response)?.permit;
+            let session = match (permit.carrier(), &permit.credential().session) {
+                (Some(Carrier::Cookie), Some(session)) => session,
+                _ => return Err(no_session().into_response()),
+            };
+            let slid = sessions.slide(session).await.map_err(|error| store_unavailable(&error))?;
+            slid.ok_or_else(|| {
+                Problem::from(&Refusal::new(RefusalKind::InvalidSession, "the session ended meanwhile")).into_response()
+            })?
+        }
+    };
+    Ok(tokens::answer(&granted, &cookies))
+}
+
+fn no_session() -> Problem {
+    Problem::from(&Refusal::new(RefusalKind::MissingCredential, "no session cookie"))
+        .with_detail("send {\"refresh_token\":\"…\"}, or the session cookie and no body")
+}

@@ -1,0 +1,250 @@
+//! Log-ins: a session starts, is refreshed, slides, and ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use usher_auth::ids::{SessionId, UserId};
+use usher_auth::jwt::AccessTokenClaims;
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::secret::{PlainToken, SecretText, TokenKind};
+use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
+use usher_auth::user::User;
+use usher_auth::{Clock, Randomness, UnixTime};
+use usher_store::{RefreshOutcome, RefreshRotation, Store, StoreError};
+
+use crate::access_tokens::AccessTokens;
+use crate::revoker::LiveRevoker;
+use crate::sealed;
+
+/// How long after its first use a spent refresh token may be retried, if its successor is still unused: a client whose answer
+/// was lost asks again at once.
+const RETRY_WINDOW: Duration = Duration::from_secs(10);
+
+/// What sessions need.
+pub struct SessionsParts {
+    /// Where they are remembered.
+    pub store: Arc<dyn Store>,
+    /// What makes access tokens.
+    pub access_tokens: Arc<AccessTokens>,
+    /// What ends them.
+    pub revoker: LiveRevoker,
+    /// How long they last.
+    pub limits: SessionLimits,
+    /// How long a refresh token lasts.
+    pub refresh_ttl: Duration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// All sessions. A cheap handle.
+#[derive(Clone)]
+pub struct Sessions {
+    parts: Arc<SessionsParts>,
+}
+
+/// Where a log-in comes from, for the owner's list.
+#[derive(Clone, Debug, Default)]
+pub struct LoginOrigin {
+    /// Client address.
+    pub client_ip: Option<String>,
+    /// `User-Agent`.
+    pub user_agent: Option<String>,
+}
+
+/// What a log-in or refresh hands out, once.
+#[derive(Debug)]
+pub struct Granted {
+    /// The session.
+    pub session: Session,
+    /// Its user.
+    pub user: User,
+    /// A new access token.
+    pub access_token: SecretText,
+    /// How long it lasts.
+    pub expires_in: Duration,
+    /// The cookie's secret; only at log-in.
+    pub cookie: Option<PlainToken>,
+    /// A new refresh token, unless the session was slid by its cookie.
+    pub refresh_token: Option<PlainToken>,
+}
+
+/// Why a refresh token was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Unknown, expired, spent, or of a session that has ended. To the client all of these look alike.
+    #[error("the refresh token does not hold: {0}")]
+    Invalid(&'static str),
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Sessions {
+    /// With these parts.
+    pub fn new(parts: SessionsParts) -> Self {
+        Self { parts: Arc::new(parts) }
+    }
+
+    /// How long sessions last.
+    pub fn limits(&self) -> SessionLimits {
+        self.parts.limits
+    }
+
+    /// Start a session for a user whose password was right. Its id is new: one that the client brought is never adopted (req J1).
+    pub async fn start(&self, user: User, origin: LoginOrigin) -> Result<Granted, StoreError> {
+        let now = self.parts.clock.now().unix;
+        let cookie = self.secret(TokenKind::Session);
+        let session = Session {
+            id: SessionId::from_random(self.parts.randomness.bytes()),
+            user: user.id.clone(),
+            secret: cookie.hashed(),
+            created_at: now,
+            last_seen_at: now,
+            client_ip: origin.client_ip,
+            user_agent: origin.user_agent.map(|agent| shortened(agent, 256)),
+        };
+        let refresh_token = self.secret(TokenKind::Refresh);
+        self.parts.store.create_session(&session).await?;
+        self.parts.store.create_refresh_token(&self.refresh_record(&refresh_token, &session, now)).await?;
+        let mut granted = self.grant(session, user, now);
+        granted.cookie = Some(cookie);
+        granted.refresh_token = Some(refresh_token);
+        Ok(granted)
+    }
+
+    /// Exchange a refresh token for its successor and a new access token.
+    ///
+    /// A spent token may be retried for 10 s while its successor is unused, and then yields the same successor. Any other use of
+    /// a spent token means that two parties hold it: the whole session ends (RFC 9700 §4.14.2, req L1, L2).
+    pub async fn refresh(&self, presented: &str) -> Result<Granted, RefreshError> {
+        let Some(presented) = PlainToken::parse(TokenKind::Refresh, presented) else {
+            return Err(RefreshError::Invalid("it has not the form of one"));
+        };
+        let now = self.parts.clock.now().unix;
+        let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
+            return Err(RefreshError::Invalid("unknown"));
+        };
+        // A refresh token has its own end; the idle limit is the cookie's.
+        let (session, user) =
+            self.living(&known.session, now).await?.ok_or(RefreshError::Invalid("its session has ended"))?;
+        let successor = self.secret(TokenKind::Refresh);
+        let rotation = RefreshRotation {
+            presented: presented.hashed(),
+            successor: self.refresh_record(&successor, &session, now),
+            sealed_successor: sealed::seal(&presented, successor.reveal(), &self.parts.randomness.bytes()),
+            now,
+            retry_until_spent_since: now.minus(RETRY_WINDOW),
+        };
+        let refresh_token = match self.parts.store.rotate_refresh_token(&rotation).await? {
+            RefreshOutcome::Rotated(_) => successor,
+            RefreshOutcome::Retried { sealed_successor, .. } => sealed::open(&presented, &sealed_successor)
+                .and_then(|text| PlainToken::parse(TokenKind::Refresh, &text))
+                .ok_or(RefreshError::Invalid("its successor could not be unsealed"))?,
+            RefreshOutcome::Reused(token) => {
+                tracing::warn!(user = %token.user, "a spent refresh token came back: its session ends");
+                self.end(&token.session, RevocationCause::RefreshReuse).await?;
+                return Err(RefreshError::Invalid("spent"));
+            }
+            RefreshOutcome::Expired(_) => return Err(RefreshError::Invalid("expired")),
+            RefreshOutcome::Unknown => return Err(RefreshError::Invalid("unknown")),
+        };
+        self.parts.store.touch_session(&session.id, now).await?;
+        let mut granted = self.grant(session, user, now);
+        granted.refresh_token = Some(refresh_token);
+        Ok(granted)
+    }
+
+    /// Slide a session that its cookie has just proved, and hand out a new access token; `None` if it ended meanwhile.
+    pub async fn slide(&self, id: &SessionId) -> Result<Option<Granted>, StoreError> {
+        let now = self.parts.clock.now().unix;
+        let Some((session, user)) = self.living(id, now).await? else { return Ok(None) };
+        if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
+            return Ok(None);
+        }
+        Ok(Some(self.grant(Session { last_seen_at: now, ..session }, user, now)))
+    }
+
+    /// The session of that id, if it has not ended.
+    pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
+        let now = self.parts.clock.now().unix;
+        let session = self.parts.store.session(id).await?;
+        Ok(session.filter(|session| session.expires_at(self.parts.limits) > now))
+    }
+
+    /// A user's sessions that have not ended.
+    pub async fn of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        let now = self.parts.clock.now().unix;
+        let mut sessions = self.parts.store.sessions_of(user).await?;
+        sessions.retain(|session| session.expires_at(self.parts.limits) > now);
+        Ok(sessions)
+    }
+
+    /// End one session with its tokens and sockets.
+    pub async fn end(&self, id: &SessionId, cause: RevocationCause) -> Result<(), StoreError> {
+        self.revoke(RevocationTarget::Session(id.clone()), cause).await
+    }
+
+    /// End all of a user's sessions with their tokens and sockets.
+    pub async fn end_all(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
+        let issued_before = self.parts.clock.now().unix;
+        self.revoke(RevocationTarget::User { user: user.clone(), issued_before, except: None }, cause).await
+    }
+
+    async fn revoke(&self, target: RevocationTarget, cause: RevocationCause) -> Result<(), StoreError> {
+        let at = self.parts.clock.now().unix;
+        // No cookie, refresh token or access token of a session outlives its absolute limit by more than an access token's life.
+        let longest = self.parts.limits.absolute.max(self.parts.refresh_ttl) + self.parts.access_tokens.lifetime();
+        let revocation = Revocation { target, cause, at, forget_at: at.plus(longest) };
+        self.parts.revoker.revoke(&revocation).await.map(|_| ())
+    }
+
+    /// A session within its absolute limit, and its user if they may still come in.
+    async fn living(&self, id: &SessionId, now: UnixTime) -> Result<Option<(Session, User)>, StoreError> {
+        let Some(session) = self.parts.store.session(id).await? else { return Ok(None) };
+        if session.created_at.plus(self.parts.limits.absolute) <= now {
+            return Ok(None);
+        }
+        let user = self.parts.store.user(&session.user).await?;
+        Ok(user.filter(|user| !user.disabled).map(|user| (session, user)))
+    }
+
+    fn grant(&self, session: Session, user: User, now: UnixTime) -> Granted {
+        let access_tokens = &self.parts.access_tokens;
+        // An access token does not outlive the session's absolute limit.
+        let left = session.created_at.plus(self.parts.limits.absolute).since(now);
+        let expires_in = access_tokens.lifetime().min(left);
+        let access_token = access_tokens.sign(&AccessTokenClaims {
+            subject: user.id.clone(),
+            name: user.name.clone(),
+            roles: user.roles.clone(),
+            session: Some(session.id.clone()),
+            token_id: usher_auth::ids::TokenId::from_random(self.parts.randomness.bytes()),
+            issued_at: now,
+            expires_at: now.plus(expires_in),
+        });
+        Granted { session, user, access_token, expires_in, cookie: None, refresh_token: None }
+    }
+
+    fn refresh_record(&self, token: &PlainToken, session: &Session, now: UnixTime) -> RefreshToken {
+        RefreshToken {
+            secret: token.hashed(),
+            session: session.id.clone(),
+            user: session.user.clone(),
+            issued_at: now,
+            expires_at: now.plus(self.parts.refresh_ttl).min(session.created_at.plus(self.parts.limits.absolute)),
+            state: RefreshState::Fresh,
+        }
+    }
+
+    fn secret(&self, kind: TokenKind) -> PlainToken {
+        PlainToken::from_random(kind, self.parts.randomness.bytes())
+    }
+}
+
+/// At most `limit` bytes, cut between characters.
+fn shortened(mut text: String, limit: usize) -> String {
+    text.truncate(text.floor_char_boundary(limit));
+    text
+}
