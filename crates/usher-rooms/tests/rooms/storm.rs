@@ -1,0 +1,195 @@
+//! Many threads at once: whatever they do, one order, no deadlock, and nothing left behind.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use usher_auth::Permit;
+use usher_auth::room::{Presence, RoomName, RoomPolicy};
+use usher_rooms::{RoomLimits, Rooms};
+
+use crate::support::{Actor, START, Views, deadline, fold, open_rule, permit, room};
+
+const ROOMS: [&str; 3] = ["board-1", "board-2", "board-3"];
+const THREADS: u64 = 4;
+const STEPS: u32 = 4000;
+/// Far more than the storm takes: past it something is stuck.
+const STUCK_AFTER: Duration = Duration::from_secs(120);
+
+/// A sequence of numbers that looks random and is the same every time (Steele, Lea and Flood's SplitMix64).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).expect("below a usize")
+    }
+}
+
+/// Comes, goes, speaks and vanishes, over and over. Whatever the others do meanwhile, each client's changes fit each other.
+fn storm(rooms: &Rooms, permits: &[Permit], seed: u64) {
+    let mut numbers = Numbers(seed);
+    let mut clients: Vec<(Actor, Views)> = Vec::new();
+    for _ in 0..STEPS {
+        let name = ROOMS[numbers.below(ROOMS.len())];
+        if clients.len() < 4 {
+            clients.push((Actor::attach(rooms, &permits[numbers.below(permits.len())]), Views::new()));
+            continue;
+        }
+        let at = numbers.below(clients.len());
+        let text = match numbers.below(10) {
+            0..4 => format!(r#"{{"type":"join","room":"{name}"}}"#),
+            4..6 => format!(r#"{{"type":"leave","room":"{name}"}}"#),
+            6..8 => format!(r#"{{"type":"publish","room":"{name}","data":{at}}}"#),
+            8 => format!(r#"{{"type":"typing","room":"{name}"}}"#),
+            _ => {
+                drop(clients.swap_remove(at));
+                continue;
+            }
+        };
+        let (actor, views) = &mut clients[at];
+        let allowed = actor.send(&text).is_ok();
+        let received = actor.received();
+        assert_eq!(!allowed, received.iter().any(|frame| frame["type"] == "error"), "refused for want of a join only");
+        received.iter().filter(|frame| frame["type"] != "error").for_each(|frame| fold(views, frame));
+        let known: Vec<_> = views.keys().map(String::as_str).collect();
+        let joined: Vec<_> = actor.attendance.rooms().map(RoomName::as_str).collect();
+        assert_eq!(known, joined, "nothing of a room one is not in");
+    }
+}
+
+/// Runs `work` on [`THREADS`] threads while another one sends the updates, and fails if they do not come back.
+fn run(rooms: &Rooms, work: impl Fn(u64) + Send + Sync + 'static) {
+    let work = Arc::new(work);
+    let (done, finished) = mpsc::channel();
+    let threads: Vec<_> = (0..THREADS)
+        .map(|number| {
+            let (work, done) = (work.clone(), done.clone());
+            thread::spawn(move || {
+                work(number);
+                done.send(()).expect("somebody waits");
+            })
+        })
+        .collect();
+    drop(done);
+    let over = Arc::new(AtomicBool::new(false));
+    let flusher = {
+        let (rooms, over) = (rooms.clone(), over.clone());
+        thread::spawn(move || {
+            let mut now = START;
+            while !over.load(Ordering::Relaxed) {
+                now = now.after(Duration::from_millis(100));
+                rooms.flush(now);
+                thread::yield_now();
+            }
+            rooms.flush(now.after(Duration::from_secs(1)));
+        })
+    };
+    for _ in &threads {
+        finished.recv_timeout(STUCK_AFTER).expect("a thread is stuck or has failed");
+    }
+    over.store(true, Ordering::Relaxed);
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
+    flusher.join().expect("no panic");
+}
+
+fn permits() -> Vec<Permit> {
+    (0..6).map(|number| permit(&format!("user-{number}"), &[])).collect()
+}
+
+fn rooms() -> Rooms {
+    let limits = RoomLimits { members_listed: 5, ..RoomLimits::default() };
+    Rooms::new(RoomPolicy::new(vec![open_rule("board-*", Presence::Full)]), limits)
+}
+
+#[test]
+fn a_storm_is_seen_in_one_order_and_leaves_nothing_behind() {
+    let rooms = rooms();
+    let watchers = ["user-x", "user-y"].map(|id| Actor::in_room(&rooms, &permit(id, &[]), "board-1"));
+    watchers[0].received();
+    let mut views = Views::new();
+    let mut first = Actor::attach(&rooms, &permit("user-x", &[]));
+    first.join("board-1");
+    first.received().iter().for_each(|frame| fold(&mut views, frame));
+
+    let stormy = rooms.clone();
+    let permits = permits();
+    run(&rooms, move |number| storm(&stormy, &permits, number));
+
+    let [one, other] = watchers.each_ref().map(Actor::received);
+    assert!(one.iter().filter(|frame| frame["type"] == "message").count() > 100);
+    assert!(one.iter().filter(|frame| frame["type"] == "viewers").count() > 10);
+    assert!(one.iter().filter(|frame| frame["type"] == "user_joined").count() > 10);
+    assert_eq!(one, other, "two who listened all the time heard the same in the same order");
+    // The folded view holds all the way through, and ends with who is left.
+    first.received().iter().for_each(|frame| fold(&mut views, frame));
+    assert_eq!(views["board-1"].members, Some(["user-x", "user-y"].map(String::from).into()));
+    assert_eq!(rooms.viewers(&room("board-1")), 2);
+    assert_eq!(rooms.room_count(), 1);
+    drop((watchers, first));
+    assert_eq!(rooms.room_count(), 0);
+    assert_eq!(deadline(&rooms), None);
+}
+
+#[test]
+fn a_room_that_opens_and_closes_all_the_time_is_always_one_room() {
+    let rooms = rooms();
+    let contested = rooms.clone();
+    let permits = permits();
+    run(&rooms, move |number| {
+        let mut actor = Actor::attach(&contested, &permits[usize::try_from(number).expect("small")]);
+        for _ in 0..STEPS {
+            actor.join("board-1");
+            actor.leave("board-1");
+            let told = actor.received();
+            assert_eq!(told.first().map(|frame| &frame["type"]), Some(&"joined".into()));
+            assert_eq!(told.last().map(|frame| &frame["type"]), Some(&"left".into()));
+            let mut views = Views::new();
+            told.iter().for_each(|frame| fold(&mut views, frame));
+        }
+    });
+    assert_eq!(rooms.room_count(), 0);
+    assert_eq!(deadline(&rooms), None);
+}
+
+#[test]
+fn once_a_policy_is_set_nobody_does_what_it_forbids() {
+    // req I3
+    let rooms = rooms();
+    let (changing, permits) = (rooms.clone(), permits());
+    let open = RoomPolicy::new(vec![open_rule("board-*", Presence::Full)]);
+    let closed = AtomicBool::new(false);
+    run(&rooms, move |number| {
+        if number == 0 {
+            for round in 0..STEPS {
+                changing.set_policy(if round % 2 == 0 { RoomPolicy::default() } else { open.clone() });
+            }
+            changing.set_policy(RoomPolicy::default());
+            closed.store(true, Ordering::Release);
+            return;
+        }
+        let mut actor = Actor::attach(&changing, &permits[usize::try_from(number).expect("small")]);
+        let mut refused = 0;
+        while refused < 10 {
+            let forbidden = closed.load(Ordering::Acquire);
+            for text in [r#"{"type":"join","room":"board-1"}"#, r#"{"type":"publish","room":"board-1","data":0}"#] {
+                let result = actor.send(text);
+                assert!(!forbidden || result.is_err(), "{text} after the policy that forbids it");
+            }
+            refused += u32::from(forbidden);
+            actor.received();
+        }
+        // It was looked at again when it tried to join: nothing comes any more, whatever the others still do.
+        assert_eq!(actor.attendance.rooms().len(), 0);
+        thread::yield_now();
+        assert_eq!(actor.received(), [] as [Value; 0]);
+    });
+    assert_eq!(rooms.room_count(), 0);
+}
