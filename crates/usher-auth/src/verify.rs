@@ -3,6 +3,8 @@
 //! Every carrier ends here, so that revocation, disabling and expiry hold for all of them alike (req C6). These are functions of
 //! their arguments: whoever calls them does the look-ups.
 
+use std::collections::BTreeMap;
+
 use crate::api_key::ApiKey;
 use crate::carriers::Carrier;
 use crate::ids::{ConnectionId, UserId};
@@ -111,7 +113,7 @@ pub fn anonymous(connection: ConnectionId, now: Now) -> Permit {
         id: id.clone(),
         name: "Anonymous".to_owned(),
         roles: Vec::new(),
-        claims: Default::default(),
+        claims: BTreeMap::new(),
         anonymous: true,
     };
     let facts = CredentialFacts { user: id, session: None, token: None, api_key: None, issued_at: now.unix };
@@ -128,7 +130,7 @@ fn local(user: Option<&User>) -> Result<Principal, Refusal> {
         id: user.id.clone(),
         name: user.name.clone(),
         roles: user.roles.clone(),
-        claims: Default::default(),
+        claims: BTreeMap::new(),
         anonymous: false,
     })
 }

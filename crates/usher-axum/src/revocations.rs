@@ -80,9 +80,9 @@ impl Revocations {
     }
 
     /// Put a connection where revocations find it, then look whether one already meant it.
-    pub(crate) fn register(&self, handle: &Arc<ConnectionHandle>, facts: Arc<CredentialFacts>) -> Registration {
+    pub(crate) fn register(&self, handle: &Arc<ConnectionHandle>, facts: &Arc<CredentialFacts>) -> Registration {
         let registration = self.shared.registry.register(handle, facts.clone());
-        if let Some(cause) = self.check(&facts) {
+        if let Some(cause) = self.check(facts) {
             handle.revoke(cause);
         }
         registration

@@ -12,7 +12,7 @@ use usher_auth::Now;
 /// Most accounts and most sources that are counted at once.
 const MAX_KEYS: usize = 100_000;
 /// How long an account stays open to a source it was used from.
-const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const KNOWN_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// How many failures are let pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct FailureLimits {
 
 impl Default for FailureLimits {
     fn default() -> Self {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         Self {
             per_account: FailureRate { failures: 10, per: minute },
             per_source: FailureRate { failures: 60, per: minute },

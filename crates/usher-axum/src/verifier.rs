@@ -25,7 +25,7 @@ const CACHE_CAPACITY: u64 = 100_000;
 /// How old a cached look-up may be. Revocations are checked on every use; this bounds how long a changed name or role takes.
 const CACHE_AGE: Duration = Duration::from_secs(30);
 /// How often a session's use is written down.
-const TOUCH_EVERY: Duration = Duration::from_secs(60);
+const TOUCH_EVERY: Duration = Duration::from_mins(1);
 
 /// What a verifier is made of.
 pub struct VerifierParts {
@@ -68,8 +68,7 @@ pub struct Presenter {
 impl CredentialVerifier {
     /// With empty caches.
     pub fn new(parts: VerifierParts) -> Self {
-        let cache = || Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(CACHE_AGE);
-        Self { parts, sessions: cache().build(), api_keys: cache().support_invalidation_closures().build() }
+        Self { parts, sessions: cache(), api_keys: cache() }
     }
 
     /// What it is made of.
@@ -124,11 +123,11 @@ impl CredentialVerifier {
         let found = match self.sessions.get(&hash) {
             Some(found) => found,
             None => {
-                let session = self.parts.store.session_by_secret(&hash).await.map_err(unavailable)?;
+                let session = self.parts.store.session_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
                 let Some(session) = session else {
                     return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
                 };
-                let user = self.parts.store.user(&session.user).await.map_err(unavailable)?;
+                let user = self.parts.store.user(&session.user).await.map_err(|error| unavailable(&error))?;
                 let found = Arc::new((session, user));
                 self.sessions.insert(hash, found.clone());
                 found
@@ -139,7 +138,7 @@ impl CredentialVerifier {
         let limits = self.parts.session_limits;
         let permit = self.admit(carrier, now, |at| verify::session(session, user.as_ref(), limits, at))?;
         if now.unix.since(session.last_seen_at) >= TOUCH_EVERY {
-            self.parts.store.touch_session(&session.id, now.unix).await.map_err(unavailable)?;
+            self.parts.store.touch_session(&session.id, now.unix).await.map_err(|error| unavailable(&error))?;
             self.sessions.invalidate(&hash);
         }
         Ok(permit)
@@ -171,11 +170,11 @@ impl CredentialVerifier {
         let found = match self.api_keys.get(&hash) {
             Some(found) => found,
             None => {
-                let key = self.parts.store.api_key_by_secret(&hash).await.map_err(unavailable)?;
+                let key = self.parts.store.api_key_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
                 let Some(key) = key else {
                     return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
                 };
-                let user = self.parts.store.user(&key.user).await.map_err(unavailable)?;
+                let user = self.parts.store.user(&key.user).await.map_err(|error| unavailable(&error))?;
                 let found = Arc::new((key, user));
                 self.api_keys.insert(hash, found.clone());
                 found
@@ -187,7 +186,7 @@ impl CredentialVerifier {
 
     async fn ticket(&self, carrier: Carrier, ticket: &PlainToken, presenter: &Presenter) -> Result<Permit, Refusal> {
         let now = self.parts.clock.now();
-        let redeemed = self.parts.tickets.redeem(&ticket.hashed(), now.unix).await.map_err(unavailable)?;
+        let redeemed = self.parts.tickets.redeem(&ticket.hashed(), now.unix).await.map_err(|error| unavailable(&error))?;
         match redeemed {
             RedeemedTicket::Good(ticket) => {
                 self.admit(carrier, now, |at| verify::ticket(ticket, presenter.origin.as_deref(), &presenter.path, at))
@@ -208,14 +207,25 @@ impl CredentialVerifier {
 
     /// Forget cached look-ups about a user: they were changed.
     pub fn forget_user(&self, user: &UserId) {
-        let _ = user;
-        self.sessions.invalidate_all();
-        self.api_keys.invalidate_all();
+        let of = user.clone();
+        let sessions = self.sessions.invalidate_entries_if(move |_, found| found.0.user == of);
+        let of = user.clone();
+        let api_keys = self.api_keys.invalidate_entries_if(move |_, found| found.0.user == of);
+        if sessions.is_err() || api_keys.is_err() {
+            // Forgetting too much costs a look-up; forgetting too little keeps a right alive.
+            self.sessions.invalidate_all();
+            self.api_keys.invalidate_all();
+        }
     }
 }
 
+fn cache<T: Clone + Send + Sync + 'static>() -> Cache<HashedToken, T> {
+    let builder = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(CACHE_AGE);
+    builder.support_invalidation_closures().build()
+}
+
 /// The store cannot be asked: nobody is let in (req D9, O6).
-fn unavailable(error: StoreError) -> Refusal {
-    tracing::error!(error = %error, source = %error.source, "a credential could not be checked");
+fn unavailable(error: &StoreError) -> Refusal {
+    tracing::error!(%error, source = %error.source, "a credential could not be checked");
     Refusal::new(RefusalKind::Unavailable, "the store cannot be asked")
 }

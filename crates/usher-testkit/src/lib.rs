@@ -1,1 +1,18 @@
-//! For tests only: a server on port 0, actors, and a client that folds frames into state.
+//! For tests only: a server on port 0, actors who log in and connect, and a client that reads frames.
+//!
+//! Nothing here waits on the wall clock for something to have happened: a `ping` answered by its `pong` says that everything
+//! before it is done. Helpers that reach past the front door are called `db_*`.
+
+mod client;
+mod clock;
+mod mint;
+mod raw;
+mod server;
+mod settings;
+
+pub use client::{Closed, Refused, TestClient, Upgrade};
+pub use clock::TestClock;
+pub use mint::{Claims, Mint};
+pub use raw::{RawResponse, raw_request};
+pub use server::{LoggedIn, TestServer, TestServerBuilder};
+pub use settings::{route, settings};

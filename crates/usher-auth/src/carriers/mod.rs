@@ -231,6 +231,19 @@ fn explicit(headers: &HeaderMap, query: Option<&str>) -> Result<Option<(Carrier,
     Ok(found)
 }
 
+/// The one credential in a request's headers, for an HTTP API that takes neither a query nor a subprotocol.
+pub fn explicit_header(headers: &HeaderMap) -> Result<Option<Credential>, Refusal> {
+    match (header::bearer(headers)?, header::api_key(headers)?) {
+        (Some(_), Some(_)) => Err(repeated("the request carries Authorization and X-Api-Key")),
+        (bearer, api_key) => Ok(bearer.or(api_key)),
+    }
+}
+
+/// The session cookie called `name`, for an HTTP API. Whether it counts depends on the Origin, which is the caller's to check.
+pub fn session_cookie(headers: &HeaderMap, name: &str) -> Result<Option<Credential>, Refusal> {
+    cookie::find(headers, name)
+}
+
 /// A refusal for a credential whose carrier is used wrongly.
 fn malformed(detail: &'static str) -> Refusal {
     Refusal::new(RefusalKind::MalformedCredential, detail)

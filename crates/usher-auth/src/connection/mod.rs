@@ -184,7 +184,7 @@ impl Connection {
             State::Verifying { id, .. } => {
                 let id = id.take();
                 match verdict {
-                    Ok(permit) => self.open(now, permit, id),
+                    Ok(permit) => self.open(now, permit, id.as_ref()),
                     Err(refusal) => self.refuse_open_socket(now, &refusal),
                 }
             }

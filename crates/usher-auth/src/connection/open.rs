@@ -8,12 +8,12 @@ use crate::close_code::CloseCause;
 use crate::permit::Permit;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::room::RoomName;
-use crate::time::Now;
+use crate::time::{Now, UnixTime};
 use crate::wire::{ClientMessage, Frame, FrameId, InvalidFrame, ServerMessage};
 
 impl Connection {
     /// Let the holder of `permit` in. The only way to [`State::Open`]; `permit` comes from [`crate::verify`].
-    pub(super) fn open(&mut self, now: Now, permit: Permit, id: Option<FrameId>) {
+    pub(super) fn open(&mut self, now: Now, permit: Permit, id: Option<&FrameId>) {
         let ends_at_latest = self.rules.max_age.map(|age| now.unix.plus(age));
         let permit = match ends_at_latest {
             Some(end) => permit.capped_at(end),
@@ -21,7 +21,7 @@ impl Connection {
         };
         let deadline = permit.expires_at().map(|end| now.deadline(end));
         self.actions.push_back(Action::Opened);
-        self.actions.push_back(Action::Send(self.authenticated(&permit, &[], id.as_ref())));
+        self.actions.push_back(Action::Send(self.authenticated(&permit, &[], id)));
         self.state = State::Open(Open { permit, ends_at_latest, deadline, renewal: Renewal::None });
     }
 
@@ -111,7 +111,7 @@ impl Connection {
             user: permit.principal().into(),
             connection: self.id,
             carrier: permit.carrier().map(Carrier::as_str),
-            expires_at: permit.expires_at().map(|end| end.as_seconds()),
+            expires_at: permit.expires_at().map(UnixTime::as_seconds),
             rooms_lost,
             id,
         })

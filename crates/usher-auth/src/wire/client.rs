@@ -122,7 +122,7 @@ struct Fields<'a> {
     data: Option<&'a RawValue>,
 }
 
-impl<'a> Fields<'a> {
+impl Fields<'_> {
     fn message(&self, text: &str, id: Option<FrameId>) -> Result<ClientMessage, InvalidFrame> {
         let kind = match self.kind {
             Some(kind) => string(kind).ok_or_else(|| InvalidFrame::field("type", "a string"))?,

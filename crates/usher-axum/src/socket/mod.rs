@@ -242,7 +242,7 @@ where
         let now = self.now();
         let Some(permit) = self.connection.permit().cloned() else { return };
         self.waiting = None;
-        self.registration = Some(self.door.parts().revocations.register(&self.handle, permit.shared_credential()));
+        self.registration = Some(self.door.parts().revocations.register(&self.handle, &permit.shared_credential()));
         if self.handle.is_shut() {
             self.connection.handle_revoked(now);
             return;
@@ -264,7 +264,7 @@ where
         let Some(permit) = self.connection.permit().cloned() else { return };
         // The old place first: both may be under the same key.
         self.registration = None;
-        self.registration = Some(self.door.parts().revocations.register(&self.handle, permit.shared_credential()));
+        self.registration = Some(self.door.parts().revocations.register(&self.handle, &permit.shared_credential()));
         if self.handle.is_shut() {
             self.connection.handle_revoked(now);
             return;

@@ -23,7 +23,7 @@ use crate::sessions::Sessions;
 #[utoipa::path(
     get, path = "/auth", tag = "auth", security(("basic" = [])),
     responses(
-        (status = 200, description = "Logged in", body = tokens::TokenAnswer),
+        (status = 200, description = "Logged in", body = tokens::TokenAnswer<'static>),
         (status = 400, description = "The request has a query, or the header is no Basic credential"),
         (status = 401, description = "No credential, or user and password do not go together"),
         (status = 429, description = "Too many failed attempts; see Retry-After"),

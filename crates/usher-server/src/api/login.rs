@@ -34,6 +34,7 @@ pub(super) struct LoginRequest {
     user: String,
     /// The password, exactly as it was set.
     #[serde(alias = "password")]
+    #[schema(value_type = String)]
     pwd: Zeroizing<String>,
 }
 
@@ -44,7 +45,7 @@ pub(super) struct LoginRequest {
 #[utoipa::path(
     post, path = "/auth/login", tag = "auth", request_body = LoginRequest,
     responses(
-        (status = 200, description = "Logged in; sets the session cookie", body = tokens::TokenAnswer),
+        (status = 200, description = "Logged in; sets the session cookie", body = tokens::TokenAnswer<'static>),
         (status = 400, description = "The body is not what it should be"),
         (status = 401, description = "User and password do not go together"),
         (status = 403, description = "The page may not log its visitors in"),

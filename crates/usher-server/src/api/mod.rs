@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use http::header::{CACHE_CONTROL, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
+use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use usher_auth::origin::AllowedOrigins;
 use usher_axum::{CredentialVerifier, Problem, Throttle, TrustedProxies};
@@ -33,8 +34,6 @@ use crate::cookies::CookieSettings;
 use crate::passwords::PasswordHasher;
 use crate::sessions::Sessions;
 use crate::ticket_desk::TicketDesk;
-
-pub use openapi::document as openapi_document;
 
 /// Largest request body, in bytes: nothing here needs more.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -66,8 +65,8 @@ pub struct ApiState {
     pub clock: Arc<dyn usher_auth::Clock>,
 }
 
-/// All endpoints. `https` says whether browsers reach us by HTTPS alone.
-pub fn router(state: ApiState, https: bool) -> Router {
+/// All endpoints.
+pub fn router(state: ApiState) -> Router {
     let cors = origin_guard::cors(&state.origins);
     let api = Router::new()
         .route("/auth", get(basic::get_token))
@@ -85,9 +84,17 @@ pub fn router(state: ApiState, https: bool) -> Router {
         .route("/openapi.json", get(openapi::openapi))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
-    api.merge(public)
-        .with_state(state)
+    api.merge(public).with_state(state)
+}
+
+/// What every answer of the server has, whoever gives it: also those to paths and methods that are not ours, and the one to a
+/// panic, which ends one request and not the process (req O3, O6).
+pub fn finish(router: Router, https: bool) -> Router {
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(always(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(always(REFERRER_POLICY, "no-referrer"))
         .layer(SetResponseHeaderLayer::if_not_present(
@@ -97,12 +104,12 @@ pub fn router(state: ApiState, https: bool) -> Router {
 }
 
 /// The answer to a path that is not ours.
-pub async fn not_found() -> Problem {
+async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", "Not found")
 }
 
 /// The answer to a method that a path of ours does not have. axum adds `Allow`.
-pub async fn method_not_allowed() -> Problem {
+async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed")
 }
 
@@ -114,4 +121,9 @@ fn always(name: http::HeaderName, value: &'static str) -> SetResponseHeaderLayer
 fn store_unavailable(error: &usher_store::StoreError) -> Response {
     tracing::error!(%error, source = %error.source, "the store cannot be used");
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable").into_response()
+}
+
+/// A panic's own text stays in the log.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response()
 }

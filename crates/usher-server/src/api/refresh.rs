@@ -26,6 +26,7 @@ use crate::sessions::{RefreshError, Sessions};
 #[serde(deny_unknown_fields)]
 pub(super) struct RefreshRequest {
     /// As handed out last. It is spent by this.
+    #[schema(value_type = String)]
     refresh_token: Zeroizing<String>,
 }
 
@@ -52,7 +53,7 @@ impl FromRequestParts<ApiState> for CookieCaller {
 #[utoipa::path(
     post, path = "/auth/refresh", tag = "auth", request_body = Option<RefreshRequest>,
     responses(
-        (status = 200, description = "Refreshed", body = tokens::TokenAnswer),
+        (status = 200, description = "Refreshed", body = tokens::TokenAnswer<'static>),
         (status = 400, description = "The refresh token does not hold (code `invalid_grant`), or the body is not what it should be"),
         (status = 401, description = "No session"),
         (status = 403, description = "The page may not use its visitors' sessions"),
@@ -85,9 +86,8 @@ pub(super) async fn refresh(
         },
         None => {
             let permit = caller.map_err(IntoResponse::into_response)?.permit;
-            let session = match (permit.carrier(), &permit.credential().session) {
-                (Some(Carrier::Cookie), Some(session)) => session,
-                _ => return Err(no_session().into_response()),
+            let (Some(Carrier::Cookie), Some(session)) = (permit.carrier(), &permit.credential().session) else {
+                return Err(no_session().into_response());
             };
             let slid = sessions.slide(session).await.map_err(|error| store_unavailable(&error))?;
             slid.ok_or_else(|| {

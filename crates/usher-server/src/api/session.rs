@@ -2,6 +2,8 @@
 
 use axum::Json;
 use serde::Serialize;
+use usher_auth::UnixTime;
+use usher_auth::carriers::Carrier;
 use utoipa::ToSchema;
 
 use super::access::Caller;
@@ -48,7 +50,7 @@ pub(super) async fn current(Caller { permit, .. }: Caller) -> Json<SessionAnswer
             roles: principal.roles.iter().map(ToString::to_string).collect(),
         },
         session: permit.credential().session.as_ref().map(ToString::to_string),
-        carrier: permit.carrier().map(|carrier| carrier.as_str()),
-        expires_at: permit.expires_at().map(|end| end.as_seconds()),
+        carrier: permit.carrier().map(Carrier::as_str),
+        expires_at: permit.expires_at().map(UnixTime::as_seconds),
     })
 }

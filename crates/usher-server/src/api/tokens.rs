@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use serde::Serialize;
+use usher_auth::secret::PlainToken;
 use utoipa::ToSchema;
 
 use crate::cookies::CookieSettings;
@@ -39,7 +40,7 @@ pub(super) fn answer(granted: &Granted, cookies: &CookieSettings) -> Response {
         token: granted.access_token.reveal(),
         token_type: "Bearer",
         expires_in: granted.expires_in.as_secs(),
-        refresh_token: granted.refresh_token.as_ref().map(|token| token.reveal()),
+        refresh_token: granted.refresh_token.as_ref().map(PlainToken::reveal),
         user: UserAnswer { id: granted.user.id.as_str(), name: &granted.user.name },
     };
     let mut response = axum::Json(body).into_response();

@@ -1,0 +1,249 @@
+//! Passwords: hashed with Argon2id away from the async threads, and judged before they are set (req K1, K3, K4).
+
+mod common;
+
+use std::sync::Arc;
+
+use argon2::password_hash::PasswordHasher as _;
+use argon2::password_hash::phc;
+use argon2::{Algorithm, Argon2, Params, PasswordVerifier as _, Version};
+use tokio::sync::Semaphore;
+use usher_auth::Randomness;
+use usher_auth::user::PasswordHash;
+use zeroize::Zeroizing;
+
+/// Memory of one hash, in KiB; with the next two, the least that OWASP ASVS 5.0 appendix C takes for Argon2id (req K1).
+const MEMORY_KIB: u32 = 19_456;
+const ITERATIONS: u32 = 2;
+const LANES: u32 = 1;
+/// How many may wait for each that is being hashed. With more than that a log-in would wait for seconds: it is told to come
+/// back instead.
+const WAITING_PER_RUNNING: usize = 32;
+
+/// Fewest characters of a new password.
+pub const MIN_PASSWORD_CHARS: usize = 8;
+/// Most bytes of a new password.
+pub const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// Hashes and verifies passwords. A cheap handle; only so many run at once, and only so many wait.
+#[derive(Clone)]
+pub struct PasswordHasher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// One permit for each that runs.
+    running: Arc<Semaphore>,
+    /// One permit for each that runs or waits to.
+    admitted: Arc<Semaphore>,
+    /// The hash of a password that nobody has.
+    dummy: PasswordHash,
+    randomness: Arc<dyn Randomness>,
+}
+
+/// Too many passwords are being hashed; come back in a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords are being checked at once")]
+pub struct Busy;
+
+/// Why a password may not be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UnacceptablePassword {
+    /// Fewer than [`MIN_PASSWORD_CHARS`].
+    #[error("a password needs at least {MIN_PASSWORD_CHARS} characters; 15 or more are better")]
+    TooShort,
+    /// More than [`MAX_PASSWORD_BYTES`].
+    #[error("a password may have at most {MAX_PASSWORD_BYTES} bytes")]
+    TooLong,
+    /// Among the first that a guesser tries.
+    #[error("this password is among the first that anybody would try: choose another")]
+    Common,
+    /// The user's own id.
+    #[error("the password must not be the user's id")]
+    UserId,
+}
+
+/// Whether `password` may be set for the user of that id (req K4). Any characters will do; nothing about it is changed.
+pub fn check_new_password(password: &str, user_id: &str) -> Result<(), UnacceptablePassword> {
+    if password.chars().count() < MIN_PASSWORD_CHARS {
+        return Err(UnacceptablePassword::TooShort);
+    }
+    if password.len() > MAX_PASSWORD_BYTES {
+        return Err(UnacceptablePassword::TooLong);
+    }
+    if password.eq_ignore_ascii_case(user_id) {
+        return Err(UnacceptablePassword::UserId);
+    }
+    if common::is_common(password) {
+        return Err(UnacceptablePassword::Common);
+    }
+    Ok(())
+}
+
+impl PasswordHasher {
+    /// At most `concurrency` hashes run at once; as each fills a core and 19 MiB, the number of cores is a good choice.
+    ///
+    /// # Panics
+    /// Never: the parameters are constants that Argon2 takes.
+    pub fn new(concurrency: usize, randomness: Arc<dyn Randomness>) -> Self {
+        let concurrency = concurrency.max(1);
+        let nobodys = Zeroizing::new(randomness.bytes::<32>());
+        let dummy = hash(&*nobodys, &randomness.bytes());
+        Self {
+            shared: Arc::new(Shared {
+                running: Arc::new(Semaphore::new(concurrency)),
+                admitted: Arc::new(Semaphore::new(concurrency * (1 + WAITING_PER_RUNNING))),
+                dummy,
+                randomness,
+            }),
+        }
+    }
+
+    /// Whether `password` is the one that was hashed. Without a hash (there is no such user, or they have no password) the answer
+    /// is no, and takes as long (req K3).
+    pub async fn verify(&self, password: Zeroizing<String>, hash: Option<PasswordHash>) -> Result<bool, Busy> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.shared.dummy.clone());
+        let matches = self.run(move || verify(password.as_bytes(), &hash)).await?;
+        Ok(known && matches)
+    }
+
+    /// The hash of a new password. Whether it may be set is asked with [`check_new_password`].
+    pub async fn hash(&self, password: Zeroizing<String>) -> Result<PasswordHash, Busy> {
+        let salt = self.shared.randomness.bytes();
+        self.run(move || hash(password.as_bytes(), &salt)).await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let admitted = self.shared.admitted.clone().try_acquire_owned().map_err(|_| Busy)?;
+        let running = self.shared.running.clone().acquire_owned().await.map_err(|_| Busy)?;
+        // The permits travel with the work: whoever gives up waiting for the answer does not make room for one hash more.
+        let task = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop((running, admitted));
+            result
+        });
+        task.await.map_err(|_| Busy)
+    }
+}
+
+/// Whether a password that has just been verified should be hashed anew: its hash was made with other parameters than today's.
+pub fn needs_rehash(hash: &PasswordHash) -> bool {
+    let Ok(parsed) = phc::PasswordHash::new(hash.as_phc()) else { return true };
+    let algorithm = parsed.algorithm.as_str() == Algorithm::Argon2id.as_str();
+    let version = parsed.version == Some(Version::V0x13.into());
+    let params = Params::try_from(&parsed);
+    let current = params.is_ok_and(|p| (p.m_cost(), p.t_cost(), p.p_cost()) == (MEMORY_KIB, ITERATIONS, LANES));
+    !(algorithm && version && current)
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, ITERATIONS, LANES, None).expect("the parameters are within Argon2's limits");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash(password: &[u8], salt: &[u8; 16]) -> PasswordHash {
+    let hash = argon2().hash_password_with_salt(password, salt).expect("a salt of 16 bytes is long enough");
+    PasswordHash::from_phc(hash.to_string())
+}
+
+fn verify(password: &[u8], hash: &PasswordHash) -> bool {
+    match phc::PasswordHash::new(hash.as_phc()) {
+        // Verified with the parameters of the stored hash, which may be older than ours.
+        Ok(parsed) => argon2().verify_password(password, &parsed).is_ok(),
+        Err(error) => {
+            tracing::error!(%error, "a stored password hash cannot be read");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Fixed;
+
+    impl Randomness for Fixed {
+        fn fill(&self, bytes: &mut [u8]) {
+            bytes.fill(7);
+        }
+    }
+
+    fn hasher(concurrency: usize) -> PasswordHasher {
+        PasswordHasher::new(concurrency, Arc::new(Fixed))
+    }
+
+    fn text(password: &str) -> Zeroizing<String> {
+        Zeroizing::new(password.to_owned())
+    }
+
+    #[tokio::test]
+    async fn passwords_are_verified_unmodified() {
+        // req K4
+        let hasher = hasher(2);
+        let long = "x".repeat(64);
+        for password in [long.as_str(), "pass wörd ☃", "trailing space ", "a nul \0 in it"] {
+            let hash = hasher.hash(text(password)).await.expect("not busy");
+            assert_eq!(hasher.verify(text(password), Some(hash.clone())).await, Ok(true), "{password:?}");
+            for other in [password.trim_end().to_uppercase(), format!("{password} "), password[..password.len() - 1].to_owned()] {
+                assert_eq!(hasher.verify(text(&other), Some(hash.clone())).await, Ok(false), "{other:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_hash_names_its_parameters_and_ages() {
+        // req K1
+        let hash = hasher(1).hash(text("correct horse battery")).await.expect("not busy");
+        assert!(hash.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{}", hash.as_phc());
+        assert!(!needs_rehash(&hash));
+        for other in ["m=19456,t=1,p=1", "m=9216,t=4,p=1", "m=47104,t=1,p=1"] {
+            assert!(needs_rehash(&PasswordHash::from_phc(hash.as_phc().replace("m=19456,t=2,p=1", other))), "{other}");
+        }
+        assert!(needs_rehash(&PasswordHash::from_phc(hash.as_phc().replace("argon2id", "argon2i"))));
+    }
+
+    #[tokio::test]
+    async fn nobody_has_no_password() {
+        // req K3
+        let hasher = hasher(1);
+        assert_eq!(hasher.verify(text("anything"), None).await, Ok(false));
+        // Nor does the very password whose hash stands in for nobody's open anything.
+        let sevens = String::from_utf8(vec![7; 32]).expect("ASCII");
+        assert_eq!(hasher.verify(text(&sevens), None).await, Ok(false));
+        assert_eq!(hasher.verify(text("x"), Some(PasswordHash::from_phc("no hash"))).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn a_crowd_is_turned_away_and_not_kept_waiting_without_end() {
+        // req K1
+        let hasher = hasher(1);
+        let attempts: Vec<_> = (0..40).map(|_| hasher.verify(text("x"), None)).collect();
+        let mut verdicts = Vec::new();
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in attempts {
+            let hasher = hasher.clone();
+            tasks.spawn(async move { hasher.verify(text("x"), None).await });
+        }
+        while let Some(verdict) = tasks.join_next().await {
+            verdicts.push(verdict.expect("no panic"));
+        }
+        assert_eq!(verdicts.iter().filter(|verdict| **verdict == Err(Busy)).count(), 40 - 1 - WAITING_PER_RUNNING);
+    }
+
+    #[test]
+    fn obvious_passwords_are_refused() {
+        // req K4
+        let check = |password| check_new_password(password, "alice-in-wonderland");
+        assert_eq!(check("short 7"), Err(UnacceptablePassword::TooShort));
+        assert_eq!(check(&"x1".repeat(513)), Err(UnacceptablePassword::TooLong));
+        assert_eq!(check("Alice-in-Wonderland"), Err(UnacceptablePassword::UserId));
+        for common in ["password123", "Password123!", "12345678", "qwertyuiop", "aaaaaaaaaa", "letmein!", "Welcome2026", "changeme"] {
+            assert_eq!(check(common), Err(UnacceptablePassword::Common), "{common}");
+        }
+        for good in ["correct horse battery staple", "ünïcödé snowman ☃", "9f86d081884c7d65", &"long ".repeat(100)] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+    }
+}

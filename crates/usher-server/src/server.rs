@@ -1,0 +1,233 @@
+//! The server put together: backends and settings in, an HTTP service out. Constructing it does no I/O.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
+use http::Request;
+use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
+use usher_auth::origin::AllowedOrigins;
+use usher_auth::room::RoomPolicy;
+use usher_auth::route::RouteRules;
+use usher_auth::session::SessionLimits;
+use usher_auth::{Clock, Randomness};
+use usher_axum::{
+    CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, Throttle, TrustedProxies, VerifierParts,
+    WaitingLimits, WebSocketRoute,
+};
+use usher_rooms::{RoomLimits, Rooms};
+use usher_store::{Store, StoreError, TicketStore};
+
+use crate::access_tokens::AccessTokens;
+use crate::api::{self, ApiState};
+use crate::cookies::CookieSettings;
+use crate::passwords::PasswordHasher;
+use crate::revoker::LiveRevoker;
+use crate::rooms_handler::RoomsHandler;
+use crate::sessions::{Sessions, SessionsParts};
+use crate::ticket_desk::TicketDesk;
+use crate::boards;
+
+/// How often what is over is removed from the store.
+const REAP_EVERY: Duration = Duration::from_mins(5);
+
+/// What the operator decides.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// The WebSocket routes.
+    pub routes: Vec<RouteRules>,
+    /// The rooms.
+    pub rooms: RoomPolicy,
+    /// Bounds of rooms.
+    pub room_limits: RoomLimits,
+    /// The session cookie.
+    pub cookies: CookieSettings,
+    /// The pages that may use the HTTP API with their visitors' cookies.
+    pub origins: AllowedOrigins,
+    /// Whether browsers reach us by HTTPS alone.
+    pub https: bool,
+    /// How long sessions last.
+    pub session_limits: SessionLimits,
+    /// What our access tokens say of whence and whither.
+    pub token_profile: AccessTokenProfile,
+    /// How long an access token lasts.
+    pub access_ttl: Duration,
+    /// How long a refresh token lasts.
+    pub refresh_ttl: Duration,
+    /// How long a ticket lasts.
+    pub ticket_ttl: Duration,
+    /// How many failed credentials are let pass.
+    pub failures: FailureLimits,
+    /// How many sockets may wait for a first message.
+    pub waiting: WaitingLimits,
+    /// Most bytes that may be queued for one client.
+    pub outbound_limit: usize,
+    /// Whose word about a client's address is believed.
+    pub trusted_proxies: TrustedProxies,
+    /// Whether the boards page is served at `/`.
+    pub boards_page: bool,
+}
+
+/// What the server stands on.
+pub struct Backends {
+    /// What is remembered.
+    pub store: Arc<dyn Store>,
+    /// Tickets.
+    pub tickets: Arc<dyn TicketStore>,
+    /// The keys our tokens are signed with.
+    pub keys: KeyRing,
+    /// The verifier of tokens: ours and the configured issuers'.
+    pub tokens: Arc<TokenVerifier>,
+    /// Where the issuers' keys come from.
+    pub issuer_keys: IssuerKeys,
+    /// Passwords.
+    pub passwords: PasswordHasher,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// A server that has not begun to listen.
+pub struct Server {
+    router: Router,
+    revocations: Revocations,
+    revoker: LiveRevoker,
+    rooms: Rooms,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    session_limits: SessionLimits,
+    refresh_ttl: Duration,
+}
+
+impl Server {
+    /// Puts it together.
+    pub fn assemble(settings: ServerSettings, backends: Backends) -> Self {
+        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, clock, randomness } = backends;
+        let revocations = Revocations::default();
+        let throttle = Arc::new(Throttle::new(settings.failures));
+        let verifier = Arc::new(CredentialVerifier::new(VerifierParts {
+            store: store.clone(),
+            tickets: tickets.clone(),
+            tokens,
+            issuer_keys,
+            revocations: revocations.clone(),
+            throttle: throttle.clone(),
+            session_limits: settings.session_limits,
+            clock: clock.clone(),
+        }));
+        let revoker = LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone());
+        let access_tokens = Arc::new(AccessTokens::new(keys, settings.token_profile, settings.access_ttl));
+        let sessions = Sessions::new(SessionsParts {
+            store: store.clone(),
+            access_tokens: access_tokens.clone(),
+            revoker: revoker.clone(),
+            limits: settings.session_limits,
+            refresh_ttl: settings.refresh_ttl,
+            clock: clock.clone(),
+            randomness: randomness.clone(),
+        });
+        let api = api::router(
+            ApiState {
+                store: store.clone(),
+                sessions,
+                passwords,
+                ticket_desk: TicketDesk::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
+                access_tokens,
+                verifier: verifier.clone(),
+                throttle,
+                trusted_proxies: settings.trusted_proxies.clone(),
+                cookies: settings.cookies,
+                origins: Arc::new(settings.origins),
+                clock: clock.clone(),
+            },
+        );
+        let rooms = Rooms::new(settings.rooms, settings.room_limits);
+        let door = Door::new(DoorParts {
+            verifier,
+            revocations: revocations.clone(),
+            trusted_proxies: settings.trusted_proxies,
+            waiting: settings.waiting,
+            outbound_limit: settings.outbound_limit,
+            clock: clock.clone(),
+            randomness,
+        });
+        let handler = Arc::new(RoomsHandler::new(rooms.clone()));
+        let mut router = api;
+        for rules in settings.routes {
+            let path = rules.path.clone();
+            let route = WebSocketRoute { rules: Arc::new(rules), door: door.clone(), handler: handler.clone() };
+            router = router.route(&path, any(move |request: Request<Body>| route.clone().upgrade(request)));
+        }
+        if settings.boards_page {
+            router = router.merge(boards::router());
+        }
+        let router = api::finish(router, settings.https);
+        Self {
+            router,
+            revocations,
+            revoker,
+            rooms,
+            store,
+            clock,
+            session_limits: settings.session_limits,
+            refresh_ttl: settings.refresh_ttl,
+        }
+    }
+
+    /// The HTTP service. Whoever serves it puts a [`usher_axum::client_address::PeerAddress`] into each request's extensions.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// What ends sessions and sockets.
+    pub fn revoker(&self) -> &LiveRevoker {
+        &self.revoker
+    }
+
+    /// What is revoked, and who is connected.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Takes in what the store remembers of revocations. Nothing may be served before this: a revoked credential must not
+    /// come back with a restart.
+    pub async fn load_revocations(&self) -> Result<usize, StoreError> {
+        let revocations = self.store.revocations(self.clock.now().unix).await?;
+        self.revocations.load(&revocations);
+        Ok(revocations.len())
+    }
+
+    /// Sends the rooms' updates when they are due. Runs until it is dropped.
+    pub async fn update_rooms(&self) {
+        loop {
+            let due = poll_fn(|context| self.rooms.poll_deadline(context)).await;
+            tokio::time::sleep(due.saturating_sub(self.clock.now().monotonic)).await;
+            self.rooms.flush(self.clock.now());
+        }
+    }
+
+    /// Removes what is over, now and then. Runs until it is dropped.
+    pub async fn reap(&self) {
+        loop {
+            tokio::time::sleep(REAP_EVERY).await;
+            if let Err(error) = self.reap_once().await {
+                tracing::warn!(%error, source = %error.source, "what is over could not be removed; it will be tried again");
+            }
+        }
+    }
+
+    async fn reap_once(&self) -> Result<(), StoreError> {
+        let now = self.clock.now().unix;
+        self.revocations.forget(now);
+        self.store.reap_revocations(now).await?;
+        self.store.reap_refresh_tokens(now).await?;
+        // A session whose cookie has idled out may still be revived by its refresh token.
+        let idle = self.session_limits.idle.max(self.refresh_ttl);
+        self.store.reap_sessions(now.minus(idle), now.minus(self.session_limits.absolute)).await?;
+        Ok(())
+    }
+}

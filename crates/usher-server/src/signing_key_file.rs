@@ -1,0 +1,119 @@
+//! The key our tokens are signed with: made on first start, readable by its owner alone (req G9).
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::rand::SystemRandom;
+use usher_auth::jwt::{SigningKey, generate_es256_pem};
+use zeroize::Zeroizing;
+
+/// Largest key file that is read, in bytes.
+const MAX_BYTES: u64 = 16 * 1024;
+
+/// Why there is no key to sign with.
+#[derive(Debug, thiserror::Error)]
+pub enum SigningKeyError {
+    /// The file cannot be read or written.
+    #[error("the signing key {} cannot be used", path.display())]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Others may read the file.
+    #[error("the signing key {} may be read by others (mode {mode:04o}): run `chmod 600` on it, or remove it to have a new one made", path.display(), mode = mode)]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The file holds no key.
+    #[error("the signing key {} is not a PKCS#8 private key for ES256 or EdDSA in PEM: restore it, or remove it to have a new one made", path.display())]
+    Invalid {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// The key in the file at `path`; if there is no file, a new ES256 key is made and written there with mode 0600.
+pub fn load_or_create(path: &Path) -> Result<SigningKey, SigningKeyError> {
+    let io_error = |source| SigningKeyError::Io { path: path.to_owned(), source };
+    match OpenOptions::new().read(true).open(path) {
+        Ok(file) => read(file, path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let pem = generate_es256_pem(&SystemRandom::new()).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
+            create(path, &pem).map_err(io_error)?;
+            tracing::info!(path = %path.display(), "made a new signing key");
+            SigningKey::from_pem(&pem).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })
+        }
+        Err(error) => Err(io_error(error)),
+    }
+}
+
+fn read(file: fs::File, path: &Path) -> Result<SigningKey, SigningKeyError> {
+    let io_error = |source| SigningKeyError::Io { path: path.to_owned(), source };
+    let mode = file.metadata().map_err(io_error)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(SigningKeyError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut pem = Zeroizing::new(String::new());
+    file.take(MAX_BYTES).read_to_string(&mut pem).map_err(io_error)?;
+    SigningKey::from_pem(&pem).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })
+}
+
+/// Writes the whole file under another name first: a crash leaves a key or none, never half of one.
+fn create(path: &Path, pem: &str) -> io::Result<()> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let unfinished = PathBuf::from(unfinished);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    file.write_all(pem.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&unfinished, path)?;
+    // The new name is durable once its directory is.
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_key_is_made_once_and_kept() {
+        // req G9
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key.pem");
+        let made = load_or_create(&path).expect("a key");
+        assert_eq!(fs::metadata(&path).expect("the file").mode() & 0o777, 0o600);
+        let read = load_or_create(&path).expect("the same key");
+        assert_eq!(made.key_id(), read.key_id());
+        assert!(!format!("{made:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn a_key_that_others_may_read_is_refused() {
+        // req G9
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key.pem");
+        load_or_create(&path).expect("a key");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("chmod");
+        assert!(matches!(load_or_create(&path), Err(SigningKeyError::Exposed { mode: 0o640, .. })));
+    }
+
+    #[test]
+    fn a_broken_key_is_never_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key.pem");
+        create(&path, "not a key").expect("written");
+        assert!(matches!(load_or_create(&path), Err(SigningKeyError::Invalid { .. })));
+        assert_eq!(fs::read_to_string(&path).expect("still there"), "not a key");
+    }
+}

@@ -1,0 +1,55 @@
+//! A clock that runs, and that a test can move.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use usher_auth::{Clock, Now, UnixTime};
+use usher_axum::ambient::SystemClock;
+
+/// The system's clock, moved by what tests add to it. Timers that are already set do not move with it.
+pub struct TestClock {
+    system: SystemClock,
+    moved: Mutex<Moved>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    forward: Duration,
+    wall_back: Duration,
+}
+
+impl TestClock {
+    /// In step with the system's.
+    pub fn new() -> Self {
+        Self { system: SystemClock::new(), moved: Mutex::default() }
+    }
+
+    /// Both clocks go forward.
+    pub fn advance(&self, by: Duration) {
+        self.moved.lock().forward += by;
+    }
+
+    /// The wall clock alone is set back.
+    pub fn step_wall_back(&self, by: Duration) {
+        self.moved.lock().wall_back += by;
+    }
+
+    /// The wall clock.
+    pub fn unix(&self) -> UnixTime {
+        self.now().unix
+    }
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Now {
+        let moved = *self.moved.lock();
+        let now = self.system.now().after(moved.forward);
+        Now { unix: now.unix.minus(moved.wall_back), ..now }
+    }
+}

@@ -1,0 +1,304 @@
+//! A server of its own for each test: on a free loopback port, over SQLite in a folder of its own.
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use reqwest::header::{ORIGIN as ORIGIN_HEADER, SET_COOKIE};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use url::Url;
+use usher_auth::api_key::ApiKey;
+use usher_auth::ids::{ApiKeyId, Role, UserId};
+use usher_auth::jwt::{KeyRing, SigningKey, TokenVerifier, TrustedIssuer, generate_es256_pem};
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::secret::{PlainToken, TokenKind};
+use usher_auth::user::User;
+use usher_auth::{Clock, Randomness, UnixTime};
+use usher_axum::IssuerKeys;
+use usher_axum::ambient::SystemRandomness;
+use usher_server::listener;
+use usher_server::passwords::PasswordHasher;
+use usher_server::server::{Backends, Server, ServerSettings};
+use usher_sql::SqlStore;
+use usher_store::memory::{MemoryTickets, TicketBounds};
+use usher_store::{Store, TicketStore};
+use zeroize::Zeroizing;
+
+use crate::mint::{self, Mint};
+use crate::settings::{ORIGIN, settings};
+use crate::{Refused, TestClient, TestClock, Upgrade};
+
+/// The password of every user that [`TestServer::user`] adds.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A running server.
+pub struct TestServer {
+    /// Its address, such as `http://127.0.0.1:40123`.
+    pub url: Url,
+    /// Its time.
+    pub clock: Arc<TestClock>,
+    /// What it remembers.
+    pub store: Arc<dyn Store>,
+    /// Makes tokens, good and bad.
+    pub mint: Mint,
+    /// For calls to its HTTP API. Keeps no cookies and follows no redirects.
+    pub http: reqwest::Client,
+    server: Arc<Server>,
+    task: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+/// A server to be.
+pub struct TestServerBuilder {
+    settings: ServerSettings,
+    tickets: TicketBounds,
+    store: Option<Arc<dyn Store>>,
+    ticket_store: Option<Arc<dyn TicketStore>>,
+    issuers: Vec<TrustedIssuer>,
+}
+
+/// What a log-in gave.
+#[derive(Clone, Debug)]
+pub struct LoggedIn {
+    /// The access token.
+    pub token: String,
+    /// The refresh token.
+    pub refresh_token: String,
+    /// The session cookie's value.
+    pub cookie: String,
+}
+
+impl TestServerBuilder {
+    /// With other settings.
+    #[must_use]
+    pub fn settings(mut self, change: impl FnOnce(&mut ServerSettings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    /// With other bounds for tickets.
+    #[must_use]
+    pub fn tickets(mut self, bounds: TicketBounds) -> Self {
+        self.tickets = bounds;
+        self
+    }
+
+    /// Over another store.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Over another ticket store.
+    #[must_use]
+    pub fn ticket_store(mut self, tickets: Arc<dyn TicketStore>) -> Self {
+        self.ticket_store = Some(tickets);
+        self
+    }
+
+    /// With an issuer more.
+    #[must_use]
+    pub fn issuer(mut self, issuer: TrustedIssuer) -> Self {
+        self.issuers.push(issuer);
+        self
+    }
+
+    /// Starts it.
+    pub async fn start(self) -> TestServer {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store: Arc<dyn Store> = match self.store {
+            Some(store) => store,
+            None => {
+                let path = folder.path().join("usher.db");
+                Arc::new(SqlStore::open(&format!("sqlite://{}", path.display())).await.expect("a store"))
+            }
+        };
+        let clock = Arc::new(TestClock::new());
+        let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+        let pem = generate_es256_pem(&SystemRandom::new()).expect("a key");
+        let keys = KeyRing::new(SigningKey::from_pem(&pem).expect("a key"), Vec::new());
+        let mint = Mint::new(&pem, keys.current().key_id(), clock.clone());
+        let mut issuers = vec![TrustedIssuer::new(mint::own_rules(), keys.verification_keys())];
+        issuers.extend(self.issuers);
+        let tokens = Arc::new(TokenVerifier::new(issuers, mint::kept_claims()).expect("issuers that fit together"));
+        let tickets = self.ticket_store.unwrap_or_else(|| Arc::new(MemoryTickets::new(self.tickets)));
+        let server = Arc::new(Server::assemble(self.settings, Backends {
+            store: store.clone(),
+            tickets,
+            keys,
+            tokens,
+            issuer_keys: IssuerKeys::none(),
+            passwords: PasswordHasher::new(),
+            clock: clock.clone(),
+            randomness,
+        }));
+        server.load_revocations().await.expect("a store that can be read");
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let running = server.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = listener::serve(listener, None, running.router(), std::future::pending()) => {}
+                () = running.update_rooms() => {}
+            }
+        });
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        TestServer {
+            url: Url::parse(&format!("http://{address}")).expect("a URL"),
+            clock,
+            store,
+            mint,
+            http: http.build().expect("a client"),
+            server,
+            task,
+            _folder: folder,
+        }
+    }
+}
+
+impl TestServer {
+    /// A server with the settings of [`crate::settings`].
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// A server to be changed before it starts.
+    pub fn builder() -> TestServerBuilder {
+        TestServerBuilder {
+            settings: settings(),
+            tickets: TicketBounds::default(),
+            store: None,
+            ticket_store: None,
+            issuers: Vec::new(),
+        }
+    }
+
+    /// The assembled server: for what has no front door yet.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The URL of `path`.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{}", self.url.as_str().trim_end_matches('/'), path)
+    }
+
+    /// Adds a user with the role `user` and [`PASSWORD`], and logs them in.
+    pub async fn user(&self, id: &str, name: &str) -> LoggedIn {
+        self.db_add_user(id, name, &["user"]).await;
+        self.log_in(id).await
+    }
+
+    /// Logs a user in with [`PASSWORD`].
+    pub async fn log_in(&self, id: &str) -> LoggedIn {
+        let response = self.post("/auth/login").json(&json!({"user": id, "pwd": PASSWORD})).send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let cookie = response.headers()[SET_COOKIE].to_str().expect("text");
+        let cookie = cookie.split(';').next().and_then(|pair| pair.split_once('=')).expect("a cookie").1.to_owned();
+        let body: Value = response.json().await.expect("JSON");
+        let text = |name: &str| body[name].as_str().expect("text").to_owned();
+        LoggedIn { token: text("token"), refresh_token: text("refresh_token"), cookie }
+    }
+
+    /// A POST.
+    pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.post(self.at(path))
+    }
+
+    /// A GET.
+    pub fn get(&self, path: &str) -> reqwest::RequestBuilder {
+        self.http.get(self.at(path))
+    }
+
+    /// A POST from the page that may use its visitors' cookies, with one.
+    pub fn post_with_cookie(&self, path: &str, cookie: &str) -> reqwest::RequestBuilder {
+        self.post(path).header(ORIGIN_HEADER, ORIGIN).header("cookie", format!("usher={cookie}"))
+    }
+
+    /// A ticket, bought with a token and bound to nothing else.
+    pub async fn ticket(&self, token: &str) -> String {
+        let response = self.get("/ws_ticket").bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let body: Value = response.json().await.expect("JSON");
+        body["ticket"].as_str().expect("a ticket").to_owned()
+    }
+
+    /// An upgrade.
+    pub async fn connect(&self, upgrade: Upgrade) -> Result<TestClient, Refused> {
+        upgrade.connect(&self.url).await
+    }
+
+    /// An upgrade that must succeed, with its `authenticated` frame read.
+    pub async fn enter(&self, upgrade: Upgrade) -> TestClient {
+        let mut client = self.connect(upgrade).await.unwrap_or_else(|refused| panic!("refused: {refused:?}"));
+        client.expect("authenticated").await;
+        client
+    }
+
+    /// Adds a user with [`PASSWORD`], without the front door.
+    pub async fn db_add_user(&self, id: &str, name: &str, roles: &[&str]) {
+        let hash = PasswordHasher::new().hash(Zeroizing::new(PASSWORD.to_owned())).await.expect("a hash");
+        let user = User {
+            id: UserId::local(id).expect("an id"),
+            name: name.to_owned(),
+            roles: roles.iter().map(|role| Role::new(role).expect("a role")).collect(),
+            disabled: false,
+            created_at: self.now(),
+        };
+        self.store.create_user(&user, Some(&hash)).await.expect("a store");
+    }
+
+    /// Makes an API key, without the front door.
+    pub async fn db_api_key(&self, user: &str, expires_at: Option<UnixTime>) -> (ApiKeyId, String) {
+        let randomness: &dyn Randomness = &SystemRandomness;
+        let secret = PlainToken::from_random(TokenKind::ApiKey, randomness.bytes());
+        let key = ApiKey {
+            id: ApiKeyId::from_random(randomness.bytes()),
+            user: UserId::new(user).expect("an id"),
+            secret: secret.hashed(),
+            label: "test".to_owned(),
+            created_at: self.now(),
+            expires_at,
+        };
+        self.store.create_api_key(&key).await.expect("a store");
+        (key.id, secret.reveal().to_owned())
+    }
+
+    /// Revokes, as the administrator's tools do.
+    pub async fn db_revoke(&self, target: RevocationTarget, cause: RevocationCause) -> usize {
+        let at = self.now();
+        let revocation = Revocation { target, cause, at, forget_at: UnixTime::MAX };
+        self.server.revoker().revoke(&revocation).await.expect("a store")
+    }
+
+    /// Disables a user, as the administrator's tools do.
+    pub async fn db_disable(&self, user: &str) {
+        let user = UserId::new(user).expect("an id");
+        self.store.set_disabled(&user, true).await.expect("a store");
+        self.server.revoker().user_changed(&user);
+        let target = RevocationTarget::User { user, issued_before: UnixTime::MAX, except: None };
+        self.db_revoke(target, RevocationCause::UserDisabled).await;
+    }
+
+    /// Removes a user, as the administrator's tools do.
+    pub async fn db_delete(&self, user: &str) {
+        let user = UserId::new(user).expect("an id");
+        let target = RevocationTarget::User { user: user.clone(), issued_before: self.now(), except: None };
+        self.db_revoke(target, RevocationCause::UserDeleted).await;
+        self.store.delete_user(&user).await.expect("a store");
+        self.server.revoker().user_changed(&user);
+    }
+
+    fn now(&self) -> UnixTime {
+        self.clock.now().unix
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
