@@ -19,6 +19,47 @@
 //! - **Rights hold now.** Joining asks the policy; publishing and typing ask what the policy said, and ask again if the policy was
 //!   replaced since ([`Rooms::set_policy`]). A new permit ([`Attendance::renew`]) and a new policy ([`Attendance::recheck`]) end
 //!   the attendance of rooms whose right is gone, at once.
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//! use std::time::Duration;
+//!
+//! use usher_auth::ids::ConnectionId;
+//! use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
+//! use usher_auth::wire::{ClientMessage, Frame};
+//! use usher_auth::{Now, UnixTime, verify};
+//! use usher_rooms::{Receiver, RoomLimits, Rooms};
+//!
+//! #[derive(Default)]
+//! struct Outbox(Mutex<Vec<Frame>>);
+//!
+//! impl Receiver for Outbox {
+//!     fn deliver(&self, frame: &Frame) {
+//!         self.0.lock().unwrap().push(frame.clone());
+//!     }
+//! }
+//!
+//! let policy = RoomPolicy::new(vec![RoomRule {
+//!     pattern: RoomPattern::parse("board-*")?,
+//!     join: vec![Right::Anonymous],
+//!     publish: vec![],
+//!     typing: vec![],
+//!     presence: Presence::Count,
+//!     on_forbidden: OnForbidden::Error,
+//! }]);
+//! let rooms = Rooms::new(policy, RoomLimits::default());
+//!
+//! let now = Now { monotonic: Duration::ZERO, unix: UnixTime::from_seconds(1_760_000_000) };
+//! let connection = ConnectionId::from_random([0; 16]);
+//! let outbox = Arc::<Outbox>::default();
+//! let mut attendance = rooms.attach(&verify::anonymous(connection, now), connection, outbox.clone());
+//! attendance.handle(&ClientMessage::parse(r#"{"type":"join","room":"board-1"}"#).unwrap())?;
+//! assert_eq!(outbox.0.lock().unwrap()[0].text(), r#"{"type":"joined","room":"board-1","viewers":1}"#);
+//!
+//! drop(attendance);
+//! assert_eq!(rooms.room_count(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod rooms;
 

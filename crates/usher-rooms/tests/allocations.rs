@@ -95,10 +95,10 @@ fn a_connection_in_a_room_costs_little_memory() {
     let rooms = Rooms::new(everybody_may(), RoomLimits::default());
     let board = RoomName::canonical("board-1").expect("a name");
     let receiver = Arc::new(Last::default());
-    let size = 1000;
-    let mut attendances = Vec::with_capacity(size);
-    let permits: Vec<_> = (0..size as u128)
-        .map(|number| ConnectionId::from_random(number.to_be_bytes()))
+    let size = 1000_u32;
+    let mut attendances = Vec::new();
+    let permits: Vec<_> = (0..size)
+        .map(|number| ConnectionId::from_random(u128::from(number).to_be_bytes()))
         .map(|connection| (connection, verify::anonymous(connection, START)))
         .collect();
     let shared_room = allocation_counter::measure(|| {
@@ -117,7 +117,7 @@ fn a_connection_in_a_room_costs_little_memory() {
             attendances.push(attendance);
         }
     });
-    let [in_one, in_own] = [shared_room, own_rooms].map(|measured| measured.bytes_current / size as i64);
+    let [in_one, in_own] = [shared_room, own_rooms].map(|measured| measured.bytes_current / i64::from(size));
     assert!((1..512).contains(&in_one), "{in_one} bytes a connection in a room of {size}");
     assert!((1..1536).contains(&in_own), "{in_own} bytes a connection in a room of its own");
 }

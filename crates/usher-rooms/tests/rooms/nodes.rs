@@ -164,7 +164,9 @@ fn who_opens_a_room_learns_who_is_in_it_elsewhere() {
     carol.join("board-1");
     cluster.pump();
     let mut views = Views::new();
-    carol.received().iter().for_each(|frame| fold(&mut views, frame));
+    for frame in &carol.received() {
+        fold(&mut views, frame);
+    }
     assert_eq!(views["board-1"].viewers, Some(3));
     let everybody = ["user-alice", "user-bob", "user-carol"].map(String::from);
     assert_eq!(views["board-1"].members, Some(everybody.into()));

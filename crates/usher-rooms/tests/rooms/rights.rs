@@ -10,9 +10,9 @@ use crate::support::{Actor, START, boards, named_permit, open_rule, permit, room
 
 const NOTHING: [Value; 0] = [];
 
-fn forbidden(result: Result<(), RoomError>) -> Option<RoomAction> {
+fn forbidden(result: &Result<(), RoomError>) -> Option<RoomAction> {
     match result {
-        Err(RoomError::Forbidden { action, .. }) => Some(action),
+        Err(RoomError::Forbidden { action, .. }) => Some(*action),
         _ => None,
     }
 }
@@ -30,10 +30,10 @@ fn joining_publishing_and_typing_are_rights_of_their_own() {
     }
     let (publish, typing) = (r#"{"type":"publish","room":"news","data":0}"#, r#"{"type":"typing","room":"news"}"#);
 
-    assert_eq!(forbidden(reader.send(publish)), Some(RoomAction::Publish));
-    assert_eq!(forbidden(reader.send(typing)), Some(RoomAction::Typing));
-    assert_eq!(forbidden(reporter.send(publish)), Some(RoomAction::Publish));
-    assert_eq!(forbidden(editor.send(typing)), Some(RoomAction::Typing));
+    assert_eq!(forbidden(&reader.send(publish)), Some(RoomAction::Publish));
+    assert_eq!(forbidden(&reader.send(typing)), Some(RoomAction::Typing));
+    assert_eq!(forbidden(&reporter.send(publish)), Some(RoomAction::Publish));
+    assert_eq!(forbidden(&editor.send(typing)), Some(RoomAction::Typing));
     for actor in [&reader, &reporter, &editor] {
         assert!(actor.received().iter().all(|frame| frame["code"] == "forbidden"), "only refusals so far");
     }
@@ -50,12 +50,12 @@ fn what_no_rule_names_is_nobodys() {
     let mut alice = Actor::attach(&rooms, &permit("user-alice", &["admin"]));
     for name in ["lobby", "board-", "xboard-1", "BOARD-1", "board-1/../admin", "board-*/x", "*", "b\u{43e}ard-1"] {
         let result = alice.send(&format!(r#"{{"type":"join","room":"{name}"}}"#));
-        assert_eq!(forbidden(result), Some(RoomAction::Join), "{name}");
+        assert_eq!(forbidden(&result), Some(RoomAction::Join), "{name}");
     }
     assert_eq!(rooms.room_count(), 0);
     // Anonymous visitors are not "any".
     let mut visitor = Actor::attach(&rooms, &verify::anonymous(ConnectionId::from_random([1; 16]), START));
-    assert_eq!(forbidden(visitor.send(r#"{"type":"join","room":"board-1"}"#)), Some(RoomAction::Join));
+    assert_eq!(forbidden(&visitor.send(r#"{"type":"join","room":"board-1"}"#)), Some(RoomAction::Join));
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_new_policy_ends_what_it_does_not_allow() {
     let heard: Vec<_> = bob.received().iter().map(|frame| frame["room"].clone()).collect();
     assert_eq!(heard, ["board-2"]);
     assert_eq!(alice.attendance.recheck(), []);
-    assert_eq!(forbidden(bob.send(r#"{"type":"join","room":"board-1"}"#)), Some(RoomAction::Join));
+    assert_eq!(forbidden(&bob.send(r#"{"type":"join","room":"board-1"}"#)), Some(RoomAction::Join));
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn rights_within_a_room_follow_the_policy() {
     let mut alice = Actor::in_room(&rooms, &permit("user-alice", &[]), "board-1");
     rooms.set_policy(RoomPolicy::new(vec![rule("board-*", "any", "", "any")]));
     let publish = r#"{"type":"publish","room":"board-1","data":0}"#;
-    assert_eq!(forbidden(alice.send(publish)), Some(RoomAction::Publish));
+    assert_eq!(forbidden(&alice.send(publish)), Some(RoomAction::Publish));
     alice.send(r#"{"type":"typing","room":"board-1"}"#).expect("may type");
     rooms.set_policy(boards());
     alice.send(publish).expect("may publish again");
@@ -164,8 +164,8 @@ fn a_new_permit_is_judged_in_every_room() {
     );
     carol.send(r#"{"type":"publish","room":"staff","data":0}"#).expect("may publish");
     assert_eq!(alice.received(), NOTHING);
-    assert_eq!(forbidden(alice.send(r#"{"type":"publish","room":"news","data":0}"#)), Some(RoomAction::Publish));
-    assert_eq!(forbidden(alice.send(r#"{"type":"join","room":"staff"}"#)), Some(RoomAction::Join));
+    assert_eq!(forbidden(&alice.send(r#"{"type":"publish","room":"news","data":0}"#)), Some(RoomAction::Publish));
+    assert_eq!(forbidden(&alice.send(r#"{"type":"join","room":"staff"}"#)), Some(RoomAction::Join));
 
     assert_eq!(alice.attendance.renew(&permit("user-alice", &["staff"])), []);
     alice.send(r#"{"type":"publish","room":"news","data":0}"#).expect("may publish");

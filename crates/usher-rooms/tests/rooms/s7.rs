@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use usher_auth::close_code::CloseCause;
-use usher_auth::room::{OnForbidden, RoomAction, RoomPolicy};
+use usher_auth::room::{OnForbidden, RoomAction, RoomName, RoomPolicy};
 use usher_rooms::{RoomError, RoomLimits, Rooms};
 
 use crate::support::{Actor, boards, deadline, permit, room, rule};
@@ -89,7 +89,9 @@ fn s7_closing_a_tab_leaves_all_rooms() {
     for name in ["board-1", "board-2", "board-3"] {
         bob.join(name);
     }
-    alice.iter().for_each(|alice| drop(alice.received()));
+    for alice in &alice {
+        alice.received();
+    }
     assert_eq!(rooms.room_count(), 3);
     let (inbox, unread) = (std::sync::Arc::downgrade(&bob.inbox()), bob.received().len());
     assert_eq!(unread, 3);
@@ -229,5 +231,5 @@ fn s7_a_connection_is_in_so_many_rooms_and_no_more() {
     alice.join("board-2");
     alice.leave("board-1");
     alice.join("board-3");
-    assert_eq!(alice.attendance.rooms().map(|room| room.as_str()).collect::<Vec<_>>(), ["board-2", "board-3"]);
+    assert_eq!(alice.attendance.rooms().map(RoomName::as_str).collect::<Vec<_>>(), ["board-2", "board-3"]);
 }
