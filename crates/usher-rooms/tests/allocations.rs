@@ -96,7 +96,7 @@ fn a_connection_in_a_room_costs_little_memory() {
     let board = RoomName::canonical("board-1").expect("a name");
     let receiver = Arc::new(Last::default());
     let size = 1000_u32;
-    let mut attendances = Vec::new();
+    let mut attendances = Vec::with_capacity(size as usize);
     let permits: Vec<_> = (0..size)
         .map(|number| ConnectionId::from_random(u128::from(number).to_be_bytes()))
         .map(|connection| (connection, verify::anonymous(connection, START)))
