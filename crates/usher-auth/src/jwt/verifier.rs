@@ -1,0 +1,256 @@
+//! From a token as its bearer wrote it to what it proves, or the reason why it proves nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::claims::{self, ClaimError, Claims};
+use super::compact::{Compact, FormError};
+use super::issuer::{IssuerRules, TokenProfile};
+use super::key_set::SignatureError;
+use super::subject::SubjectError;
+use super::token_type::{self, TypeError};
+use super::trusted_issuer::TrustedIssuer;
+use crate::ids::{IssuerName, Role, SessionId, TokenId, UserId};
+use crate::time::UnixTime;
+
+/// Verifies tokens of the issuers it was made with.
+#[derive(Debug)]
+pub struct TokenVerifier {
+    issuers: Vec<TrustedIssuer>,
+    kept_claims: BTreeSet<String>,
+}
+
+/// What a token proved. It says nothing of revocation, which is looked up by what is in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedToken {
+    /// Whose it is.
+    pub user: UserId,
+    /// Who gave it; `None` is ourselves.
+    pub issuer: Option<IssuerName>,
+    /// For people to read: the claim `name`, else the `sub`.
+    pub name: String,
+    /// Sorted, without repetition.
+    pub roles: Vec<Role>,
+    /// Those of its claims that the verifier was told to keep, by the name it was told, with their values as text.
+    pub claims: BTreeMap<String, Vec<String>>,
+    /// `jti`.
+    pub token_id: Option<TokenId>,
+    /// `sid`, of our own tokens only.
+    pub session: Option<SessionId>,
+    /// `iat`, or the epoch where it is missing, so that every revocation of its user meets it.
+    pub issued_at: UnixTime,
+    /// `exp`, without the leeway.
+    pub expires_at: UnixTime,
+    /// The id of the key that verified it, if that has one.
+    pub key_id: Option<String>,
+}
+
+/// Why a token was not taken, for the operator's log: the client is not told which of these it was (req F17). It holds nothing of
+/// the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not the form of a token we verify.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// `iss` is no configured issuer, to the letter (req F9).
+    #[error("the token's issuer is not configured")]
+    UnknownIssuer,
+    /// The issuer's settings do not list the token's algorithm (req F2).
+    #[error("the token's algorithm is not one of its issuer's")]
+    AlgorithmNotAllowed,
+    /// The issuer has no key that the token can mean, or its keys were not fetched yet: fetching them and trying again may help.
+    #[error("no key of the token's issuer is known that could have signed it")]
+    UnknownKey {
+        /// Whose keys; `None` is ourselves.
+        issuer: Option<IssuerName>,
+    },
+    /// The token names no key, and several would do.
+    #[error("the token has no `kid`, and more than one of its issuer's keys fits it")]
+    AmbiguousKey,
+    /// The key is for other algorithms (req F3).
+    #[error("the token's key is not for its algorithm")]
+    KeyNotForAlgorithm,
+    /// The signature is not the key's (req F1).
+    #[error("the token's signature is wrong")]
+    WrongSignature,
+    /// Not an access token (req F11).
+    #[error(transparent)]
+    Type(#[from] TypeError),
+    /// A claim is missing or malformed (req F8, F12).
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// Meant for others (req F10).
+    #[error("the token is not for any of its issuer's configured audiences")]
+    WrongAudience,
+    /// Before `nbf`.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// `iat` has not come yet.
+    #[error("the token was issued in the future")]
+    IssuedInFuture,
+    /// From `iat` to `exp` is longer than the issuer's tokens may live.
+    #[error("the token lives longer than its issuer's tokens may")]
+    LifetimeTooLong,
+    /// The subject makes no user id.
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+    /// After `exp`, and right in everything else.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// Issuers that cannot stand side by side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidVerifier {
+    /// Which keys verify a token would depend on their order.
+    #[error("two issuers have the same `iss`: {0}")]
+    SameIssuer(String),
+    /// Nobody could tell them apart.
+    #[error("two issuers have the same name: {}", .0.as_ref().map_or("ours", IssuerName::as_str))]
+    SameName(Option<IssuerName>),
+    /// One could name the other's users (req F15).
+    #[error("the issuers {0} and {1} would share user ids: their `subject` must differ before the first colon")]
+    SharedNamespace(IssuerName, IssuerName),
+}
+
+impl TokenError {
+    /// Whether the token was good once: everything about it is right, the signature first, but for its end. Only then may a client
+    /// be told so.
+    pub fn is_expired(&self) -> bool {
+        matches!(self, Self::Expired)
+    }
+}
+
+impl TokenVerifier {
+    /// For tokens of `issuers`, of whose claims `kept_claims` (by name or dotted path) are kept for room rules.
+    pub fn new(issuers: Vec<TrustedIssuer>, kept_claims: BTreeSet<String>) -> Result<Self, InvalidVerifier> {
+        for (index, one) in issuers.iter().enumerate() {
+            for other in &issuers[..index] {
+                if one.rules().issuer == other.rules().issuer {
+                    return Err(InvalidVerifier::SameIssuer(one.rules().issuer.clone()));
+                }
+                if one.name() == other.name() {
+                    return Err(InvalidVerifier::SameName(one.name().cloned()));
+                }
+                if let (Some(a), Some(b)) = (one.name(), other.name())
+                    && (reaches_into(one, other) || reaches_into(other, one))
+                {
+                    return Err(InvalidVerifier::SharedNamespace(b.clone(), a.clone()));
+                }
+            }
+        }
+        Ok(Self { issuers, kept_claims })
+    }
+
+    /// The issuers, in the order given.
+    pub fn issuers(&self) -> &[TrustedIssuer] {
+        &self.issuers
+    }
+
+    /// The issuer of that name; `None` is ourselves.
+    pub fn issuer(&self, name: Option<&IssuerName>) -> Option<&TrustedIssuer> {
+        self.issuers.iter().find(|issuer| issuer.name() == name)
+    }
+
+    /// Verifies `token` at the moment `now`.
+    ///
+    /// In this order: length, form, header, the issuer by `iss`, its algorithms, the key, the signature, and only then the claims,
+    /// expiry last. Before the signature is verified the payload decides nothing but whose keys to try.
+    pub fn verify(&self, token: &str, now: UnixTime) -> Result<VerifiedToken, TokenError> {
+        let compact = Compact::parse(token)?;
+        let payload = compact.payload()?;
+        let claimed_issuer = claims::issuer(&payload)?;
+        let issuer = self.issuers.iter().find(|known| known.rules().issuer == claimed_issuer);
+        let issuer = issuer.ok_or(TokenError::UnknownIssuer)?;
+        if !issuer.rules().algorithms.contains(&compact.header().algorithm) {
+            return Err(TokenError::AlgorithmNotAllowed);
+        }
+        let unknown_key = || TokenError::UnknownKey { issuer: issuer.name().cloned() };
+        let keys = issuer.keys().ok_or_else(unknown_key)?;
+        let key_id = keys.verify_signature(&compact).map_err(|error| match error {
+            SignatureError::UnknownKey => unknown_key(),
+            SignatureError::AmbiguousKey => TokenError::AmbiguousKey,
+            SignatureError::KeyNotForAlgorithm => TokenError::KeyNotForAlgorithm,
+            SignatureError::WrongSignature => TokenError::WrongSignature,
+        })?;
+
+        let claims = Claims::read(payload)?;
+        token_type::check(compact.header(), &claims, issuer.rules().profile)?;
+        check_claims(&claims, issuer.rules(), now)?;
+        let verified = self.proven(&claims, issuer, key_id)?;
+        if now >= claims.expires_at.plus(issuer.rules().leeway) {
+            return Err(TokenError::Expired);
+        }
+        Ok(verified)
+    }
+
+    fn proven(
+        &self,
+        claims: &Claims,
+        issuer: &TrustedIssuer,
+        key_id: Option<&str>,
+    ) -> Result<VerifiedToken, TokenError> {
+        let rules = issuer.rules();
+        let (user, session) = match issuer.mapping() {
+            Some(mapping) => (mapping.user(&claims.subject)?, None),
+            None => {
+                let session = claims.session()?.map(SessionId::new).transpose();
+                let user = UserId::local(&claims.subject).map_err(SubjectError::from)?;
+                (user, session.map_err(|_| ClaimError::Malformed("sid"))?)
+            }
+        };
+        let mut roles = rules.roles_claim.as_deref().map_or_else(Vec::new, |name| claims.roles(name));
+        roles.extend_from_slice(&rules.default_roles);
+        roles.sort_unstable();
+        roles.dedup();
+        let kept = self.kept_claims.iter().map(|name| (name.clone(), claims.values(name)));
+        Ok(VerifiedToken {
+            user,
+            issuer: rules.name.clone(),
+            name: claims.name().unwrap_or(&claims.subject).to_owned(),
+            roles,
+            claims: kept.filter(|(_, values)| !values.is_empty()).collect(),
+            token_id: claims.token_id.clone(),
+            session,
+            issued_at: claims.issued_at.unwrap_or(UnixTime::EPOCH),
+            expires_at: claims.expires_at,
+            key_id: key_id.map(str::to_owned),
+        })
+    }
+}
+
+/// Whether users of `one` could bear ids that belong to `other`: the ids of its namespace, or of that of its name, which stays its
+/// own even where its subjects are mapped elsewhere.
+fn reaches_into(one: &TrustedIssuer, other: &TrustedIssuer) -> bool {
+    let (Some(one), Some(mapping)) = (one.mapping(), other.mapping()) else { return false };
+    let other_name = other.name().map(IssuerName::as_str);
+    one.namespace() == mapping.namespace() || (one.namespace().is_some() && one.namespace() == other_name)
+}
+
+/// All that the rules say of the claims, but for expiry, which is told apart.
+fn check_claims(claims: &Claims, rules: &IssuerRules, now: UnixTime) -> Result<(), TokenError> {
+    if rules.profile == TokenProfile::AccessToken {
+        // RFC 9068 §2.2; `iss`, `exp`, `aud` and `sub` are required of every token.
+        let required = [
+            ("client_id", claims.has_client_id),
+            ("iat", claims.issued_at.is_some()),
+            ("jti", claims.token_id.is_some()),
+        ];
+        if let Some((missing, _)) = required.into_iter().find(|(_, there)| !there) {
+            return Err(ClaimError::Missing(missing).into());
+        }
+    }
+    if !claims.audiences.iter().any(|audience| rules.audiences.contains(audience)) {
+        return Err(TokenError::WrongAudience);
+    }
+    let latest_start = now.plus(rules.leeway);
+    if claims.not_before.is_some_and(|start| start > latest_start) {
+        return Err(TokenError::NotYetValid);
+    }
+    if claims.issued_at.is_some_and(|issued| issued > latest_start) {
+        return Err(TokenError::IssuedInFuture);
+    }
+    if claims.expires_at > claims.issued_at.unwrap_or(latest_start).plus(rules.max_lifetime) {
+        return Err(TokenError::LifetimeTooLong);
+    }
+    Ok(())
+}
