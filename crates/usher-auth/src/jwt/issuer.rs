@@ -7,14 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::algorithm::Algorithm;
-use super::signer::AccessTokenProfile;
 use super::subject::{InvalidSubjectTemplate, SubjectMapping, SubjectTemplate};
 use crate::ids::{IssuerName, Role};
 
 /// Most that two clocks are let differ (RFC 7519 §4.1.4 wants "no more than a few minutes", req F8 one).
 pub const MAX_LEEWAY: Duration = Duration::from_mins(1);
-/// How far the clocks of our own nodes may be apart.
-const OWN_LEEWAY: Duration = Duration::from_secs(10);
 /// The name that would collide with the ids of visitors without a credential.
 const RESERVED_NAME: &str = "anonymous";
 
@@ -90,25 +87,30 @@ pub enum InvalidIssuerRules {
 }
 
 impl IssuerRules {
-    /// Our own rules: what [`super::KeyRing::sign_access_token`] makes with `profile` passes, if it lives no longer than
-    /// `max_lifetime`.
-    pub fn ours(profile: &AccessTokenProfile, max_lifetime: Duration) -> Self {
+    /// The rules for our own tokens: RFC 9068, signed with ES256 or EdDSA, from `issuer` for `audience`; `leeway` is how far the
+    /// clocks of our nodes may be apart. Their lifetime is what we gave them.
+    pub fn own(issuer: String, audience: String, leeway: Duration) -> Self {
         Self {
             name: None,
-            issuer: profile.issuer.clone(),
-            audiences: vec![profile.audience.clone()],
+            issuer,
+            audiences: vec![audience],
             algorithms: vec![Algorithm::ES256, Algorithm::EdDSA],
             subject: SubjectTemplate::local(),
             roles_claim: Some("roles".to_owned()),
             default_roles: Vec::new(),
             profile: TokenProfile::AccessToken,
-            leeway: OWN_LEEWAY,
-            max_lifetime,
+            leeway,
+            max_lifetime: Duration::MAX,
         }
     }
 
+    /// Checks the settings.
+    pub fn validate(&self) -> Result<(), InvalidIssuerRules> {
+        self.mapping().map(|_| ())
+    }
+
     /// Checks the settings; returns how subjects are mapped, which for ourselves is not at all.
-    pub(super) fn validate(&self) -> Result<Option<SubjectMapping>, InvalidIssuerRules> {
+    pub(super) fn mapping(&self) -> Result<Option<SubjectMapping>, InvalidIssuerRules> {
         let name = self.name.as_ref().map(IssuerName::as_str);
         if name.is_some_and(|name| name.contains(':')) {
             return Err(InvalidIssuerRules::ColonInName);
@@ -189,11 +191,7 @@ mod tests {
 
     #[test]
     fn our_own_rules_are_valid() {
-        let profile = AccessTokenProfile {
-            issuer: "https://usher.example".to_owned(),
-            audience: "usher".to_owned(),
-            client_id: "usher".to_owned(),
-        };
-        assert_eq!(IssuerRules::ours(&profile, Duration::from_mins(10)).validate(), Ok(None));
+        let rules = IssuerRules::own("https://usher.example".to_owned(), "usher".to_owned(), Duration::from_secs(5));
+        assert_eq!(rules.mapping(), Ok(None));
     }
 }

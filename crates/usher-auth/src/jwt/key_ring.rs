@@ -66,10 +66,11 @@ impl KeyRing {
 #[cfg(test)]
 mod tests {
     use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::Ed25519KeyPair;
 
     use super::*;
     use crate::ids::{Role, TokenId, UserId};
-    use crate::jwt::{Algorithm, Compact, SignatureError, generate_ed25519_pkcs8, generate_es256_pkcs8};
+    use crate::jwt::{Algorithm, Compact, SignatureError, generate_es256_pkcs8};
     use crate::time::UnixTime;
 
     fn es256() -> SigningKey {
@@ -77,11 +78,11 @@ mod tests {
     }
 
     fn ed25519() -> SigningKey {
-        SigningKey::from_pkcs8(&generate_ed25519_pkcs8(&SystemRandom::new()).unwrap()).unwrap()
+        SigningKey::from_pkcs8(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref()).unwrap()
     }
 
     fn sign(ring: &KeyRing) -> SecretText {
-        let profile = AccessTokenProfile { issuer: "i".into(), audience: "a".into(), client_id: "c".into() };
+        let profile = AccessTokenProfile { issuer: "i".into(), audience: "a".into() };
         ring.sign_access_token(
             &profile,
             &AccessTokenClaims {
@@ -108,7 +109,7 @@ mod tests {
             assert_eq!(
                 Value::Object(compact.payload().unwrap()),
                 json!({
-                    "iss": "i", "aud": "a", "client_id": "c", "sub": "alice", "name": "Alice \"A\"", "roles": ["user"],
+                    "iss": "i", "aud": "a", "client_id": "usher", "sub": "alice", "name": "Alice \"A\"", "roles": ["user"],
                     "jti": "t", "iat": 1, "exp": 3,
                 })
             );

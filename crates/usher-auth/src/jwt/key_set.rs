@@ -17,8 +17,8 @@ pub const MAX_JWKS_BYTES: usize = 64 * 1024;
 /// Most keys in a JWK set.
 pub const MAX_JWKS_KEYS: usize = 64;
 
-/// Keys, each bound to the algorithms it may verify. Never empty.
-#[derive(Clone, Debug)]
+/// Keys, each bound to the algorithms it may verify. The default is a set without keys, which vouches for nothing.
+#[derive(Clone, Debug, Default)]
 pub struct KeySet {
     keys: Vec<VerificationKey>,
 }
@@ -135,6 +135,16 @@ impl KeySet {
 
     pub(super) fn new(keys: Vec<VerificationKey>) -> Result<Self, KeySetError> {
         if keys.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(Self { keys }) }
+    }
+
+    /// How many keys.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// The ids of the keys that have one.

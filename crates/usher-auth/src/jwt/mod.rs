@@ -38,7 +38,7 @@ pub use key_set::{KeySet, KeySetError, MAX_JWKS_BYTES, MAX_JWKS_KEYS, SignatureE
 pub use public_key_pem::InvalidPem;
 pub use rsa_public_key::WeakRsaKey;
 pub use signer::{
-    AccessTokenClaims, AccessTokenProfile, SigningKey, SigningKeyError, generate_ed25519_pkcs8, generate_es256_pkcs8,
+    AccessTokenClaims, AccessTokenProfile, SigningKey, SigningKeyError, generate_es256_pem, generate_es256_pkcs8,
 };
 pub use strict_json::{MAX_JSON_DEPTH, StrictJsonError};
 pub use subject::{InvalidSubjectTemplate, SubjectError, SubjectTemplate};

@@ -7,7 +7,7 @@ use std::fmt;
 use aws_lc_rs::rand::SecureRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jsonwebtoken::EncodingKey;
 use jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER;
 use serde_json::{Value, json};
@@ -20,6 +20,11 @@ use crate::ids::{Role, SessionId, TokenId, UserId};
 use crate::secret::SecretText;
 use crate::time::UnixTime;
 
+/// `client_id` of our tokens, which RFC 9068 §2.2 requires: they are given to whoever logs in here, not to an OAuth client.
+const CLIENT_ID: &str = "usher";
+/// Characters in a line of PEM (RFC 7468 §2).
+const PEM_LINE: usize = 64;
+
 /// What all our access tokens say of whence and whither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessTokenProfile {
@@ -27,8 +32,6 @@ pub struct AccessTokenProfile {
     pub issuer: String,
     /// `aud`.
     pub audience: String,
-    /// `client_id`, which RFC 9068 §2.2 requires: whom the token was given to.
-    pub client_id: String,
 }
 
 /// What one access token says of its bearer.
@@ -75,11 +78,21 @@ pub fn generate_es256_pkcs8(random: &dyn SecureRandom) -> Result<Zeroizing<Vec<u
         .map_err(|_| SigningKeyError::Generation)
 }
 
-/// A new Ed25519 key as PKCS#8, in the same way.
-pub fn generate_ed25519_pkcs8(random: &dyn SecureRandom) -> Result<Zeroizing<Vec<u8>>, SigningKeyError> {
-    Ed25519KeyPair::generate_pkcs8(random)
-        .map(|pkcs8| Zeroizing::new(pkcs8.as_ref().to_vec()))
-        .map_err(|_| SigningKeyError::Generation)
+/// A new P-256 key, in the same way, as PKCS#8 in PEM (RFC 7468 §10).
+pub fn generate_es256_pem(random: &dyn SecureRandom) -> Result<Zeroizing<String>, SigningKeyError> {
+    let base64 = Zeroizing::new(STANDARD.encode(generate_es256_pkcs8(random)?.as_slice()));
+    // Enough room from the start: a string that grows leaves copies behind.
+    let mut pem = Zeroizing::new(String::with_capacity(base64.len() * 2 + 128));
+    pem.push_str("-----BEGIN PRIVATE KEY-----\n");
+    let mut rest = base64.as_str();
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(rest.len().min(PEM_LINE));
+        pem.push_str(line);
+        pem.push('\n');
+        rest = after;
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    Ok(pem)
 }
 
 impl SigningKey {
@@ -92,6 +105,12 @@ impl SigningKey {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|_| SigningKeyError::NotAKey)?;
         let public = PublicKey::new(KeyKind::Ed25519, pair.public_key().as_ref());
         Ok(Self { public, private: EncodingKey::from_ed_der(pkcs8) })
+    }
+
+    /// From PKCS#8 in PEM, as [`generate_es256_pem`] and `openssl genpkey` write it.
+    pub fn from_pem(pem: &str) -> Result<Self, SigningKeyError> {
+        let key = EncodingKey::from_ec_pem(pem.as_bytes()).or_else(|_| EncodingKey::from_ed_pem(pem.as_bytes()));
+        Self::from_pkcs8(key.map_err(|_| SigningKeyError::NotAKey)?.as_bytes())
     }
 
     /// `kid`: the thumbprint of the public key (RFC 7638).
@@ -118,7 +137,7 @@ impl SigningKey {
         let mut payload = json!({
             "iss": profile.issuer,
             "aud": profile.audience,
-            "client_id": profile.client_id,
+            "client_id": CLIENT_ID,
             "sub": claims.subject.as_str(),
             "name": claims.name,
             "roles": claims.roles.iter().map(Role::as_str).collect::<Vec<_>>(),
@@ -178,8 +197,9 @@ mod tests {
     #[test]
     fn nothing_shows_the_private_half() {
         // req G9
-        let pkcs8 = generate_ed25519_pkcs8(&SystemRandom::new()).unwrap();
-        let ring = KeyRing::new(SigningKey::from_pkcs8(&pkcs8).unwrap(), Vec::new());
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let pkcs8 = pkcs8.as_ref();
+        let ring = KeyRing::new(SigningKey::from_pkcs8(pkcs8).unwrap(), Vec::new());
         // PKCS#8 v1 and v2 have the 32 secret bytes at the same place.
         let secret = &pkcs8[16..48];
         let shown = format!("{ring:?} {:?} {}", ring.verification_keys(), ring.jwks());
@@ -193,5 +213,19 @@ mod tests {
         }
         assert_eq!(SigningKey::from_pkcs8(b"not a key").unwrap_err(), SigningKeyError::NotAKey);
         assert_eq!(SigningKey::from_pkcs8(&pkcs8[..pkcs8.len() - 1]).unwrap_err(), SigningKeyError::NotAKey);
+    }
+
+    #[test]
+    fn a_key_goes_through_pem() {
+        let pem = generate_es256_pem(&SystemRandom::new()).unwrap();
+        assert!(pem.lines().all(|line| line.len() <= PEM_LINE));
+        assert_eq!(SigningKey::from_pem(&pem).unwrap().algorithm(), Algorithm::ES256);
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+        let pem =
+            format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----", STANDARD.encode(pkcs8.as_ref()));
+        assert_eq!(SigningKey::from_pem(&pem).unwrap().algorithm(), Algorithm::EdDSA);
+        for bad in ["", "not a key", &pem.replace("PRIVATE", "PUBLIC"), &pem[..60]] {
+            assert_eq!(SigningKey::from_pem(bad).unwrap_err(), SigningKeyError::NotAKey);
+        }
     }
 }

@@ -4,25 +4,24 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::issuer::{InvalidIssuerRules, IssuerRules};
+use super::algorithm::Algorithm;
+use super::issuer::IssuerRules;
 use super::key_set::KeySet;
-use super::subject::SubjectMapping;
 use crate::ids::IssuerName;
 
 /// An issuer whose tokens are taken. Its rules are fixed; its keys are replaced while connections are verified.
 pub struct TrustedIssuer {
     rules: IssuerRules,
-    mapping: Option<SubjectMapping>,
     /// Read by every verification, written by whoever fetches or rotates keys; held for as long as it takes to copy a pointer.
-    keys: RwLock<Option<Arc<KeySet>>>,
+    keys: RwLock<Arc<KeySet>>,
     generation: AtomicU64,
 }
 
 impl TrustedIssuer {
-    /// With the keys that are known at the start; `None` if they are still to be fetched, until when no token of it is taken.
-    pub fn new(rules: IssuerRules, keys: Option<KeySet>) -> Result<Self, InvalidIssuerRules> {
-        let mapping = rules.validate()?;
-        Ok(Self { rules, mapping, keys: RwLock::new(keys.map(Arc::new)), generation: AtomicU64::new(0) })
+    /// With the keys that are known at the start; an empty set if they are still to be fetched, until when no token of it is taken.
+    /// The rules are checked by [`super::TokenVerifier::new`].
+    pub fn new(rules: IssuerRules, keys: KeySet) -> Self {
+        Self { rules, keys: RwLock::new(Arc::new(keys)), generation: AtomicU64::new(0) }
     }
 
     /// The operator's name for it; `None` is ourselves.
@@ -35,15 +34,29 @@ impl TrustedIssuer {
         &self.rules
     }
 
+    /// The algorithms its tokens may have, and its keys are used with.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.rules.algorithms
+    }
+
     /// The keys known at the moment.
-    pub fn keys(&self) -> Option<Arc<KeySet>> {
+    pub fn keys(&self) -> Arc<KeySet> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on verify with `keys` and with none before them (req G2, G3).
     pub fn replace_keys(&self, keys: KeySet) {
+        self.set_keys(Arc::new(keys));
+    }
+
+    /// From now on take no token of it, until there are keys again: those known can no longer be trusted (req G4, G5).
+    pub fn drop_keys(&self) {
+        self.set_keys(Arc::default());
+    }
+
+    fn set_keys(&self, keys: Arc<KeySet>) {
         let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Some(Arc::new(keys));
+        *current = keys;
         // Under the lock, so that nobody sees the new number with the old keys.
         self.generation.fetch_add(1, Ordering::Release);
     }
@@ -51,10 +64,6 @@ impl TrustedIssuer {
     /// How often the keys were replaced.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
-    }
-
-    pub(super) fn mapping(&self) -> Option<&SubjectMapping> {
-        self.mapping.as_ref()
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::claims::{self, ClaimError, Claims};
 use super::compact::{Compact, FormError};
-use super::issuer::{IssuerRules, TokenProfile};
+use super::issuer::{InvalidIssuerRules, IssuerRules, TokenProfile};
 use super::key_set::SignatureError;
-use super::subject::SubjectError;
+use super::subject::{SubjectError, SubjectMapping};
 use super::token_type::{self, TypeError};
 use super::trusted_issuer::TrustedIssuer;
 use crate::ids::{IssuerName, Role, SessionId, TokenId, UserId};
@@ -15,8 +15,15 @@ use crate::time::UnixTime;
 /// Verifies tokens of the issuers it was made with.
 #[derive(Debug)]
 pub struct TokenVerifier {
-    issuers: Vec<TrustedIssuer>,
+    issuers: Vec<Known>,
     kept_claims: BTreeSet<String>,
+}
+
+/// An issuer whose rules have been checked, with what user its subjects are; `None` is local ones, for ourselves.
+#[derive(Debug)]
+struct Known {
+    issuer: TrustedIssuer,
+    mapping: Option<SubjectMapping>,
 }
 
 /// What a token proved. It says nothing of revocation, which is looked up by what is in it.
@@ -101,6 +108,14 @@ pub enum TokenError {
 /// Issuers that cannot stand side by side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidVerifier {
+    /// One of them cannot stand at all.
+    #[error("the issuer {issuer}: {source}")]
+    Rules {
+        /// Its `iss`.
+        issuer: String,
+        /// What is wrong with its rules.
+        source: InvalidIssuerRules,
+    },
     /// Which keys verify a token would depend on their order.
     #[error("two issuers have the same `iss`: {0}")]
     SameIssuer(String),
@@ -123,32 +138,28 @@ impl TokenError {
 impl TokenVerifier {
     /// For tokens of `issuers`, of whose claims `kept_claims` (by name or dotted path) are kept for room rules.
     pub fn new(issuers: Vec<TrustedIssuer>, kept_claims: BTreeSet<String>) -> Result<Self, InvalidVerifier> {
-        for (index, one) in issuers.iter().enumerate() {
-            for other in &issuers[..index] {
-                if one.rules().issuer == other.rules().issuer {
-                    return Err(InvalidVerifier::SameIssuer(one.rules().issuer.clone()));
-                }
-                if one.name() == other.name() {
-                    return Err(InvalidVerifier::SameName(one.name().cloned()));
-                }
-                if let (Some(a), Some(b)) = (one.name(), other.name())
-                    && (reaches_into(one, other) || reaches_into(other, one))
-                {
-                    return Err(InvalidVerifier::SharedNamespace(b.clone(), a.clone()));
-                }
+        let mut known: Vec<Known> = Vec::with_capacity(issuers.len());
+        for issuer in issuers {
+            let mapping = issuer
+                .rules()
+                .mapping()
+                .map_err(|source| InvalidVerifier::Rules { issuer: issuer.rules().issuer.clone(), source })?;
+            let one = Known { issuer, mapping };
+            for other in &known {
+                one.beside(other)?;
             }
+            known.push(one);
         }
-        Ok(Self { issuers, kept_claims })
-    }
-
-    /// The issuers, in the order given.
-    pub fn issuers(&self) -> &[TrustedIssuer] {
-        &self.issuers
+        Ok(Self { issuers: known, kept_claims })
     }
 
     /// The issuer of that name; `None` is ourselves.
     pub fn issuer(&self, name: Option<&IssuerName>) -> Option<&TrustedIssuer> {
-        self.issuers.iter().find(|issuer| issuer.name() == name)
+        self.find(|issuer| issuer.name() == name).map(|known| &known.issuer)
+    }
+
+    fn find(&self, is: impl Fn(&TrustedIssuer) -> bool) -> Option<&Known> {
+        self.issuers.iter().find(|known| is(&known.issuer))
     }
 
     /// Verifies `token` at the moment `now`.
@@ -159,38 +170,32 @@ impl TokenVerifier {
         let compact = Compact::parse(token)?;
         let payload = compact.payload()?;
         let claimed_issuer = claims::issuer(&payload)?;
-        let issuer = self.issuers.iter().find(|known| known.rules().issuer == claimed_issuer);
-        let issuer = issuer.ok_or(TokenError::UnknownIssuer)?;
-        if !issuer.rules().algorithms.contains(&compact.header().algorithm) {
+        let known = self.find(|issuer| issuer.rules().issuer == claimed_issuer).ok_or(TokenError::UnknownIssuer)?;
+        let rules = known.issuer.rules();
+        if !rules.algorithms.contains(&compact.header().algorithm) {
             return Err(TokenError::AlgorithmNotAllowed);
         }
-        let unknown_key = || TokenError::UnknownKey { issuer: issuer.name().cloned() };
-        let keys = issuer.keys().ok_or_else(unknown_key)?;
+        let keys = known.issuer.keys();
         let key_id = keys.verify_signature(&compact).map_err(|error| match error {
-            SignatureError::UnknownKey => unknown_key(),
+            SignatureError::UnknownKey => TokenError::UnknownKey { issuer: rules.name.clone() },
             SignatureError::AmbiguousKey => TokenError::AmbiguousKey,
             SignatureError::KeyNotForAlgorithm => TokenError::KeyNotForAlgorithm,
             SignatureError::WrongSignature => TokenError::WrongSignature,
         })?;
 
         let claims = Claims::read(payload)?;
-        token_type::check(compact.header(), &claims, issuer.rules().profile)?;
-        check_claims(&claims, issuer.rules(), now)?;
-        let verified = self.proven(&claims, issuer, key_id)?;
-        if now >= claims.expires_at.plus(issuer.rules().leeway) {
+        token_type::check(compact.header(), &claims, rules.profile)?;
+        check_claims(&claims, rules, now)?;
+        let verified = self.proven(&claims, known, key_id)?;
+        if now >= claims.expires_at.plus(rules.leeway) {
             return Err(TokenError::Expired);
         }
         Ok(verified)
     }
 
-    fn proven(
-        &self,
-        claims: &Claims,
-        issuer: &TrustedIssuer,
-        key_id: Option<&str>,
-    ) -> Result<VerifiedToken, TokenError> {
-        let rules = issuer.rules();
-        let (user, session) = match issuer.mapping() {
+    fn proven(&self, claims: &Claims, known: &Known, key_id: Option<&str>) -> Result<VerifiedToken, TokenError> {
+        let rules = known.issuer.rules();
+        let (user, session) = match &known.mapping {
             Some(mapping) => (mapping.user(&claims.subject)?, None),
             None => {
                 let session = claims.session()?.map(SessionId::new).transpose();
@@ -218,12 +223,29 @@ impl TokenVerifier {
     }
 }
 
-/// Whether users of `one` could bear ids that belong to `other`: the ids of its namespace, or of that of its name, which stays its
-/// own even where its subjects are mapped elsewhere.
-fn reaches_into(one: &TrustedIssuer, other: &TrustedIssuer) -> bool {
-    let (Some(one), Some(mapping)) = (one.mapping(), other.mapping()) else { return false };
-    let other_name = other.name().map(IssuerName::as_str);
-    one.namespace() == mapping.namespace() || (one.namespace().is_some() && one.namespace() == other_name)
+impl Known {
+    /// Whether this issuer can stand beside `other`.
+    fn beside(&self, other: &Self) -> Result<(), InvalidVerifier> {
+        let (one, two) = (&self.issuer, &other.issuer);
+        if one.rules().issuer == two.rules().issuer {
+            return Err(InvalidVerifier::SameIssuer(one.rules().issuer.clone()));
+        }
+        match (one.name(), two.name()) {
+            (one, two) if one == two => Err(InvalidVerifier::SameName(one.cloned())),
+            (Some(one), Some(two)) if self.reaches_into(other) || other.reaches_into(self) => {
+                Err(InvalidVerifier::SharedNamespace(one.clone(), two.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this issuer's users could bear ids that belong to `other`: those of its namespace, or of that of its name, which
+    /// stays its own even where its subjects are mapped elsewhere.
+    fn reaches_into(&self, other: &Self) -> bool {
+        let (Some(one), Some(two)) = (&self.mapping, &other.mapping) else { return false };
+        let two_name = other.issuer.name().map(IssuerName::as_str);
+        one.namespace() == two.namespace() || (one.namespace().is_some() && one.namespace() == two_name)
+    }
 }
 
 /// All that the rules say of the claims, but for expiry, which is told apart.
