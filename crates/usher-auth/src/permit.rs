@@ -82,6 +82,11 @@ impl Permit {
         self.expires_at
     }
 
+    /// Whether it has ended by the wall clock, which goes on while a machine sleeps (req H2).
+    pub fn has_ended(&self, now: UnixTime) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
     /// The same permit, ending no later than `limit`: how a route's `max_age` caps it.
     #[must_use]
     pub fn capped_at(mut self, limit: UnixTime) -> Self {

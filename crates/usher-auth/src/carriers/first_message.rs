@@ -49,6 +49,9 @@ pub fn parse_first_message(text: &str) -> Result<FirstMessage, InvalidFirstMessa
         return Err(InvalidFirstMessage::NotAuth);
     }
     let auth: Auth<'_> = serde_json::from_str(text).map_err(|_| InvalidFirstMessage::Malformed)?;
+    if auth.id.as_ref().is_some_and(FrameId::is_too_long) {
+        return Err(InvalidFirstMessage::Malformed);
+    }
     Ok(FirstMessage { credential: Credential::classify(&auth.token), id: auth.id })
 }
 
@@ -61,7 +64,17 @@ mod tests {
         // req E5, O2
         assert!(parse_first_message(r#"{"type":"auth","token":"a.b.c"}"#).is_ok());
         assert!(parse_first_message(r#"{"token":"a.b.c","id":7,"type":"auth"}"#).is_ok_and(|m| m.id.is_some()));
-        for not_auth in ["", "{", "null", "[]", "\"auth\"", "{}", r#"{"type":"ping"}"#, r#"{"type":1}"#, r#"{"type":"auth","type":"auth","token":"x"}"#] {
+        for not_auth in [
+            "",
+            "{",
+            "null",
+            "[]",
+            "\"auth\"",
+            "{}",
+            r#"{"type":"ping"}"#,
+            r#"{"type":1}"#,
+            r#"{"type":"auth","type":"auth","token":"x"}"#,
+        ] {
             assert_eq!(parse_first_message(not_auth), Err(InvalidFirstMessage::NotAuth), "{not_auth}");
         }
         for malformed in [

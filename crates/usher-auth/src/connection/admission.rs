@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::{Action, Connection, LINGER, State, Verification};
 use crate::carriers::{Carrier, InvalidFirstMessage, Presented, parse_first_message};
 use crate::ids::ConnectionId;
@@ -47,6 +49,10 @@ impl Connection {
             Err(refusal) if carrier == Carrier::Cookie && is_stale(refusal.kind()) => {
                 self.without_credential(now, browser, refusal);
             }
+            // A ticket may be bad because its buyer's session is gone: it is refused as any bad ticket (req D6).
+            Err(refusal) if carrier == Carrier::Ticket && refusal.status() == StatusCode::UNAUTHORIZED => {
+                self.refuse_ticket(now, refusal);
+            }
             Err(refusal) => self.refuse_upgrade(now, browser, refusal),
         }
     }
@@ -66,11 +72,23 @@ impl Connection {
 
     /// Refuse before the 101, in the way the route says.
     fn refuse_upgrade(&mut self, now: Now, browser: bool, refusal: Refusal) {
+        if is_ticket(refusal.kind()) {
+            return self.refuse_ticket(now, refusal);
+        }
         let over_http = match self.rules.refuse {
             RefuseMode::Http => true,
             RefuseMode::Close => is_origin(refusal.kind()),
-            RefuseMode::Auto => !browser || is_origin(refusal.kind()) || is_ticket(refusal.kind()),
+            RefuseMode::Auto => !browser || is_origin(refusal.kind()),
         };
+        self.refuse_as(over_http, now, refusal);
+    }
+
+    /// Refuse a ticket: before the 101, unless the route says that every refusal is a close.
+    fn refuse_ticket(&mut self, now: Now, refusal: Refusal) {
+        self.refuse_as(self.rules.refuse != RefuseMode::Close, now, refusal);
+    }
+
+    fn refuse_as(&mut self, over_http: bool, now: Now, refusal: Refusal) {
         if over_http {
             self.actions.push_back(Action::Refused(refusal.clone()));
             self.actions.push_back(Action::Reject(refusal));
@@ -132,6 +150,9 @@ fn is_origin(kind: RefusalKind) -> bool {
 fn is_ticket(kind: RefusalKind) -> bool {
     matches!(
         kind,
-        RefusalKind::MissingTicket | RefusalKind::InvalidTicket | RefusalKind::SpentTicket | RefusalKind::TicketNotForHere
+        RefusalKind::MissingTicket
+            | RefusalKind::InvalidTicket
+            | RefusalKind::SpentTicket
+            | RefusalKind::TicketNotForHere
     )
 }

@@ -28,7 +28,7 @@ use crate::ids::ConnectionId;
 use crate::permit::Permit;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route::RouteRules;
-use crate::time::{Now, UnixTime};
+use crate::time::Now;
 use crate::wire::FrameId;
 
 /// How long a closed socket is kept for the peer to read the close and answer it (req E6).
@@ -62,8 +62,8 @@ enum State {
 #[derive(Debug)]
 struct Open {
     permit: Permit,
-    /// The route's `max_age`, as a moment. A renewal does not move it.
-    ends_at_latest: Option<UnixTime>,
+    /// The route's `max_age`, as a moment on both clocks. A renewal does not move it.
+    latest_end: Option<Now>,
     /// When the permit ends, on the clock that does not step.
     deadline: Option<Duration>,
     renewal: Renewal,
@@ -74,9 +74,13 @@ struct Open {
 enum Renewal {
     None,
     /// The new credential is being verified.
-    Verifying { id: Option<FrameId> },
+    Verifying {
+        id: Option<FrameId>,
+    },
     /// It holds; the rooms are being looked at again.
-    Applying { id: Option<FrameId> },
+    Applying {
+        id: Option<FrameId>,
+    },
 }
 
 /// What a peer did that RFC 6455 or our protocol does not allow.
@@ -152,7 +156,9 @@ impl Connection {
     /// When to call [`Connection::handle_timeout`], on the monotonic clock.
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.state {
-            State::Waiting { deadline } | State::Verifying { deadline, .. } | State::Closing { deadline } => Some(*deadline),
+            State::Waiting { deadline } | State::Verifying { deadline, .. } | State::Closing { deadline } => {
+                Some(*deadline)
+            }
             State::Open(open) => open.deadline,
             State::Deciding { .. } | State::Ended => None,
         }
@@ -160,7 +166,8 @@ impl Connection {
 
     /// Time has passed. Calling it early or twice changes nothing.
     pub fn handle_timeout(&mut self, now: Now) {
-        if self.poll_timeout().is_none_or(|deadline| now.monotonic < deadline) {
+        let passed = self.poll_timeout().is_some_and(|deadline| now.monotonic >= deadline);
+        if !passed && !self.permit().is_some_and(|permit| permit.has_ended(now.unix)) {
             return;
         }
         match &self.state {
@@ -176,6 +183,8 @@ impl Connection {
 
     /// A credential was verified, or was not: the answer to [`Action::Verify`].
     pub fn handle_verdict(&mut self, now: Now, verdict: Result<Permit, Refusal>) {
+        // A timer may be late; a deadline is not.
+        self.handle_timeout(now);
         match &mut self.state {
             State::Deciding { carrier, browser } => {
                 let (carrier, browser) = (*carrier, *browser);
@@ -196,15 +205,19 @@ impl Connection {
 
     /// A text message came.
     pub fn handle_text(&mut self, now: Now, text: &str) {
+        self.handle_timeout(now);
         match &self.state {
             State::Waiting { deadline } => {
                 let deadline = *deadline;
                 self.first_message(now, deadline, text);
             }
-            State::Open(_) => self.message(text),
-            // A driver that reads while it may not: nothing gets past, and the sender learns that it came too early.
+            State::Open(Open { renewal: Renewal::None, .. }) => self.message(text),
+            // A driver that reads while it may not: nothing is taken under rights that are being looked at again.
+            State::Open(_) => self.end(now, CloseCause::Internal),
+            // The same: nothing gets past, and the sender learns that it came too early.
             State::Verifying { .. } => {
-                let refusal = Refusal::new(RefusalKind::NotAuthFirst, "a message came while the credential was verified");
+                let refusal =
+                    Refusal::new(RefusalKind::NotAuthFirst, "a message came while the credential was verified");
                 self.refuse_open_socket(now, &refusal);
             }
             State::Deciding { .. } | State::Closing { .. } | State::Ended => {}
@@ -235,6 +248,3 @@ impl Connection {
         self.release();
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,15 +14,11 @@ use crate::wire::{ClientMessage, Frame, FrameId, InvalidFrame, ServerMessage};
 impl Connection {
     /// Let the holder of `permit` in. The only way to [`State::Open`]; `permit` comes from [`crate::verify`].
     pub(super) fn open(&mut self, now: Now, permit: Permit, id: Option<&FrameId>) {
-        let ends_at_latest = self.rules.max_age.map(|age| now.unix.plus(age));
-        let permit = match ends_at_latest {
-            Some(end) => permit.capped_at(end),
-            None => permit,
-        };
-        let deadline = permit.expires_at().map(|end| now.deadline(end));
+        let latest_end = self.rules.max_age.map(|age| now.after(age));
+        let (permit, deadline) = capped(permit, latest_end, now);
         self.actions.push_back(Action::Opened);
         self.actions.push_back(Action::Send(self.authenticated(&permit, &[], id)));
-        self.state = State::Open(Open { permit, ends_at_latest, deadline, renewal: Renewal::None });
+        self.state = State::Open(Open { permit, latest_end, deadline, renewal: Renewal::None });
     }
 
     pub(super) fn message(&mut self, text: &str) {
@@ -61,7 +57,9 @@ impl Connection {
     /// The verdict on a new credential in band.
     pub(super) fn renew(&mut self, now: Now, verdict: Result<Permit, Refusal>) {
         let State::Open(open) = &mut self.state else { return };
-        let Renewal::Verifying { id } = std::mem::replace(&mut open.renewal, Renewal::None) else { return };
+        let Renewal::Verifying { id } = &mut open.renewal else { return };
+        let id = id.take();
+        open.renewal = Renewal::None;
         match verdict {
             // The old credential still holds, so the connection does too: the answer says that nothing was extended.
             Err(refusal) => self.report(&refusal, id.as_ref()),
@@ -69,11 +67,7 @@ impl Connection {
                 self.end(now, CloseCause::Forbidden);
             }
             Ok(permit) => {
-                open.permit = match open.ends_at_latest {
-                    Some(end) => permit.capped_at(end),
-                    None => permit,
-                };
-                open.deadline = open.permit.expires_at().map(|end| now.deadline(end));
+                (open.permit, open.deadline) = capped(permit, open.latest_end, now);
                 open.renewal = Renewal::Applying { id };
                 self.actions.push_back(Action::Renewed);
             }
@@ -83,7 +77,9 @@ impl Connection {
     /// The rooms were looked at again after [`Action::Renewed`]; these were lost.
     pub fn handle_renewed(&mut self, rooms_lost: &[RoomName]) {
         let State::Open(open) = &mut self.state else { return };
-        let Renewal::Applying { id } = std::mem::replace(&mut open.renewal, Renewal::None) else { return };
+        let Renewal::Applying { id } = &mut open.renewal else { return };
+        let id = id.take();
+        open.renewal = Renewal::None;
         let permit = open.permit.clone();
         let lost: Vec<&str> = rooms_lost.iter().map(RoomName::as_str).collect();
         let frame = self.authenticated(&permit, &lost, id.as_ref());
@@ -128,5 +124,18 @@ impl Connection {
             room: None,
             id,
         })));
+    }
+}
+
+/// The permit, ending no later than `latest`, and its end on the monotonic clock. `latest` holds on each clock by itself, so that a
+/// step of the wall clock does not move it.
+fn capped(permit: Permit, latest: Option<Now>, now: Now) -> (Permit, Option<Duration>) {
+    let deadline = permit.expires_at().map(|end| now.deadline(end));
+    match latest {
+        None => (permit, deadline),
+        Some(latest) => {
+            let deadline = deadline.map_or(latest.monotonic, |own| own.min(latest.monotonic));
+            (permit.capped_at(latest.unix), Some(deadline))
+        }
     }
 }

@@ -27,6 +27,13 @@ pub enum FrameId {
 
 impl Eq for FrameId {}
 
+impl FrameId {
+    /// Whether it is longer than what is echoed.
+    pub(crate) fn is_too_long(&self) -> bool {
+        matches!(self, Self::Text(text) if text.len() > MAX_FRAME_ID_BYTES)
+    }
+}
+
 /// What a client publishes: JSON that was checked and is passed on as it came.
 pub type PublishData = Box<RawValue>;
 
@@ -151,8 +158,8 @@ impl Fields<'_> {
         let wrong = || InvalidFrame::field("id", "a number or a string of at most 128 bytes");
         match self.id {
             None => Ok(None),
-            Some(raw) => match serde_json::from_str(raw.get()) {
-                Ok(FrameId::Text(text)) if text.len() > MAX_FRAME_ID_BYTES => Err(wrong()),
+            Some(raw) => match serde_json::from_str::<FrameId>(raw.get()) {
+                Ok(id) if id.is_too_long() => Err(wrong()),
                 Ok(id) => Ok(Some(id)),
                 Err(_) => Err(wrong()),
             },
@@ -167,7 +174,8 @@ impl Fields<'_> {
             (None, None) => return Err(InvalidFrame::new("field `room` is missing", "invalid_field")),
         };
         let text = string(raw).ok_or_else(|| InvalidFrame::field(name, "a string"))?;
-        RoomName::canonical(&text).map_err(|error| InvalidFrame::new(format!("field `{name}`: {error}"), "invalid_room"))
+        RoomName::canonical(&text)
+            .map_err(|error| InvalidFrame::new(format!("field `{name}`: {error}"), "invalid_room"))
     }
 }
 
@@ -277,7 +285,9 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_without_recursion() {
-        let nested = |depth: usize| format!(r#"{{"type":"publish","room":"a","data":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let nested = |depth: usize| {
+            format!(r#"{{"type":"publish","room":"a","data":{}{}}}"#, "[".repeat(depth), "]".repeat(depth))
+        };
         assert_eq!(code(&nested(63)), "ok");
         assert_eq!(code(&nested(64)), "too_deep");
         assert_eq!(code(&nested(30_000)), "too_deep");
