@@ -17,14 +17,14 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, Refusal>
         return Ok(None);
     };
     let value = value.to_str().map_err(|_| malformed("the Authorization header must be ASCII"))?;
-    let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+    let (scheme, rest) = value.split_at(value.bytes().position(|b| !is_token_byte(b)).unwrap_or(value.len()));
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Ok(None);
     }
-    if !is_token68(rest) {
+    let Some(token) = rest.strip_prefix(' ').filter(|token| is_token68(token)) else {
         return Err(malformed("write the header as `Authorization: Bearer <token>`: one space, then the token alone"));
-    }
-    Ok(Some(Credential::classify_lasting(rest)))
+    };
+    Ok(Some(Credential::classify_lasting(token)))
 }
 
 /// The API key, as the key alone or `user:key`.
@@ -46,6 +46,11 @@ fn only<'a>(
         (_, Some(_)) => Err(repeated(twice)),
         (value, None) => Ok(value),
     }
+}
+
+/// RFC 9110 §5.6.2: what the name of a scheme is made of.
+fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 /// RFC 9110 §11.2: letters, digits and `-._~+/`, then any number of `=`.
@@ -70,7 +75,16 @@ mod tests {
         for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c", "Bearer YQ=="] {
             assert!(matches!(bearer_of(good), Ok(Some(Credential::Token(_)))), "{good}");
         }
-        for bad in ["Bearer", "Bearer ", "Bearer  a.b.c", "Bearer a.b.c, Bearer d.e.f", "Bearer a b", "Bearer a.b.c ", "Bearer =", "Bearer a=b"] {
+        for bad in [
+            "Bearer",
+            "Bearer ",
+            "Bearer  a.b.c",
+            "Bearer a.b.c, Bearer d.e.f",
+            "Bearer a b",
+            "Bearer a.b.c ",
+            "Bearer =",
+            "Bearer a=b",
+        ] {
             assert!(bearer_of(bad).is_err(), "{bad}");
         }
         for other in ["Basic YTpi", "Digest x", "Token abc"] {

@@ -74,7 +74,10 @@ impl fmt::Display for Carrier {
 impl FromStr for Carrier {
     type Err = String;
     fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|carrier| carrier.as_str() == name).ok_or_else(|| format!("{name:?} is not a carrier"))
+        Self::ALL
+            .into_iter()
+            .find(|carrier| carrier.as_str() == name)
+            .ok_or_else(|| format!("{name:?} is not a carrier"))
     }
 }
 
@@ -185,7 +188,10 @@ pub fn present(rules: &RouteRules, headers: &HeaderMap, query: Option<&str>) -> 
     let explicit = explicit(headers, query)?;
     if let Some((carrier, credential)) = explicit {
         if !rules.carriers.contains(carrier) {
-            return Err(Refusal::new(RefusalKind::CarrierDisabled(carrier), "the route's `carriers` setting does not list it"));
+            return Err(Refusal::new(
+                RefusalKind::CarrierDisabled(carrier),
+                "the route's `carriers` setting does not list it",
+            ));
         }
         return Ok(Presented::Credential(carrier, credential));
     }
@@ -198,13 +204,13 @@ pub fn present(rules: &RouteRules, headers: &HeaderMap, query: Option<&str>) -> 
         return Ok(Presented::Nothing(Refusal::new(kind, "no credential was presented")));
     }
     let origin = RequestOrigin::of(headers);
-    let cookie = cookie::find(headers, &rules.cookie_name)?;
     let foreign = !rules.origins.allow(origin);
-    Ok(match cookie {
-        // A page that may not use the cookie learns nothing of whether there is one.
-        _ if foreign && origin != RequestOrigin::Absent => {
-            Presented::Nothing(Refusal::new(RefusalKind::OriginForbidden, "the Origin is not in the route's `origins` setting"))
-        }
+    // A page that may not use the cookie learns nothing of whether there is one, or two.
+    if foreign && origin != RequestOrigin::Absent {
+        let detail = "the Origin is not in the route's `origins` setting";
+        return Ok(Presented::Nothing(Refusal::new(RefusalKind::OriginForbidden, detail)));
+    }
+    Ok(match cookie::find(headers, &rules.cookie_name)? {
         Some(_) if foreign => {
             Presented::Nothing(Refusal::new(RefusalKind::OriginForbidden, "a session cookie without an Origin header"))
         }
@@ -225,7 +231,10 @@ fn explicit(headers: &HeaderMap, query: Option<&str>) -> Result<Option<(Carrier,
     ];
     for candidate in candidates.into_iter().flatten() {
         if found.replace(candidate).is_some() {
-            return Err(Refusal::new(RefusalKind::MultipleCredentials, "the request carries more than one explicit credential"));
+            return Err(Refusal::new(
+                RefusalKind::MultipleCredentials,
+                "the request carries more than one explicit credential",
+            ));
         }
     }
     Ok(found)

@@ -2,10 +2,13 @@
 //! simulated time.
 
 mod admission;
+mod carriers;
 mod closing;
 mod open;
+mod origins;
 mod properties;
 mod refusals;
 mod renewal;
 mod scene;
+mod subprotocols;
 mod waiting;
