@@ -91,7 +91,7 @@ mod tests {
     const START: Now = Now { monotonic: Duration::from_secs(100), unix: UnixTime::from_seconds(1_760_000_000) };
 
     fn counter() -> FailureCounter<u32> {
-        FailureCounter::new(FailureRate { failures: 10, per: Duration::from_secs(60) }, 100)
+        FailureCounter::new(FailureRate { failures: 10, per: Duration::from_mins(1) }, 100)
     }
 
     #[test]
@@ -108,7 +108,11 @@ mod tests {
         for _ in 0..1_000 {
             counter.record(1, START);
         }
-        assert_eq!(counter.must_wait(&1, START.after(Duration::from_secs(6))), None, "guessing on does not lock out for ever");
+        assert_eq!(
+            counter.must_wait(&1, START.after(Duration::from_secs(6))),
+            None,
+            "guessing on does not lock out for ever"
+        );
     }
 
     #[test]

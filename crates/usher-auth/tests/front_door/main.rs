@@ -11,4 +11,5 @@ mod refusals;
 mod renewal;
 mod scene;
 mod subprotocols;
+mod verdicts;
 mod waiting;
