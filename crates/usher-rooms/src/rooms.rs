@@ -17,7 +17,7 @@ use crate::{Attendance, Bus, InProcessBus, LocalDelivery, Receiver, RoomLimits};
 
 /// All rooms of this node. A clone is a reference count.
 #[derive(Clone)]
-pub struct Rooms(Arc<Shared>);
+pub struct Rooms(pub(crate) Arc<Shared>);
 
 /// What every room and every attendance needs.
 pub(crate) struct Shared {

@@ -142,3 +142,53 @@ impl Locked<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use usher_auth::ids::ConnectionId;
+    use usher_auth::room::{OnForbidden, Right, RoomName, RoomPattern, RoomPolicy, RoomRule};
+    use usher_auth::{Now, UnixTime, verify};
+
+    use super::*;
+    use crate::{Receiver, RoomLimits, Rooms};
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Receiver for Count {
+        fn deliver(&self, _frame: &Frame) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_older_policy_that_comes_late_changes_nothing() {
+        // A join reads the policy, the policy is replaced, others are judged by the new one, and then the join gets the lock.
+        let now = Now { monotonic: Duration::ZERO, unix: UnixTime::EPOCH };
+        let rule = RoomRule {
+            pattern: RoomPattern::parse("hall").unwrap(),
+            join: vec![Right::Anonymous],
+            publish: vec![],
+            typing: vec![],
+            presence: Presence::Full,
+            on_forbidden: OnForbidden::Error,
+        };
+        let rooms = Rooms::new(RoomPolicy::new(vec![rule]), RoomLimits::default());
+        let (name, connection) = (RoomName::canonical("hall").unwrap(), ConnectionId::from_random([1; 16]));
+        let count = Arc::<Count>::default();
+        let mut attendance = rooms.attach(&verify::anonymous(connection, now), connection, count.clone());
+        attendance.join(&name, None).unwrap();
+        let room = rooms.0.registry.get(&name).unwrap();
+        let updates_after = |seconds, presence, generation| {
+            let before = count.0.load(Ordering::Relaxed);
+            room.rule(&rooms.0, Ruling { presence, generation });
+            rooms.flush(now.after(Duration::from_secs(seconds)));
+            count.0.load(Ordering::Relaxed) - before
+        };
+        assert_eq!(updates_after(0, Presence::Count, 3), 1);
+        assert_eq!(updates_after(1, Presence::Full, 2), 0);
+        assert_eq!(updates_after(2, Presence::Full, 4), 1);
+    }
+}

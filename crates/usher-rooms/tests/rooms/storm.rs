@@ -1,6 +1,6 @@
 //! Many threads at once: whatever they do, one order, no deadlock, and nothing left behind.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use usher_auth::Permit;
 use usher_auth::room::{Presence, RoomName, RoomPolicy};
-use usher_rooms::{RoomLimits, Rooms};
+use usher_rooms::{Bus, RoomEvent, RoomLimits, Rooms};
 
 use crate::support::{Actor, START, Views, deadline, fold, open_rule, permit, room};
 
@@ -141,15 +141,44 @@ fn a_storm_is_seen_in_one_order_and_leaves_nothing_behind() {
     assert_eq!(deadline(&rooms), None);
 }
 
+/// Checks that a name is never open twice, and makes the moment in which a room is closed and can still be found a long one.
+#[derive(Default)]
+struct OneRoomBus {
+    open: AtomicUsize,
+    opened: AtomicUsize,
+    twice: AtomicBool,
+}
+
+impl Bus for OneRoomBus {
+    fn opened(&self, _room: &RoomName) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+        if self.open.fetch_add(1, Ordering::SeqCst) != 0 {
+            self.twice.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn closed(&self, _room: &RoomName) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+        for _ in 0..10 {
+            thread::yield_now();
+        }
+    }
+
+    fn publish(&self, _room: &RoomName, _event: &RoomEvent) {}
+}
+
 #[test]
 fn a_room_that_opens_and_closes_all_the_time_is_always_one_room() {
-    let rooms = rooms();
+    let bus = Arc::<OneRoomBus>::default();
+    let policy = RoomPolicy::new(vec![open_rule("board-*", Presence::Full)]);
+    let rooms = Rooms::with_bus(policy, RoomLimits::default(), bus.clone());
     let contested = rooms.clone();
     let permits = permits();
     run(&rooms, move |number| {
         let mut actor = Actor::attach(&contested, &permits[usize::try_from(number).expect("small")]);
         for _ in 0..STEPS {
             actor.join("board-1");
+            assert!(contested.viewers(&room("board-1")) > 0, "whoever is in a room is in the one that is found");
             actor.leave("board-1");
             let told = actor.received();
             assert_eq!(told.first().map(|frame| &frame["type"]), Some(&"joined".into()));
@@ -160,6 +189,9 @@ fn a_room_that_opens_and_closes_all_the_time_is_always_one_room() {
             }
         }
     });
+    assert!(!bus.twice.load(Ordering::Relaxed), "two rooms of one name");
+    assert!(bus.opened.load(Ordering::Relaxed) > 10, "it did open and close");
+    assert_eq!(bus.open.load(Ordering::Relaxed), 0);
     assert_eq!(rooms.room_count(), 0);
     assert_eq!(deadline(&rooms), None);
 }
