@@ -21,10 +21,8 @@ const at = (id) => document.getElementById(id);
 
 /** Who is logged in, as far as we know: `{id, name}`. */
 let me = null;
-/** The connection: at most one, and at most one plan to make another. */
-let socket = null;
-/** The `bye` that came before the close. */
-let bye = null;
+/** The connection, `{socket, bye}`: at most one, and at most one plan to make another. */
+let link = null;
 let plan = null;
 let attempts = 0;
 let steady = null;
@@ -92,8 +90,8 @@ async function logOut(everywhere) {
     return;
   }
   // The server ends our socket as it ends all of the session's, and says so. Should that get lost, we end it ourselves.
-  const leaving = socket;
-  setTimeout(() => leaving?.close(1000), LOGOUT_GRACE_MS);
+  const leaving = link;
+  setTimeout(() => leaving?.socket.close(1000), LOGOUT_GRACE_MS);
   exit();
 }
 
@@ -136,6 +134,7 @@ function enter(user) {
 /** Nobody is logged in: show the form. What was said about the close stays. */
 function exit() {
   cancelPlan();
+  drop();
   me = null;
   board = { name: null, joined: false };
   clearBoard();
@@ -144,7 +143,7 @@ function exit() {
   at("boards-view").hidden = true;
   at("login-view").hidden = false;
   at("reconnect").hidden = true;
-  if (!socket) setStatus("offline", "Not logged in");
+  setStatus("offline", "Not logged in");
   at("login-user").focus();
 }
 
@@ -175,40 +174,42 @@ function element(name, className, text) {
 
 function connect() {
   cancelPlan();
-  if (socket) return;
+  if (link) return;
   setStatus("connecting", "Connecting…");
-  bye = null;
   const url = new URL(SOCKET_PATH, location.href);
   url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-  const opened = new WebSocket(url, SUBPROTOCOL);
-  socket = opened;
-  opened.addEventListener("message", (event) => {
-    if (socket === opened && typeof event.data === "string") receive(event.data);
+  const opened = { socket: new WebSocket(url, SUBPROTOCOL), bye: null };
+  link = opened;
+  opened.socket.addEventListener("message", (event) => {
+    if (typeof event.data === "string") receive(opened, event.data);
   });
-  opened.addEventListener("close", (event) => {
-    if (socket === opened) closed(event);
+  opened.socket.addEventListener("close", (event) => {
+    if (link === opened) {
+      drop();
+      decide(event, opened.bye);
+    } else if (!me) {
+      showClose(event, opened.bye, "You are logged out.");
+    }
   });
 }
 
 function send(frame) {
-  if (socket?.readyState !== WebSocket.OPEN) return false;
-  socket.send(JSON.stringify(frame));
+  if (link?.socket.readyState !== WebSocket.OPEN) return false;
+  link.socket.send(JSON.stringify(frame));
   return true;
 }
 
-function closed(event) {
-  socket = null;
+/** The connection is none of ours any more. */
+function drop() {
+  link = null;
   clearTimeout(steady);
   clearInterval(heartbeat);
   clearTimeout(pongDue);
   pongDue = null;
-  const last = bye;
-  bye = null;
   board.joined = false;
   clearBoard();
   for (const item of unanswered.values()) fail(item, "not sent: the connection ended");
   unanswered.clear();
-  decide(event, last);
 }
 
 /** What follows a close. */
@@ -216,35 +217,37 @@ async function decide(event, last) {
   const wantedBy = me;
   // Without a `bye` the connection broke, or was refused over HTTP, which a browser does not tell apart.
   const reconnect = last?.reconnect ?? (event.code === 1000 ? "no" : "yes");
-  showClose(event, last, wantedBy ? "Asking the server whether you are still logged in…" : "You are logged out.");
-  if (!wantedBy) {
-    setStatus("offline", "Not logged in");
-    return;
-  }
+  showClose(event, last, "Asking the server whether you are still logged in…");
   setStatus("closed", "Disconnected");
   const stillIn = reconnect === "renew" ? await refreshSession() : await lookUpSession();
-  if (me !== wantedBy && !(stillIn && me?.id === wantedBy.id)) {
-    // Logged out, or in as somebody else, while we asked.
-    if (me) showClose(event, last, `This browser is now logged in as ${me.name}.`);
-    at("reconnect").hidden = !me;
+  if (link) return;
+  if (!me) {
+    showClose(event, last, "You are logged out.");
     return;
   }
-  if (socket) return;
-  if (stillIn === false) {
-    showClose(event, last, reconnect === "renew" ? "Your session is over. Log in again." : "You are no longer logged in. Log in again.");
-    exit();
-    return;
-  }
-  if (reconnect === "no") {
-    showClose(event, last, adviceWhenRefused(event.code));
-    at("reconnect").hidden = false;
-    return;
-  }
-  const wait = pause(last?.retry_after_ms ?? 0);
-  const why = reconnect === "renew" ? "Your session was renewed." : last ? "The server asks you to come back." : "The network or the server went away.";
-  showClose(event, last, `${why} Trying again in ${seconds(wait)} (attempt ${attempts}).`);
-  setStatus("waiting", `Trying again in ${seconds(wait)}`);
   at("reconnect").hidden = false;
+  if (stillIn === false) {
+    showClose(event, last, "Your session is over. Log in again.");
+    exit();
+  } else if (me.id !== wantedBy.id) {
+    showClose(event, last, `This browser is now logged in as ${me.name}.`);
+  } else if (reconnect === "no") {
+    showClose(event, last, stillIn ? adviceWhenRefused(event.code) : "The server cannot say whether you are still logged in.");
+  } else if (stillIn === null) {
+    later(event, last, "The server cannot be reached.");
+  } else if (reconnect === "renew") {
+    later(event, last, "Your session was renewed.");
+  } else {
+    later(event, last, last ? "The server asks you to come back." : "The network or the server went away.", last?.retry_after_ms);
+  }
+}
+
+/** Plans the next attempt, and says so. */
+function later(event, last, why, atLeast = 0) {
+  const wait = pause(atLeast);
+  const when = `Trying again in ${Math.max(1, Math.round(wait / 1000))} s`;
+  showClose(event, last, `${why} ${when} (attempt ${attempts}).`);
+  setStatus("waiting", when);
   plan = setTimeout(() => tryAgain(event, last), wait);
 }
 
@@ -253,17 +256,14 @@ async function tryAgain(event, last) {
   plan = null;
   setStatus("connecting", "Connecting…");
   const stillIn = await lookUpSession();
-  if (!me || socket || plan) return;
-  if (stillIn === false) {
-    showClose(event, last, "You are no longer logged in. Log in again.");
-    exit();
-  } else if (stillIn) {
+  if (!me || link || plan) return;
+  if (stillIn) {
     connect();
+  } else if (stillIn === false) {
+    showClose(event, last, "Your session is over. Log in again.");
+    exit();
   } else {
-    const wait = pause(0);
-    showClose(event, last, `The server cannot be reached. Trying again in ${seconds(wait)} (attempt ${attempts}).`);
-    setStatus("waiting", `Trying again in ${seconds(wait)}`);
-    plan = setTimeout(() => tryAgain(event, last), wait);
+    later(event, last, "The server cannot be reached.");
   }
 }
 
@@ -277,10 +277,6 @@ function pause(atLeast) {
 function cancelPlan() {
   clearTimeout(plan);
   plan = null;
-}
-
-function seconds(ms) {
-  return `${Math.max(1, Math.round(ms / 1000))} s`;
 }
 
 /** Why coming back would change nothing, and what would. */
@@ -312,14 +308,15 @@ function showClose(event, last, whatNow) {
 
 // ---------------------------------------------------------------- frames
 
-function receive(text) {
+function receive(from, text) {
   let frame;
   try {
     frame = JSON.parse(text);
   } catch {
     return;
   }
-  const ours = frame.room === undefined || frame.room === board.name;
+  if (frame.type === "bye") from.bye = frame;
+  const ours = from === link && (frame.room === undefined || frame.room === board.name);
   if (ours && Object.hasOwn(HANDLERS, frame.type)) HANDLERS[frame.type](frame);
 }
 
@@ -351,7 +348,7 @@ const HANDLERS = {
     setViewers(frame.viewers);
     updateBoard();
     note(`You joined ${board.name}.`);
-    at("message-input").focus();
+    if (at("board-form").contains(document.activeElement)) at("message-input").focus();
   },
 
   left() {
@@ -362,16 +359,16 @@ const HANDLERS = {
   user_joined(frame) {
     if (!members.has(frame.user.id)) note(`${frame.user.name} joined.`);
     members.set(frame.user.id, frame.user.name);
-    setViewers(frame.viewers);
     showMembers();
+    setViewers(frame.viewers);
   },
 
   user_left(frame) {
     members.delete(frame.user.id);
     note(`${frame.user.name} left.`);
     stopTyping(frame.user.id);
-    setViewers(frame.viewers);
     showMembers();
+    setViewers(frame.viewers);
   },
 
   viewers(frame) {
@@ -420,20 +417,16 @@ const HANDLERS = {
       notify(said);
     }
   },
-
-  bye(frame) {
-    bye = frame;
-  },
 };
 
 /** Finds out that the other end is gone, which a browser notices after minutes. */
 function beat() {
   if (pongDue || !send({ type: "ping" })) return;
   pongDue = setTimeout(() => {
-    const dead = socket;
-    socket = null;
-    dead?.close();
-    closed({ code: 1006, reason: "no answer" });
+    const dead = link;
+    drop();
+    dead.socket.close();
+    decide({ code: 1006, reason: "no answer" }, null);
   }, HEARTBEAT.answerMs);
 }
 
@@ -492,12 +485,16 @@ function updateBoard() {
 function setMembers(list) {
   members.clear();
   for (const { id, name } of list ?? []) members.set(id, name);
-  at("members-note").hidden = list !== undefined;
-  at("members-note").textContent = list === undefined ? "This board shows how many are here, not who." : "";
+  at("members").hidden = list === undefined;
   showMembers();
 }
 
+/** How many are here, of whom the list may hold only some. */
 function setViewers(count) {
+  const more = (count ?? 0) - members.size;
+  const unlisted = at("members").hidden ? "This board does not show who is here." : more > 0 ? `and ${more} more` : "";
+  at("members-note").textContent = unlisted;
+  at("members-note").hidden = unlisted === "";
   at("viewers").textContent = count === undefined ? "" : String(count);
   at("viewers").setAttribute("aria-label", count === 1 ? "1 user" : `${count ?? "unknown number of"} users`);
 }
