@@ -10,7 +10,7 @@ const MIN_DISTINCT_BYTES: usize = 8;
 /// A secret that is one piece of at most this length over and over is as weak as the piece.
 const LONGEST_REPEATED_PIECE: usize = 16;
 /// Fewest characters that must remain of a typed secret when known words, and the padding at its ends, are taken away.
-const MIN_REMAINDER: usize = 12;
+const MIN_REMAINDER: usize = 16;
 
 /// Secrets that are published in documentation, in samples or in standards, as they are written there.
 const PUBLISHED: [&str; 9] = [
@@ -31,7 +31,7 @@ const WORDS: &str = "\
     replaceme secretkey something changeme insecure password passw0rd minimum example private replace signing \
     letmein website default sample secret s3cr3t secure server string random please qwerty signed should change \
     socket access admin bytes super token usher value dummy least local login must long test bits user auth that \
-    this with pass your very hash key jwt the";
+    this with pass your very hash key jwt bit the";
 
 /// Why a secret is refused. It repeats nothing of the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

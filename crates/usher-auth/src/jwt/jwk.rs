@@ -33,45 +33,35 @@ pub enum InvalidJwk {
     Secret(#[from] WeakSecret),
 }
 
-/// A key read from a set.
-pub(super) struct Jwk {
-    /// `kid`.
-    pub(super) id: Option<String>,
-    /// Whether it is a shared secret (`kty` is `oct`).
-    pub(super) symmetric: bool,
-    /// The key, unless it is for something else than we verify: another use, another algorithm, a type that is not known.
-    pub(super) key: Option<VerificationKey>,
+/// Whether the key is a shared secret.
+pub(super) fn is_secret(members: &Map<String, Value>) -> bool {
+    members.get("kty").is_some_and(|key_type| key_type == "oct")
 }
 
-impl Jwk {
-    /// Reads a key, which is to be used with those of `allowed` that its type, curve and `alg` leave.
-    ///
-    /// What is not meant for us is passed over, because issuers publish encryption keys and keys of coming types in the same set;
-    /// what is meant for us and wrong is an error.
-    pub(super) fn read(members: &Map<String, Value>, allowed: &[Algorithm]) -> Result<Self, InvalidJwk> {
-        let key_type = required_text(members, "kty")?;
-        let id = text(members, "kid")?.map(str::to_owned);
-        if id.as_ref().is_some_and(|id| id.is_empty() || id.len() > MAX_KEY_ID_BYTES) {
-            return Err(InvalidJwk::Member("kid"));
-        }
-        let symmetric = key_type == "oct";
-        if !symmetric && let Some(private) = PRIVATE_MEMBERS.into_iter().find(|name| members.contains_key(*name)) {
-            return Err(InvalidJwk::Private(private));
-        }
-        let kind = kind(key_type, members)?;
-        let algorithms = kind.map_or_else(Vec::new, |kind| kind.algorithms(allowed));
-        let algorithms = match text(members, "alg")? {
-            None => algorithms,
-            Some(own) => algorithms.into_iter().filter(|algorithm| algorithm.as_str() == own).collect(),
-        };
-        let key = match kind {
-            Some(kind) if is_for_verification(members)? && !algorithms.is_empty() => {
-                Some(material(kind, id.clone(), algorithms, members)?)
-            }
-            _ => None,
-        };
-        Ok(Self { id, symmetric, key })
+/// Reads a key, which is to be used with those of `allowed` that its type, curve and `alg` leave.
+///
+/// What is not meant for us (another use, another algorithm, a type that is not known) is passed over with `None`, because issuers
+/// publish encryption keys and keys of coming types in the same set; what is meant for us and wrong is an error.
+pub(super) fn read(members: &Map<String, Value>, allowed: &[Algorithm]) -> Result<Option<VerificationKey>, InvalidJwk> {
+    let key_type = required_text(members, "kty")?;
+    let id = text(members, "kid")?;
+    if id.is_some_and(|id| id.is_empty() || id.len() > MAX_KEY_ID_BYTES) {
+        return Err(InvalidJwk::Member("kid"));
     }
+    if !is_secret(members)
+        && let Some(private) = PRIVATE_MEMBERS.into_iter().find(|name| members.contains_key(*name))
+    {
+        return Err(InvalidJwk::Private(private));
+    }
+    let own = text(members, "alg")?;
+    let for_verification = is_for_verification(members)?;
+    let Some(kind) = kind(key_type, members)?.filter(|_| for_verification) else { return Ok(None) };
+    let mut algorithms = kind.algorithms(allowed);
+    algorithms.retain(|algorithm| own.is_none_or(|own| own == algorithm.as_str()));
+    if algorithms.is_empty() {
+        return Ok(None);
+    }
+    material(kind, id.map(str::to_owned), algorithms, members).map(Some)
 }
 
 /// The kind of key, if it is one that we know.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::algorithm::Algorithm;
 use super::compact::Compact;
 use super::hmac_secret::WeakSecret;
-use super::jwk::{InvalidJwk, Jwk};
+use super::jwk::{self, InvalidJwk};
 use super::public_key_pem::{self, InvalidPem};
 use super::strict_json::{self, StrictJsonError};
 use super::verification_key::{KeyKind, VerificationKey};
@@ -97,23 +97,25 @@ impl KeySet {
         if members.len() > MAX_JWKS_KEYS {
             return Err(KeySetError::TooManyKeys);
         }
-        let mut read = Vec::with_capacity(members.len());
-        for (index, members) in members.iter().enumerate() {
-            let members = members.as_object().ok_or(KeySetError::NotASet)?;
-            read.push(Jwk::read(members, allowed).map_err(|source| KeySetError::Jwk { index, source })?);
-        }
+        let members: Option<Vec<_>> = members.iter().map(Value::as_object).collect();
+        let members = members.ok_or(KeySetError::NotASet)?;
+        // What is wrong with the set as a whole comes first: it says more than what is wrong with one key.
         let mut ids = HashSet::new();
-        if !read.iter().filter_map(|jwk| jwk.id.as_deref()).all(|id| ids.insert(id)) {
+        if !members.iter().filter_map(|jwk| jwk.get("kid")?.as_str()).all(|id| ids.insert(id)) {
             return Err(KeySetError::DuplicateKeyId);
         }
-        let symmetric = read.iter().filter(|jwk| jwk.symmetric).count();
-        if symmetric != 0 && symmetric != read.len() {
+        let symmetric = members.iter().filter(|jwk| jwk::is_secret(jwk)).count();
+        if symmetric != 0 && symmetric != members.len() {
             return Err(KeySetError::Mixed);
         }
         if symmetric != 0 && !allowed.iter().any(|algorithm| algorithm.is_symmetric()) {
             return Err(KeySetError::UnexpectedSecret);
         }
-        Self::new(read.into_iter().filter_map(|jwk| jwk.key).collect())
+        let mut keys = Vec::new();
+        for (index, members) in members.into_iter().enumerate() {
+            keys.extend(jwk::read(members, allowed).map_err(|source| KeySetError::Jwk { index, source })?);
+        }
+        Self::new(keys)
     }
 
     /// From one public key in PEM (`PUBLIC KEY`, or `RSA PUBLIC KEY`). A private key is refused: it has no business here.

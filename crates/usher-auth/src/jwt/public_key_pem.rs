@@ -1,8 +1,10 @@
 //! A public key in PEM (RFC 7468 §13; PKCS#1 for RSA as well), as an operator puts it beside the configuration.
 
 use aws_lc_rs::rsa::PublicKey;
-use aws_lc_rs::signature::RsaPublicKeyComponents;
-use jsonwebtoken::{DecodingKey, DecodingKeyKind};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RsaPublicKeyComponents,
+    VerificationAlgorithm,
+};
 
 use super::algorithm::Algorithm;
 use super::rsa_public_key::WeakRsaKey;
@@ -37,54 +39,55 @@ pub enum InvalidPem {
     Rsa(#[from] WeakRsaKey),
 }
 
-/// Reads the one public key in `pem`, for those of `allowed` that fit it; `None` if none does.
-pub(super) fn read(pem: &[u8], allowed: &[Algorithm]) -> Result<Option<VerificationKey>, InvalidPem> {
-    if pem.len() > MAX_PEM_BYTES {
+/// Length of a P-256 key as SubjectPublicKeyInfo, uncompressed (RFC 5480 §2), and of its point.
+const P256_BYTES: (usize, usize) = (91, 65);
+/// The same of P-384.
+const P384_BYTES: (usize, usize) = (120, 97);
+/// The same of Ed25519 (RFC 8410 §4).
+const ED25519_BYTES: (usize, usize) = (44, 32);
+
+/// Reads the one public key in `file`, for those of `allowed` that fit it; `None` if none does.
+pub(super) fn read(file: &[u8], allowed: &[Algorithm]) -> Result<Option<VerificationKey>, InvalidPem> {
+    if file.len() > MAX_PEM_BYTES {
         return Err(InvalidPem::TooLong);
     }
-    let text = std::str::from_utf8(pem).map_err(|_| InvalidPem::NotPem)?;
+    let text = std::str::from_utf8(file).map_err(|_| InvalidPem::NotPem)?;
     let labels: Vec<&str> = text.split("-----BEGIN ").skip(1).filter_map(|rest| rest.split("-----").next()).collect();
+    // Looked for in the text and before anything is decoded: a private key in a broken file is a private key still.
     if labels.iter().any(|label| label.contains("PRIVATE KEY")) {
         return Err(InvalidPem::PrivateKey);
     }
     match labels[..] {
         [] => Err(InvalidPem::NotPem),
-        ["PUBLIC KEY" | "RSA PUBLIC KEY"] => key(pem, allowed),
+        ["PUBLIC KEY" | "RSA PUBLIC KEY"] => {
+            key(pem::parse(file).map_err(|_| InvalidPem::UnknownKey)?.contents(), allowed)
+        }
         [label] if label.contains("CERTIFICATE") => Err(InvalidPem::Certificate),
         [_] => Err(InvalidPem::UnknownKey),
         _ => Err(InvalidPem::NotOne),
     }
 }
 
-fn key(pem: &[u8], allowed: &[Algorithm]) -> Result<Option<VerificationKey>, InvalidPem> {
-    if let Ok(key) = DecodingKey::from_rsa_pem(pem)
-        && let Some((n, e)) = rsa_components(&key)
-    {
-        let algorithms = KeyKind::Rsa.algorithms(allowed);
-        let key = VerificationKey::rsa(None, algorithms.clone(), &n, &e)?;
-        return Ok((!algorithms.is_empty()).then_some(key));
+fn key(der: &[u8], allowed: &[Algorithm]) -> Result<Option<VerificationKey>, InvalidPem> {
+    let curves: [(KeyKind, &'static dyn VerificationAlgorithm, (usize, usize)); 3] = [
+        (KeyKind::P256, &ECDSA_P256_SHA256_FIXED, P256_BYTES),
+        (KeyKind::P384, &ECDSA_P384_SHA384_FIXED, P384_BYTES),
+        (KeyKind::Ed25519, &ED25519, ED25519_BYTES),
+    ];
+    for (kind, algorithm, (length, point)) in curves {
+        // The library compares the curve's name; the length leaves room for nothing else round the key.
+        if der.len() == length && ParsedPublicKey::new(algorithm, der).is_ok() {
+            let algorithms = kind.algorithms(allowed);
+            let usable = !algorithms.is_empty();
+            let key =
+                VerificationKey::curve(None, algorithms, kind, &der[length - point..]).ok_or(InvalidPem::UnknownKey)?;
+            return Ok(usable.then_some(key));
+        }
     }
-    let (kind, key) = match (DecodingKey::from_ec_pem(pem), DecodingKey::from_ed_pem(pem)) {
-        (Ok(key), _) => match key.try_get_as_bytes().map_or(0, <[u8]>::len) {
-            65 => (KeyKind::P256, key),
-            97 => (KeyKind::P384, key),
-            _ => return Err(InvalidPem::UnknownKey),
-        },
-        (_, Ok(key)) => (KeyKind::Ed25519, key),
-        _ => return Err(InvalidPem::UnknownKey),
-    };
-    let algorithms = kind.algorithms(allowed);
-    let point = key.try_get_as_bytes().map_err(|_| InvalidPem::UnknownKey)?;
-    // The library does not look at the curve's name; a point of another curve of that size is not one of ours.
-    let key = VerificationKey::curve(None, algorithms.clone(), kind, point).ok_or(InvalidPem::UnknownKey)?;
-    Ok((!algorithms.is_empty()).then_some(key))
-}
-
-fn rsa_components(key: &DecodingKey) -> Option<(Vec<u8>, Vec<u8>)> {
-    if let DecodingKeyKind::RsaModulusExponent { n, e } = key.kind() {
-        return Some((n.clone(), e.clone()));
-    }
-    let key = PublicKey::from_der(key.try_get_as_bytes().ok()?).ok()?;
-    let components = RsaPublicKeyComponents::<Vec<u8>>::from(&key);
-    Some((components.n, components.e))
+    let key = PublicKey::from_der(der).map_err(|_| InvalidPem::UnknownKey)?;
+    let RsaPublicKeyComponents { n, e } = RsaPublicKeyComponents::<Vec<u8>>::from(&key);
+    let algorithms = KeyKind::Rsa.algorithms(allowed);
+    let usable = !algorithms.is_empty();
+    let key = VerificationKey::rsa(None, algorithms, &n, &e)?;
+    Ok(usable.then_some(key))
 }
