@@ -145,6 +145,7 @@ function exit() {
   at("reconnect").hidden = true;
   setStatus("offline", "Not logged in");
   at("login-user").focus();
+  at("login-user").select();
 }
 
 function setStatus(state, text) {
@@ -465,7 +466,8 @@ function lost(reason) {
 
 /** Nobody is on the board any more, as far as this page can tell. */
 function clearBoard() {
-  members.clear();
+  setMembers([]);
+  setViewers(undefined);
   for (const { timer } of typists.values()) clearTimeout(timer);
   typists.clear();
   showTyping();
