@@ -153,3 +153,39 @@ pub(crate) fn shrink<K, V>(map: &mut IndexMap<K, V>) {
         map.shrink_to(2 * length);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member(number: usize) -> Member {
+        Member { id: UserId::new(format!("user-{number}")).unwrap(), name: Arc::from("somebody") }
+    }
+
+    #[test]
+    fn a_crowd_that_left_takes_no_memory() {
+        let mut members = Members::default();
+        for number in 0..10_000 {
+            members.arrive(&member(number));
+        }
+        let numbers: Vec<_> = (0..5).map(|number| members.number(&member(number).id).unwrap()).collect();
+        for number in 5..10_000 {
+            members.depart(&member(number).id);
+        }
+        assert!(members.present.capacity() < 2 * SHRINK_ABOVE, "{}", members.present.capacity());
+        let still: Vec<_> = (0..5).map(|number| members.number(&member(number).id).unwrap()).collect();
+        assert_eq!(still, numbers);
+    }
+
+    #[test]
+    fn a_node_that_nobody_is_on_takes_no_memory() {
+        let (mut members, node) = (Members::default(), NodeId::from_random([1; 16]));
+        assert!(members.set_present_on(node, &[member(1), member(2)]));
+        assert!(!members.arrive_on(node, &member(2)));
+        assert_eq!(members.depart_from(node, &member(1).id), Some(member(1)));
+        assert_eq!(members.depart_from(node, &member(1).id), None);
+        assert!(members.set_present_on(node, &[]));
+        assert!(!members.set_present_on(node, &[]));
+        assert_eq!((members.len(), members.elsewhere.len()), (0, 0));
+    }
+}

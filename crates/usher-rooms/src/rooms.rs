@@ -80,9 +80,9 @@ impl Rooms {
     /// Sends the updates that are due at `now` and says when the next one is, on the monotonic clock. No room sends more than
     /// one each [`RoomLimits::update_interval`].
     pub fn flush(&self, now: Now) -> Option<Duration> {
-        for (key, room) in self.0.schedule.take_due(now.monotonic) {
+        for room in self.0.schedule.take_due(now.monotonic) {
             if let Some(room) = room.upgrade() {
-                room.update(&self.0, key, now.monotonic);
+                room.update(&self.0, now.monotonic);
             }
         }
         self.0.schedule.earliest()

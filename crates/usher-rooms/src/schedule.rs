@@ -51,10 +51,10 @@ impl Schedule {
     }
 
     /// Takes out what is due at `now`.
-    pub(crate) fn take_due(&self, now: Duration) -> BTreeMap<DueKey, Weak<Room>> {
+    pub(crate) fn take_due(&self, now: Duration) -> impl Iterator<Item = Weak<Room>> + use<> {
         let mut inner = self.0.lock();
         let later = inner.due.split_off(&DueKey { at: now, number: u64::MAX });
-        std::mem::replace(&mut inner.due, later)
+        std::mem::replace(&mut inner.due, later).into_values()
     }
 
     pub(crate) fn earliest(&self) -> Option<Duration> {

@@ -55,12 +55,9 @@ impl Room {
         }
     }
 
-    /// Sends the update that is owed under `key`.
-    pub(crate) fn update(self: &Arc<Self>, shared: &Shared, key: DueKey, now: Duration) {
+    /// Sends the update that is owed, once it was taken out of the schedule.
+    pub(crate) fn update(self: &Arc<Self>, shared: &Shared, now: Duration) {
         let Some(mut room) = self.lock(shared) else { return };
-        if room.state.updates.due != Some(key) {
-            return;
-        }
         room.state.updates.due = None;
         room.state.updates.last = Some(now);
         let complete = room.state.members.len() <= shared.limits.members_listed;

@@ -116,6 +116,23 @@ fn a_new_policy_ends_what_it_does_not_allow() {
 }
 
 #[test]
+fn whoever_joins_another_room_is_looked_at_again() {
+    // req I3
+    let rooms = Rooms::new(boards(), RoomLimits::default());
+    let mut alice = Actor::in_room(&rooms, &permit("user-alice", &[]), "board-1");
+    rooms.set_policy(RoomPolicy::new(vec![open_rule("board-2", Presence::Off)]));
+    alice.join("board-2");
+    assert_eq!(
+        alice.received(),
+        [
+            json!({"type": "rooms_lost", "rooms": ["board-1"], "reason": "policy changed"}),
+            json!({"type": "joined", "room": "board-2"})
+        ]
+    );
+    assert_eq!(rooms.room_count(), 1);
+}
+
+#[test]
 fn a_listener_loses_its_room_when_it_is_looked_at_again() {
     // req I3
     let rooms = Rooms::new(boards(), RoomLimits::default());

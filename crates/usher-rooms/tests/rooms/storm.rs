@@ -1,39 +1,52 @@
 //! Many threads at once: whatever they do, one order, no deadlock, and nothing left behind.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use usher_auth::Permit;
 use usher_auth::room::{Presence, RoomName, RoomPolicy};
+use usher_auth::{Now, Permit};
 use usher_rooms::{Bus, RoomEvent, RoomLimits, Rooms};
 
 use crate::support::{Actor, START, Views, deadline, fold, open_rule, permit, room};
 
 const ROOMS: [&str; 3] = ["board-1", "board-2", "board-3"];
 const THREADS: u64 = 4;
-const STEPS: u32 = 4000;
+const STEPS: u32 = 2000;
 /// Far more than the storm takes: past it something is stuck.
 const STUCK_AFTER: Duration = Duration::from_mins(2);
 
-/// A sequence of numbers that looks random and is the same every time (Steele, Lea and Flood's SplitMix64).
-struct Numbers(u64);
+/// A sequence of numbers that looks random and is the same every time.
+struct Numbers {
+    seed: u64,
+    drawn: u64,
+}
 
 impl Numbers {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % bound as u64).expect("below a usize")
+        let mut hasher = DefaultHasher::new();
+        (self.seed, self.drawn).hash(&mut hasher);
+        self.drawn += 1;
+        usize::try_from(hasher.finish() % bound as u64).expect("below a usize")
+    }
+}
+
+/// The time of a storm: each look at it finds it later.
+#[derive(Default)]
+struct Clock(AtomicU64);
+
+impl Clock {
+    fn now(&self) -> Now {
+        START.after(Duration::from_millis(self.0.fetch_add(100, Ordering::Relaxed)))
     }
 }
 
 /// Comes, goes, speaks and vanishes, over and over. Whatever the others do meanwhile, each client's changes fit each other.
-fn storm(rooms: &Rooms, permits: &[Permit], seed: u64) {
-    let mut numbers = Numbers(seed);
+fn storm(rooms: &Rooms, permits: &[Permit], clock: &Clock, seed: u64) {
+    let mut numbers = Numbers { seed, drawn: 0 };
     let mut clients: Vec<(Actor, Views)> = Vec::new();
     for _ in 0..STEPS {
         let name = ROOMS[numbers.below(ROOMS.len())];
@@ -42,11 +55,15 @@ fn storm(rooms: &Rooms, permits: &[Permit], seed: u64) {
             continue;
         }
         let at = numbers.below(clients.len());
-        let text = match numbers.below(10) {
+        let text = match numbers.below(11) {
             0..4 => format!(r#"{{"type":"join","room":"{name}"}}"#),
             4..6 => format!(r#"{{"type":"leave","room":"{name}"}}"#),
             6..8 => format!(r#"{{"type":"publish","room":"{name}","data":{at}}}"#),
             8 => format!(r#"{{"type":"typing","room":"{name}"}}"#),
+            9 => {
+                rooms.flush(clock.now());
+                continue;
+            }
             _ => {
                 drop(clients.swap_remove(at));
                 continue;
@@ -63,8 +80,8 @@ fn storm(rooms: &Rooms, permits: &[Permit], seed: u64) {
     }
 }
 
-/// Runs `work` on [`THREADS`] threads while another one sends the updates, and fails if they do not come back.
-fn run(rooms: &Rooms, work: impl Fn(u64) + Send + Sync + 'static) {
+/// Runs `work` on [`THREADS`] threads and fails if they do not come back.
+fn run(work: impl Fn(u64) + Send + Sync + 'static) {
     let work = Arc::new(work);
     let (done, finished) = mpsc::channel();
     let threads: Vec<_> = (0..THREADS)
@@ -77,40 +94,25 @@ fn run(rooms: &Rooms, work: impl Fn(u64) + Send + Sync + 'static) {
         })
         .collect();
     drop(done);
-    let over = Arc::new(AtomicBool::new(false));
-    let flusher = {
-        let (rooms, over) = (rooms.clone(), over.clone());
-        thread::spawn(move || {
-            let mut now = START;
-            while !over.load(Ordering::Relaxed) {
-                now = now.after(Duration::from_millis(100));
-                rooms.flush(now);
-                thread::yield_now();
-            }
-            rooms.flush(now.after(Duration::from_secs(1)));
-        })
-    };
     let all_back = threads.iter().all(|_| finished.recv_timeout(STUCK_AFTER).is_ok());
-    over.store(true, Ordering::Relaxed);
     assert!(all_back, "a thread is stuck or has failed");
     for thread in threads {
         thread.join().expect("no panic");
     }
-    flusher.join().expect("no panic");
 }
 
 fn permits() -> Vec<Permit> {
     (0..6).map(|number| permit(&format!("user-{number}"), &[])).collect()
 }
 
-fn rooms() -> Rooms {
-    let limits = RoomLimits { members_listed: 5, ..RoomLimits::default() };
+fn rooms(members_listed: usize) -> Rooms {
+    let limits = RoomLimits { members_listed, ..RoomLimits::default() };
     Rooms::new(RoomPolicy::new(vec![open_rule("board-*", Presence::Full)]), limits)
 }
 
-#[test]
-fn a_storm_is_seen_in_one_order_and_leaves_nothing_behind() {
-    let rooms = rooms();
+/// Two watch a storm in a room that lists so many members, and must hear the same. What they heard.
+fn watch_a_storm(members_listed: usize) -> Vec<Value> {
+    let (rooms, clock) = (rooms(members_listed), Arc::<Clock>::default());
     let watchers = ["user-x", "user-y"].map(|id| Actor::in_room(&rooms, &permit(id, &[]), "board-1"));
     watchers[0].received();
     let mut views = Views::new();
@@ -120,14 +122,11 @@ fn a_storm_is_seen_in_one_order_and_leaves_nothing_behind() {
         fold(&mut views, frame);
     }
 
-    let stormy = rooms.clone();
-    let permits = permits();
-    run(&rooms, move |number| storm(&stormy, &permits, number));
+    let (stormy, time, permits) = (rooms.clone(), clock.clone(), permits());
+    run(move |number| storm(&stormy, &permits, &time, number));
+    rooms.flush(clock.now().after(RoomLimits::DEFAULT_UPDATE_INTERVAL));
 
     let [one, other] = watchers.each_ref().map(Actor::received);
-    assert!(one.iter().filter(|frame| frame["type"] == "message").count() > 100);
-    assert!(one.iter().filter(|frame| frame["type"] == "viewers").count() > 10);
-    assert!(one.iter().filter(|frame| frame["type"] == "user_joined").count() > 10);
     assert_eq!(one, other, "two who listened all the time heard the same in the same order");
     // The folded view holds all the way through, and ends with who is left.
     for frame in &first.received() {
@@ -139,6 +138,16 @@ fn a_storm_is_seen_in_one_order_and_leaves_nothing_behind() {
     drop((watchers, first));
     assert_eq!(rooms.room_count(), 0);
     assert_eq!(deadline(&rooms), None);
+    one
+}
+
+#[test]
+fn a_storm_is_seen_in_one_order_and_leaves_nothing_behind() {
+    // All one by one, all together, and to and fro.
+    for (members_listed, told) in [(100, "user_joined"), (2, "viewers"), (5, "message")] {
+        let heard = watch_a_storm(members_listed);
+        assert!(heard.iter().filter(|frame| frame["type"] == told).count() > 10, "{told}");
+    }
 }
 
 /// Checks that a name is never open twice, and makes the moment in which a room is closed and can still be found a long one.
@@ -174,7 +183,7 @@ fn a_room_that_opens_and_closes_all_the_time_is_always_one_room() {
     let rooms = Rooms::with_bus(policy, RoomLimits::default(), bus.clone());
     let contested = rooms.clone();
     let permits = permits();
-    run(&rooms, move |number| {
+    run(move |number| {
         let mut actor = Actor::attach(&contested, &permits[usize::try_from(number).expect("small")]);
         for _ in 0..STEPS {
             actor.join("board-1");
@@ -199,11 +208,11 @@ fn a_room_that_opens_and_closes_all_the_time_is_always_one_room() {
 #[test]
 fn once_a_policy_is_set_nobody_does_what_it_forbids() {
     // req I3
-    let rooms = rooms();
+    let rooms = rooms(5);
     let (changing, permits) = (rooms.clone(), permits());
     let open = RoomPolicy::new(vec![open_rule("board-*", Presence::Full)]);
     let closed = AtomicBool::new(false);
-    run(&rooms, move |number| {
+    run(move |number| {
         if number == 0 {
             for round in 0..STEPS {
                 changing.set_policy(if round % 2 == 0 { RoomPolicy::default() } else { open.clone() });
