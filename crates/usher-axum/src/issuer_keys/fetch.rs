@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use reqwest::{Client, redirect, retry};
 use serde::Deserialize;
 use url::Url;
-use usher_auth::jwt::{Algorithm, InvalidKeySet, KeySet};
+use usher_auth::jwt::{Algorithm, InvalidJwk, KeySet, KeySetError};
 
 use super::addresses::PublicAddresses;
 use super::source::{DEFAULT_FRESH_FOR, KeyFetchLimits, MAX_FRESH_FOR, MIN_FRESH_FOR};
@@ -117,7 +117,7 @@ pub(super) enum FetchError {
     #[error("the metadata's `jwks_uri` is refused")]
     JwksUri(#[source] ForbiddenUrl),
     #[error("the key set cannot be used")]
-    Keys(#[source] InvalidKeySet),
+    Keys(#[source] KeySetError),
 }
 
 /// The members of OIDC Discovery §3 that matter here.
@@ -187,15 +187,23 @@ impl FetchError {
             Self::TooLong { .. } => "see whether the configured address leads to the document and not to a page",
             Self::Metadata { .. } => "see whether `oidc_url` is the issuer's: /.well-known/openid-configuration is added to it",
             Self::WrongIssuer { .. } => "configure the issuer exactly as its metadata has it, to the last slash, or another `oidc_url`",
-            Self::JwksUri(_) => "configure `jwks_url` instead of `oidc_url`, or allow the host, if the issuer's keys are there",
+            Self::JwksUri(_) => "configure `jwks_url` instead of `oidc_url`, or list the host in `jwks_hosts`, if the issuer's keys are there",
             Self::Keys(_) => "see whether the address leads to the issuer's JWK set and its keys fit the configured algorithms",
         }
     }
 
-    /// Whether the issuer itself says that it is not the one we mean: not an outage, so that nothing of it is believed any
-    /// longer (req G1).
-    pub(super) fn disowns_the_issuer(&self) -> bool {
-        matches!(self, Self::WrongIssuer { .. })
+    /// Whether this is the issuer's own word that the keys in use are not to be trusted, and not an outage: it is not the issuer
+    /// that we mean (req G1), it has no key for us any more, or it shows a private key to everybody (req G3).
+    ///
+    /// Wrong here costs logins until the next fetch; wrong the other way lets in whoever holds a withdrawn key.
+    pub(super) fn withdraws_keys(&self) -> bool {
+        match self {
+            Self::WrongIssuer { .. } => true,
+            Self::Keys(error) => {
+                matches!(error, KeySetError::NoUsableKey | KeySetError::Jwk { source: InvalidJwk::Private(_), .. })
+            }
+            _ => false,
+        }
     }
 }
 

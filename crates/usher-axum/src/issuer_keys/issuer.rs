@@ -1,13 +1,12 @@
 //! One issuer's keys over time: one fetch at once whoever asks for it, and what becomes of the keys in use.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use usher_auth::ids::IssuerName;
-use usher_auth::jwt::{KeySet, TokenVerifier};
+use usher_auth::jwt::{TokenVerifier, TrustedIssuer};
 use usher_auth::{Clock, Now};
 
 use super::fetch::{FetchError, Fetched, Fetcher};
@@ -15,6 +14,8 @@ use super::schedule::{FetchCause, Schedule};
 
 /// Longest chain of causes that is logged, in bytes.
 const MAX_LOGGED: usize = 600;
+/// Most key ids that are logged: more are too many to compare by eye.
+const MAX_LOGGED_KEYS: usize = 8;
 
 /// An issuer whose keys are fetched.
 pub(super) struct Issuer {
@@ -69,37 +70,22 @@ impl Issuer {
 
     /// A token read at `asked` names a key that we do not have: whether there are other keys now than there were then.
     pub(super) async fn refresh(self: &Arc<Self>, asked: Now) -> bool {
-        let flight = {
-            let mut state = self.state.lock();
-            if state.schedule.replaced_since(asked.monotonic) {
-                return true;
-            }
-            let now = self.clock.now();
-            self.drop_expired(&mut state, now);
-            match &state.flight {
-                Some(flight) => flight.clone(),
-                None if state.schedule.admits_unknown_key(now.monotonic) => {
-                    self.launch(&mut state, FetchCause::UnknownKey, now)
-                }
-                None => return false,
-            }
+        if self.replaced_since(asked) {
+            return true;
+        }
+        let replaced = match self.board(FetchCause::UnknownKey) {
+            Some(flight) => landed(flight).await,
+            None => false,
         };
-        landed(flight).await
+        // A fetch may have landed between the first look and the boarding.
+        replaced || self.replaced_since(asked)
     }
 
     /// Fetch the keys if they are not fresh any more, and drop them if they are too old. Returns when that is done.
     pub(super) async fn refresh_due(self: &Arc<Self>) {
-        let flight = {
-            let mut state = self.state.lock();
-            let now = self.clock.now();
-            self.drop_expired(&mut state, now);
-            match &state.flight {
-                Some(flight) => flight.clone(),
-                None if state.schedule.is_due(now.monotonic) => self.launch(&mut state, FetchCause::Due, now),
-                None => return,
-            }
-        };
-        landed(flight).await;
+        if let Some(flight) = self.board(FetchCause::Due) {
+            landed(flight).await;
+        }
     }
 
     /// [`Issuer::refresh_due`] whenever it is time. Runs until it is dropped.
@@ -114,42 +100,54 @@ impl Issuer {
         }
     }
 
-    /// Start the one fetch. It is a task of its own: that whoever asked goes away must not end it for the others.
-    fn launch(self: &Arc<Self>, state: &mut State, cause: FetchCause, now: Now) -> watch::Receiver<Flight> {
-        state.schedule.launched(cause, now.monotonic);
-        let (outcome, flight) = watch::channel(Flight::UnderWay);
-        state.flight = Some(flight.clone());
-        let place = Place { issuer: self.clone(), outcome };
+    /// The fetch under way, or a new one if it is time for one. It is a task of its own: that whoever asked goes away must not end
+    /// it for the others.
+    fn board(self: &Arc<Self>, cause: FetchCause) -> Option<watch::Receiver<Flight>> {
+        let place = {
+            let mut state = self.state.lock();
+            let now = self.clock.now();
+            self.drop_expired(&mut state, now);
+            if let Some(flight) = &state.flight {
+                return Some(flight.clone());
+            }
+            if !state.schedule.admits(cause, now.monotonic) {
+                return None;
+            }
+            state.schedule.launched(cause, now.monotonic);
+            let (outcome, flight) = watch::channel(Flight::UnderWay);
+            state.flight = Some(flight);
+            Place { issuer: self.clone(), outcome }
+        };
+        let flight = place.outcome.subscribe();
+        // Without the lock: a runtime that is shutting down drops the task at once, and with it the place, which takes the lock.
         tokio::spawn(async move {
-            let issuer = &place.issuer;
-            let result = issuer.fetcher.fetch().await;
-            let outcome = issuer.land(result);
+            let result = place.issuer.fetcher.fetch().await;
+            let outcome = place.issuer.land(result);
             place.outcome.send_replace(outcome);
         });
-        flight
+        Some(flight)
+    }
+
+    fn replaced_since(&self, asked: Now) -> bool {
+        self.state.lock().schedule.replaced_since(asked.monotonic)
     }
 
     fn land(&self, result: Result<Fetched, FetchError>) -> Flight {
         let mut state = self.state.lock();
         match result {
             Ok(Fetched { keys, fresh_for }) => {
-                let count = keys.len();
-                self.tokens.replace_keys(&self.name, keys);
+                let key_ids: Vec<&str> = keys.key_ids().take(MAX_LOGGED_KEYS).collect();
+                tracing::info!(issuer = %self.name, keys = keys.len(), ?key_ids, fresh_for_seconds = fresh_for.as_secs(), "the issuer's keys were fetched");
+                self.trusted().replace_keys(keys);
                 // Read after the replacement: a verdict with the old keys must not seem to be from after it.
                 state.schedule.succeeded(fresh_for, self.clock.now().monotonic);
-                if count == 0 {
-                    // An answer, and not an outage: an issuer that withdraws all its keys means it (req G3).
-                    tracing::warn!(issuer = %self.name, "the issuer publishes no key that its configured algorithms can use; its tokens are refused");
-                } else {
-                    tracing::info!(issuer = %self.name, keys = count, fresh_for_seconds = fresh_for.as_secs(), "the issuer's keys were fetched");
-                }
                 Flight::Replaced
             }
             Err(error) => {
                 let now = self.clock.now();
                 state.schedule.failed(now.monotonic);
-                if error.disowns_the_issuer() && state.schedule.forget_keys() {
-                    self.tokens.replace_keys(&self.name, KeySet::default());
+                if error.withdraws_keys() && state.schedule.forget_keys() {
+                    self.trusted().drop_keys();
                 }
                 self.drop_expired(&mut state, now);
                 let advice = error.advice();
@@ -164,10 +162,14 @@ impl Issuer {
         }
     }
 
+    fn trusted(&self) -> &TrustedIssuer {
+        self.tokens.issuer(Some(&self.name)).expect("`IssuerKeys::new` found it, and issuers do not go")
+    }
+
     /// Fail closed (req G4, G5): keys that nobody could confirm for too long are no keys.
     fn drop_expired(&self, state: &mut State, now: Now) {
         if state.schedule.expire(now.monotonic) {
-            self.tokens.replace_keys(&self.name, KeySet::default());
+            self.trusted().drop_keys();
             tracing::error!(issuer = %self.name, "the issuer's keys could not be fetched again for too long and are dropped; its tokens are refused");
         }
     }
@@ -184,7 +186,12 @@ fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        let _ = write!(text, ": {error}");
+        let next = error.to_string();
+        // Some errors repeat their cause in their own words.
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
         cause = error.source();
     }
     let end = text.floor_char_boundary(MAX_LOGGED);

@@ -54,12 +54,15 @@ impl IssuerKeys {
         let mut issuers = HashMap::new();
         let mut clients = None;
         for (name, source) in sources {
-            let algorithms =
-                tokens.algorithms(&name).ok_or_else(|| InvalidKeySource::UnknownIssuer(name.clone()))?.to_vec();
+            let trusted = tokens.issuer(Some(&name)).ok_or_else(|| InvalidKeySource::UnknownIssuer(name.clone()))?;
             let Some(origin) = origin(source).map_err(|source| InvalidKeySource::Url { issuer: name.clone(), source })?
             else {
                 continue;
             };
+            let algorithms = trusted.algorithms().to_vec();
+            if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
+                return Err(InvalidKeySource::SharedSecret(name));
+            }
             // Made for the first that needs them: without any, the system needs no root certificates.
             let clients = match &clients {
                 Some(clients) => clients,
@@ -73,6 +76,11 @@ impl IssuerKeys {
             };
         }
         Ok(Self { issuers: Arc::new(issuers) })
+    }
+
+    /// No issuer: nothing is ever fetched.
+    pub fn none() -> Self {
+        Self::default()
     }
 
     /// A token that was looked at at `now` names a key of `issuer` that is not known: fetch the issuer's keys, unless that was

@@ -41,13 +41,12 @@ impl Schedule {
         }
     }
 
-    pub(super) fn is_due(&self, now: Duration) -> bool {
-        self.due_at <= now
-    }
-
-    /// Whether an unknown key may cause a fetch: at most one in a window does (req G2).
-    pub(super) fn admits_unknown_key(&self, now: Duration) -> bool {
-        self.unknown_key_from <= now
+    /// Whether it is time for a fetch; unknown keys cause at most one in a window (req G2).
+    pub(super) fn admits(&self, cause: FetchCause, now: Duration) -> bool {
+        match cause {
+            FetchCause::Due => self.due_at <= now,
+            FetchCause::UnknownKey => self.unknown_key_from <= now,
+        }
     }
 
     /// Whether the keys were replaced at `since` or later, so that a verdict from then is out of date.

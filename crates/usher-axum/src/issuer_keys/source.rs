@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 use usher_auth::ids::IssuerName;
+use usher_auth::jwt::MAX_JWKS_BYTES;
 
 use super::url_rules::ForbiddenUrl;
 
@@ -56,7 +57,7 @@ impl Default for KeyFetchLimits {
             stale_for: Duration::from_hours(24),
             connect_timeout: Duration::from_secs(2),
             timeout: Duration::from_secs(5),
-            max_bytes: 64 * 1024,
+            max_bytes: MAX_JWKS_BYTES,
         }
     }
 }
@@ -70,6 +71,9 @@ pub enum InvalidKeySource {
     /// Two sources for one issuer.
     #[error("issuer {0}: its keys can have one source only")]
     Twice(IssuerName),
+    /// A key that can be fetched is no secret, and whoever reads it can sign.
+    #[error("issuer {0}: HS algorithms need a secret file; a shared secret is never fetched")]
+    SharedSecret(IssuerName),
     /// An address that must not be fetched from.
     #[error("issuer {issuer}: the address of its keys cannot be used")]
     Url {
