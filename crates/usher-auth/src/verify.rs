@@ -144,19 +144,22 @@ impl Circumstances<'_> {
     ) -> Result<Permit, Refusal> {
         // Revoked before expired: a session that was ended does not come back as "renew and try again".
         if let Some(cause) = self.revoked.check(&facts) {
-            return Err(refused_as_revoked(cause));
+            return Err(self.refused_as_revoked(cause));
         }
         if expires_at.is_some_and(|end| end <= self.now.unix) {
             return Err(Refusal::new(RefusalKind::Expired, "the credential has ended"));
         }
         Ok(Permit::new(principal, Some(self.carrier), facts, expires_at))
     }
-}
 
-/// How a revoked credential is refused at the door. A live connection is closed with `CloseCause::Revoked` instead.
-fn refused_as_revoked(cause: RevocationCause) -> Refusal {
-    match cause {
-        RevocationCause::UserDeleted => Refusal::new(RefusalKind::UserNotFound, "the credential's user was removed"),
-        other => Refusal::new(RefusalKind::Unauthorized, format!("the credential is revoked: {}", other.as_str())),
+    /// How a revoked credential is refused at the door. A live connection is closed with `CloseCause::Revoked` instead.
+    fn refused_as_revoked(&self, cause: RevocationCause) -> Refusal {
+        let kind = match (cause, self.carrier) {
+            (RevocationCause::UserDeleted, _) => RefusalKind::UserNotFound,
+            // As it is once the session is gone from every cache.
+            (_, Carrier::Cookie) => RefusalKind::InvalidSession,
+            _ => RefusalKind::Unauthorized,
+        };
+        Refusal::new(kind, format!("the credential is revoked: {}", cause.as_str()))
     }
 }

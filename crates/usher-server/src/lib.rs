@@ -1,1 +1,24 @@
-//! HTTP API, configuration and wiring; the binary usher.
+//! Usher's server: HTTP API, configuration, wiring, and the command line of the binary `usher`.
+//!
+//! This crate knows which backend runs; it decides nothing about who may come in. That is `usher-auth`'s.
+
+pub mod cli;
+pub mod config;
+pub mod run;
+pub mod server;
+
+mod api;
+pub mod admin;
+mod boards;
+mod rooms_handler;
+
+mod access_tokens;
+pub mod cookies;
+pub mod passwords;
+mod revoker;
+mod sealed;
+mod sessions;
+mod signing_key_file;
+mod ticket_desk;
+
+pub mod listener;

@@ -186,7 +186,9 @@ mod tests {
         for password in [long.as_str(), "pass wörd ☃", "trailing space ", "a nul \0 in it"] {
             let hash = hasher.hash(text(password)).await.expect("not busy");
             assert_eq!(hasher.verify(text(password), Some(hash.clone())).await, Ok(true), "{password:?}");
-            for other in [password.trim_end().to_uppercase(), format!("{password} "), password[..password.len() - 1].to_owned()] {
+            let mut shorter = password.to_owned();
+            shorter.pop();
+            for other in [password.to_uppercase(), format!("{password} "), shorter] {
                 assert_eq!(hasher.verify(text(&other), Some(hash.clone())).await, Ok(false), "{other:?}");
             }
         }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use usher_auth::ids::UserId;
 use usher_auth::revocation::{Revocation, RevocationCause};
 use usher_axum::{CredentialVerifier, Revocations};
 use usher_store::{Store, StoreError};
+
+use crate::admin::Revoker;
 
 /// Ends what is revoked, in the store and on the wire. A cheap handle.
 #[derive(Clone)]
@@ -21,25 +24,27 @@ impl LiveRevoker {
         Self { store, revocations, verifier }
     }
 
-    /// Revoke. Once this returns, the revocation is durable, refuses every later use of what it ends, and nothing more is sent
+}
+
+#[async_trait]
+impl Revoker for LiveRevoker {
+    /// Once this returns, the revocation is durable, refuses every later use of what it ends, and nothing more is sent
     /// to or taken from the sockets opened with it. Returns how many sockets those were.
-    pub async fn revoke(&self, revocation: &Revocation) -> Result<usize, StoreError> {
+    async fn revoke(&self, revocation: &Revocation) -> Result<usize, StoreError> {
         let remembered = self.store.revoke(revocation).await?;
         let ended = remembered.iter().map(|one| self.revocations.apply(one)).sum();
         tracing::info!(cause = revocation.cause.as_str(), sockets = ended, "revoked");
         Ok(ended)
     }
 
-    /// Take back what `cause` did to `user`.
-    pub async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
+    async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
         self.store.lift_revocations(user, cause).await?;
         self.revocations.lift(user, cause);
         self.verifier.forget_user(user);
         Ok(())
     }
 
-    /// A user's name, roles or state changed: look them up anew.
-    pub fn user_changed(&self, user: &UserId) {
+    fn user_changed(&self, user: &UserId) {
         self.verifier.forget_user(user);
     }
 }

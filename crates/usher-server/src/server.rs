@@ -141,7 +141,7 @@ impl Server {
                 throttle,
                 trusted_proxies: settings.trusted_proxies.clone(),
                 cookies: settings.cookies,
-                origins: Arc::new(settings.origins),
+                origins: Arc::new(settings.origins.clone()),
                 clock: clock.clone(),
             },
         );
@@ -165,7 +165,7 @@ impl Server {
         if settings.boards_page {
             router = router.merge(boards::router());
         }
-        let router = api::finish(router, settings.https);
+        let router = api::finish(router, &settings.origins, settings.https);
         Self {
             router,
             revocations,

@@ -13,6 +13,7 @@ use usher_auth::{Clock, Randomness, UnixTime};
 use usher_store::{RefreshOutcome, RefreshRotation, Store, StoreError};
 
 use crate::access_tokens::AccessTokens;
+use crate::admin::Revoker as _;
 use crate::revoker::LiveRevoker;
 use crate::sealed;
 

@@ -1,4 +1,7 @@
-//! The key our tokens are signed with: made on first start, readable by its owner alone (req G9).
+//! The keys our tokens are signed with: the first made on first start, readable by their owner alone (req G9).
+//!
+//! The file holds one or more private keys in PEM. The first signs; the others only verify what they signed before. To rotate,
+//! put a new key in front, and take the old one out once the last token it signed has ended.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -6,7 +9,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::SystemRandom;
-use usher_auth::jwt::{SigningKey, generate_es256_pem};
+use usher_auth::jwt::{KeyRing, SigningKey, generate_es256_pem};
 use zeroize::Zeroizing;
 
 /// Largest key file that is read, in bytes.
@@ -40,8 +43,11 @@ pub enum SigningKeyError {
     },
 }
 
-/// The key in the file at `path`; if there is no file, a new ES256 key is made and written there with mode 0600.
-pub fn load_or_create(path: &Path) -> Result<SigningKey, SigningKeyError> {
+/// Where a key begins in the file.
+const BEGIN: &str = "-----BEGIN ";
+
+/// The keys in the file at `path`; if there is no file, a new ES256 key is made and written there with mode 0600.
+pub fn load_or_create(path: &Path) -> Result<KeyRing, SigningKeyError> {
     let io_error = |source| SigningKeyError::Io { path: path.to_owned(), source };
     match OpenOptions::new().read(true).open(path) {
         Ok(file) => read(file, path),
@@ -49,13 +55,13 @@ pub fn load_or_create(path: &Path) -> Result<SigningKey, SigningKeyError> {
             let pem = generate_es256_pem(&SystemRandom::new()).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
             create(path, &pem).map_err(io_error)?;
             tracing::info!(path = %path.display(), "made a new signing key");
-            SigningKey::from_pem(&pem).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })
+            parse(&pem, path)
         }
         Err(error) => Err(io_error(error)),
     }
 }
 
-fn read(file: fs::File, path: &Path) -> Result<SigningKey, SigningKeyError> {
+fn read(file: fs::File, path: &Path) -> Result<KeyRing, SigningKeyError> {
     let io_error = |source| SigningKeyError::Io { path: path.to_owned(), source };
     let mode = file.metadata().map_err(io_error)?.mode() & 0o7777;
     if mode & 0o077 != 0 {
@@ -63,7 +69,23 @@ fn read(file: fs::File, path: &Path) -> Result<SigningKey, SigningKeyError> {
     }
     let mut pem = Zeroizing::new(String::new());
     file.take(MAX_BYTES).read_to_string(&mut pem).map_err(io_error)?;
-    SigningKey::from_pem(&pem).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })
+    parse(&pem, path)
+}
+
+fn parse(pem: &str, path: &Path) -> Result<KeyRing, SigningKeyError> {
+    let invalid = || SigningKeyError::Invalid { path: path.to_owned() };
+    let starts: Vec<usize> = pem.match_indices(BEGIN).map(|(start, _)| start).collect();
+    let ends = starts.iter().skip(1).copied().chain([pem.len()]);
+    let blocks = starts.iter().copied().zip(ends).map(|(start, end)| &pem[start..end]);
+    let mut keys = Vec::new();
+    for block in blocks {
+        keys.push(SigningKey::from_pem(block).map_err(|_| invalid())?);
+    }
+    if keys.is_empty() {
+        return Err(invalid());
+    }
+    let current = keys.remove(0);
+    Ok(KeyRing::new(current, keys))
 }
 
 /// Writes the whole file under another name first: a crash leaves a key or none, never half of one.
@@ -94,8 +116,24 @@ mod tests {
         let made = load_or_create(&path).expect("a key");
         assert_eq!(fs::metadata(&path).expect("the file").mode() & 0o777, 0o600);
         let read = load_or_create(&path).expect("the same key");
-        assert_eq!(made.key_id(), read.key_id());
+        assert_eq!(made.current().key_id(), read.current().key_id());
         assert!(!format!("{made:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn the_first_key_signs_and_all_verify() {
+        // req G3
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("key.pem");
+        let old = load_or_create(&path).expect("a key").current().key_id().to_owned();
+        let new = generate_es256_pem(&SystemRandom::new()).expect("a key");
+        let rotated = format!("{}\n{}", *new, fs::read_to_string(&path).expect("the old key"));
+        create(&path, &rotated).expect("written");
+        let ring = load_or_create(&path).expect("both keys");
+        assert_eq!(ring.current().key_id(), SigningKey::from_pem(&new).expect("a key").key_id());
+        let published = ring.jwks()["keys"].as_array().expect("keys").len();
+        assert_eq!(published, 2);
+        assert!(ring.jwks().to_string().contains(&old));
     }
 
     #[test]

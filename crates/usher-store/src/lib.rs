@@ -6,12 +6,13 @@
 mod error;
 mod traits;
 
-#[cfg(feature = "conformance")]
+pub mod backend;
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod memory;
 
 pub use error::StoreError;
 pub use traits::{
-    ApiKeyStore, CreateUser, RedeemedTicket, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore, SessionStore,
-    Store, TicketRejected, TicketStore, UserStore,
+    ApiKeyStore, CreateUser, RedeemedTicket, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore,
+    SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,
 };

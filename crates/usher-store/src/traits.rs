@@ -1,9 +1,10 @@
 //! The traits a backend implements.
 //!
-//! A method returns only once what it did is durable. Lists are ordered by id and bounded by their caller.
+//! A method returns only once what it did is durable. Lists are ordered by id (bytewise) and bounded by their caller. What ends
+//! at a moment is over at that moment, not after it.
 
 use async_trait::async_trait;
-use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
+use usher_auth::ids::{Role, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
@@ -25,7 +26,8 @@ pub enum CreateUser {
 /// Users and their passwords.
 #[async_trait]
 pub trait UserStore: Send + Sync {
-    /// Add a user, with a password if they may log in with one.
+    /// Add a user, with a password if they may log in with one. Sessions and keys left behind under that id are removed: a new
+    /// user begins with nothing, even if a log-in of a predecessor of that name was under way while they were removed.
     async fn create_user(&self, user: &User, password: Option<&PasswordHash>) -> Result<CreateUser, StoreError>;
     /// The user of that id.
     async fn user(&self, id: &UserId) -> Result<Option<User>, StoreError>;
@@ -35,7 +37,7 @@ pub trait UserStore: Send + Sync {
     async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
     /// Set a password; false if there is no such user.
     async fn set_password(&self, id: &UserId, password: &PasswordHash) -> Result<bool, StoreError>;
-    /// Set the roles; false if there is no such user.
+    /// Set the roles, kept sorted and without repetition; false if there is no such user.
     async fn set_roles(&self, id: &UserId, roles: &[Role]) -> Result<bool, StoreError>;
     /// Disable or enable; false if there is no such user.
     async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError>;
@@ -46,7 +48,8 @@ pub trait UserStore: Send + Sync {
 /// Server-side sessions.
 #[async_trait]
 pub trait SessionStore: Send + Sync {
-    /// Remember a new session.
+    /// Remember a new session. Its user need not be one of ours: an issuer's users have sessions too. A second one of the same id
+    /// or secret is an error.
     async fn create_session(&self, session: &Session) -> Result<(), StoreError>;
     /// The session whose cookie has that hash.
     async fn session_by_secret(&self, secret: &HashedToken) -> Result<Option<Session>, StoreError>;
@@ -56,7 +59,8 @@ pub trait SessionStore: Send + Sync {
     async fn sessions_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError>;
     /// Move `last_seen_at` forward, never back; false if there is no such session.
     async fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> Result<bool, StoreError>;
-    /// Remove sessions last seen before `idle_before` or created before `created_before`; how many.
+    /// Remove sessions last seen before `idle_before` or created before `created_before`, with their refresh tokens; how many
+    /// sessions.
     async fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> Result<u64, StoreError>;
 }
 
@@ -78,7 +82,7 @@ pub struct RefreshRotation {
 /// What became of a rotation. It is decided in one transaction: of two at once, one rotates and the other retries or is reuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefreshOutcome {
-    /// The presented token was fresh and is spent now; the successor is in place.
+    /// The presented token was fresh and is spent now (as which it is returned); the successor is in place.
     Rotated(RefreshToken),
     /// The presented token was spent at or after `retry_until_spent_since` and its successor is still fresh: hand that out again.
     Retried {
@@ -91,7 +95,8 @@ pub enum RefreshOutcome {
     },
     /// The presented token is spent and may not be retried: its family must end.
     Reused(RefreshToken),
-    /// The presented token is over.
+    /// The presented token is over, spent or not: once reaped it would be unknown, and what it is answered must not hang on when
+    /// the reaper ran.
     Expired(RefreshToken),
     /// No such token.
     Unknown,
@@ -100,21 +105,21 @@ pub enum RefreshOutcome {
 /// Refresh tokens.
 #[async_trait]
 pub trait RefreshTokenStore: Send + Sync {
-    /// Remember the first token of a session.
+    /// Remember the first token of a session. It is an error if its user has no such session (any more).
     async fn create_refresh_token(&self, token: &RefreshToken) -> Result<(), StoreError>;
     /// The token of that hash.
     async fn refresh_token(&self, secret: &HashedToken) -> Result<Option<RefreshToken>, StoreError>;
     /// Spend a token and put its successor in place, atomically. The successor's `session` and `user` are taken from the
     /// presented token, whatever the caller put there.
     async fn rotate_refresh_token(&self, rotation: &RefreshRotation) -> Result<RefreshOutcome, StoreError>;
-    /// Remove tokens that were over before `now`; how many.
+    /// Remove tokens that are over at `now`; how many.
     async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError>;
 }
 
 /// API keys.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
-    /// Remember a new key.
+    /// Remember a new key. A second one of the same id or secret is an error.
     async fn create_api_key(&self, key: &ApiKey) -> Result<(), StoreError>;
     /// The key of that hash.
     async fn api_key_by_secret(&self, secret: &HashedToken) -> Result<Option<ApiKey>, StoreError>;
@@ -126,14 +131,17 @@ pub trait ApiKeyStore: Send + Sync {
 #[async_trait]
 pub trait RevocationStore: Send + Sync {
     /// In one transaction: remember `revocation`, remove the sessions, refresh tokens and API keys it ends, and remember one
-    /// revocation more for each session removed. Returns all that were remembered, the given one first.
+    /// revocation more for each session removed. Returns all that were remembered, the given one first, the others by session.
     ///
     /// A user revocation removes that user's sessions created before its `issued_before` (but the excepted one) with their
-    /// refresh tokens; it removes API keys only when its cause is `UserDeleted`.
+    /// refresh tokens; it removes API keys, created before that moment, only when its cause is `UserDeleted`.
+    ///
+    /// Revoking the same thing again is no second revocation: the first one stays, and is forgotten at the later of the two
+    /// moments. Two of a user are the same if moment, exception and cause are.
     async fn revoke(&self, revocation: &Revocation) -> Result<Vec<Revocation>, StoreError>;
-    /// Forget what `cause` did to `user`; how many were forgotten.
+    /// Forget the user revocations that `cause` brought upon `user`; how many were forgotten. Sessions that it removed stay ended.
     async fn lift_revocations(&self, user: &UserId, cause: RevocationCause) -> Result<u64, StoreError>;
-    /// Every revocation that still matters at `now`.
+    /// Every revocation that still matters at `now`, in the order they were remembered.
     async fn revocations(&self, now: UnixTime) -> Result<Vec<Revocation>, StoreError>;
     /// Remove those that no longer matter at `now`; how many.
     async fn reap_revocations(&self, now: UnixTime) -> Result<u64, StoreError>;
@@ -144,6 +152,22 @@ pub trait RevocationStore: Send + Sync {
 pub trait Store: UserStore + SessionStore + RefreshTokenStore + ApiKeyStore + RevocationStore {
     /// Whether the store can be used now: for readiness.
     async fn check(&self) -> Result<(), StoreError>;
+}
+
+/// How many tickets may be outstanding: bought, not yet presented, not yet over (req D8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TicketBounds {
+    /// Per session, or per user for tickets bought without one.
+    pub per_buyer: usize,
+    /// In all.
+    pub total: usize,
+}
+
+impl Default for TicketBounds {
+    /// 100 for one buyer, 100,000 in all (some 100 MB at most).
+    fn default() -> Self {
+        Self { per_buyer: 100, total: 100_000 }
+    }
 }
 
 /// Why a ticket was not taken in.
@@ -160,7 +184,7 @@ pub enum TicketRejected {
 pub enum RedeemedTicket {
     /// Good, and spent by this presentation.
     Good(Ticket),
-    /// Was good once: spent, or too old.
+    /// Was good once: spent, or too old. Known for a minute after it would have expired; later it is [`Self::Unknown`].
     Gone,
     /// Never was one.
     Unknown,
@@ -170,8 +194,13 @@ pub enum RedeemedTicket {
 #[async_trait]
 pub trait TicketStore: Send + Sync {
     /// Remember a ticket under its hash until it expires. The number outstanding per session (or, without one, per user) and
-    /// in all is bounded (req D8).
-    async fn put(&self, secret: &HashedToken, ticket: Ticket, now: UnixTime) -> Result<Result<(), TicketRejected>, StoreError>;
+    /// in all is bounded (req D8). A second one under the same hash is an error.
+    async fn put(
+        &self,
+        secret: &HashedToken,
+        ticket: Ticket,
+        now: UnixTime,
+    ) -> Result<Result<(), TicketRejected>, StoreError>;
     /// Take the ticket out: of any number at once, exactly one gets it (req D3). Whether it has expired is decided here, by
     /// `now` (req D4).
     async fn redeem(&self, secret: &HashedToken, now: UnixTime) -> Result<RedeemedTicket, StoreError>;

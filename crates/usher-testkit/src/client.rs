@@ -57,6 +57,13 @@ impl Upgrade {
         Self { path: path.into(), headers: Vec::new() }
     }
 
+    /// The same request at another path.
+    #[must_use]
+    pub fn on(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
     /// With a header more.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {

@@ -21,9 +21,10 @@ use usher_axum::ambient::SystemRandomness;
 use usher_server::listener;
 use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Backends, Server, ServerSettings};
-use usher_sql::SqlStore;
-use usher_store::memory::{MemoryTickets, TicketBounds};
-use usher_store::{Store, TicketStore};
+use usher_sql::{SqlOptions, SqlStore};
+use usher_store::memory::MemoryTickets;
+use usher_store::{Store, TicketBounds, TicketStore};
+use usher_server::admin::Revoker as _;
 use zeroize::Zeroizing;
 
 use crate::mint::{self, Mint};
@@ -108,12 +109,14 @@ impl TestServerBuilder {
 
     /// Starts it.
     pub async fn start(self) -> TestServer {
+        // What the server logs is shown with a failing test.
+        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).try_init();
         let folder = tempfile::tempdir().expect("a folder");
         let store: Arc<dyn Store> = match self.store {
             Some(store) => store,
             None => {
                 let path = folder.path().join("usher.db");
-                Arc::new(SqlStore::open(&format!("sqlite://{}", path.display())).await.expect("a store"))
+                Arc::new(SqlStore::open(&format!("sqlite://{}", path.display()), SqlOptions::default()).await.expect("a store"))
             }
         };
         let clock = Arc::new(TestClock::new());
@@ -131,7 +134,7 @@ impl TestServerBuilder {
             keys,
             tokens,
             issuer_keys: IssuerKeys::none(),
-            passwords: PasswordHasher::new(),
+            passwords: PasswordHasher::new(2, randomness.clone()),
             clock: clock.clone(),
             randomness,
         }));
@@ -240,7 +243,7 @@ impl TestServer {
 
     /// Adds a user with [`PASSWORD`], without the front door.
     pub async fn db_add_user(&self, id: &str, name: &str, roles: &[&str]) {
-        let hash = PasswordHasher::new().hash(Zeroizing::new(PASSWORD.to_owned())).await.expect("a hash");
+        let hash = PasswordHasher::new(1, Arc::new(SystemRandomness)).hash(Zeroizing::new(PASSWORD.to_owned())).await.expect("a hash");
         let user = User {
             id: UserId::local(id).expect("an id"),
             name: name.to_owned(),

@@ -45,6 +45,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
             return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type")
                 .with_detail("send the body as application/json"));
         }
+        // serde would also take an array for a struct, field by field.
+        if bytes.trim_ascii_start().first() != Some(&b'{') {
+            return Err(bad_body("the body must be a JSON object"));
+        }
         // The parser's own words name the field and what was expected of it, but may quote what was sent: a password. So only
         // its kind and its place are passed on.
         serde_json::from_slice(&bytes).map(|value| Self(Some(value))).map_err(|error| {

@@ -67,7 +67,6 @@ pub struct ApiState {
 
 /// All endpoints.
 pub fn router(state: ApiState) -> Router {
-    let cors = origin_guard::cors(&state.origins);
     let api = Router::new()
         .route("/auth", get(basic::get_token))
         .route("/auth/login", post(login::log_in))
@@ -77,7 +76,6 @@ pub fn router(state: ApiState) -> Router {
         .route("/auth/sessions", get(sessions::list))
         .route("/auth/sessions/{id}", delete(sessions::end))
         .route("/ws_ticket", get(ws_ticket::buy_with_header).post(ws_ticket::buy))
-        .layer(cors)
         .layer(always(CACHE_CONTROL, "no-store"));
     let public = Router::new()
         .route("/.well-known/jwks.json", get(jwks::jwks))
@@ -89,12 +87,13 @@ pub fn router(state: ApiState) -> Router {
 
 /// What every answer of the server has, whoever gives it: also those to paths and methods that are not ours, and the one to a
 /// panic, which ends one request and not the process (req O3, O6).
-pub fn finish(router: Router, https: bool) -> Router {
+pub fn finish(router: Router, origins: &AllowedOrigins, https: bool) -> Router {
     router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(origin_guard::cors(origins))
         .layer(always(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(always(REFERRER_POLICY, "no-referrer"))
         .layer(SetResponseHeaderLayer::if_not_present(

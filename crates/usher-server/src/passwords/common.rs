@@ -17,7 +17,7 @@ fn is_run(password: &str) -> bool {
 }
 
 /// Words that stay obvious whatever digits and marks follow them.
-const WORDS: [&str; 96] = [
+const WORDS: [&str; 97] = [
     "access", "admin", "administrator", "adminadmin", "alexander", "amanda", "andrew", "angel", "arsenal", "ashley", "baseball",
     "basketball", "batman", "blink", "butterfly", "changeit", "changeme", "charlie", "chelsea", "chocolate", "computer",
     "cookie", "daniel", "default", "demo", "donald", "dragon", "everything", "flower", "football", "forever", "freedom",
@@ -26,7 +26,7 @@ const WORDS: [&str; 96] = [
     "master", "matrix", "maverick", "michael", "michelle", "monkey", "mustang", "nicole", "nothing", "passphrase", "passw0rd",
     "password", "passwort", "passwords", "pa$$w0rd", "p@ssw0rd", "p@ssword", "patrick", "pokemon", "princess", "qazwsx",
     "qwert", "qwerty", "qwertz", "ranger", "root", "rootroot", "samsung", "secret", "secretpassword", "shadow", "starwars",
-    "summer", "sunshine", "superman", "temp", "temporary", "test", "testtest", "trustno", "user", "usher",
+    "summer", "sunshine", "superman", "temp", "temporary", "test", "testtest", "trustno", "user", "usher", "welcome",
 ];
 
 /// Passwords that are obvious as they are.

@@ -1,0 +1,130 @@
+//! Carries out operations.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use usher_auth::ids::{ApiKeyId, SessionId, UserId};
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::room::{InvalidRoomName, RoomPolicy};
+use usher_auth::session::SessionLimits;
+use usher_auth::{Clock, Randomness, UnixTime};
+use usher_store::{Store, StoreError};
+
+use super::{Answer, Operation, Revoker};
+use crate::passwords::{Busy, PasswordHasher, UnacceptablePassword};
+
+/// What operations need. The command line and the server each put one together.
+pub struct Administration {
+    /// Users, keys, sessions.
+    pub store: Arc<dyn Store>,
+    /// Ends what is revoked.
+    pub revoker: Arc<dyn Revoker>,
+    /// Hashes new passwords.
+    pub passwords: PasswordHasher,
+    /// The rules that are explained.
+    pub rooms: RoomPolicy,
+    /// How long sessions last.
+    pub session_limits: SessionLimits,
+    /// The longest that any credential lives on after it was issued; revocations are remembered for as long.
+    pub longest_credential_life: Duration,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub randomness: Arc<dyn Randomness>,
+}
+
+/// Why an operation was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// No user has the id.
+    #[error("there is no user {0}")]
+    NoSuchUser(UserId),
+    /// One has it already.
+    #[error("there is a user {0} already")]
+    UserExists(UserId),
+    /// A colon separates an issuer's name from its subject.
+    #[error("{0} cannot be a user of ours: an id must not contain ':'")]
+    NotLocal(UserId),
+    /// The user is disabled.
+    #[error("the user {0} is disabled: enable them first")]
+    Disabled(UserId),
+    /// The name is too long or has control characters in it.
+    #[error("{0}")]
+    Text(&'static str),
+    /// The password may not be set.
+    #[error(transparent)]
+    Password(#[from] UnacceptablePassword),
+    /// No key has the id.
+    #[error("there is no API key {0}")]
+    NoSuchKey(ApiKeyId),
+    /// No session has the id.
+    #[error("there is no session {0}")]
+    NoSuchSession(SessionId),
+    /// The room's name is none.
+    #[error(transparent)]
+    Room(#[from] InvalidRoomName),
+    /// Too much is being done at once.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// The store cannot be used.
+    #[error("{0}: {source}", source = .0.source)]
+    Store(#[from] StoreError),
+}
+
+impl AdminError {
+    /// Its stable name, for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchUser(_) => "no_such_user",
+            Self::UserExists(_) => "user_exists",
+            Self::NotLocal(_) => "not_local",
+            Self::Disabled(_) => "user_disabled",
+            Self::Text(_) => "invalid_text",
+            Self::Password(_) => "unacceptable_password",
+            Self::NoSuchKey(_) => "no_such_key",
+            Self::NoSuchSession(_) => "no_such_session",
+            Self::Room(_) => "invalid_room",
+            Self::Busy(_) => "busy",
+            Self::Store(_) => "unavailable",
+        }
+    }
+}
+
+impl Administration {
+    /// Carries out one operation. What it changed is durable, and what it ended has ended, when this returns.
+    pub async fn execute(&self, operation: Operation) -> Result<Answer, AdminError> {
+        match operation {
+            Operation::AddUser { id, name, roles, password } => self.add_user(id, name, roles, password).await,
+            Operation::ListUsers { after, limit } => self.list_users(after.as_ref(), limit).await,
+            Operation::DisableUser { id } => self.disable_user(&id).await,
+            Operation::EnableUser { id } => self.enable_user(&id).await,
+            Operation::RemoveUser { id } => self.remove_user(&id).await,
+            Operation::SetPassword { id, password } => self.set_password(&id, password).await,
+            Operation::AddKey { user, label, lifetime_seconds } => self.add_key(user, label, lifetime_seconds).await,
+            Operation::ListKeys { user } => self.list_keys(user.as_ref()).await,
+            Operation::RevokeKey { id } => self.revoke_key(id).await,
+            Operation::ListSessions { user } => self.list_sessions(&user).await,
+            Operation::RevokeSession { id } => self.revoke_session(id).await,
+            Operation::RevokeSessionsOf { user } => self.revoke_sessions_of(user).await,
+            Operation::Explain { user, roles, claims, room, action } => {
+                self.explain(user, roles, claims, &room, action).await.map(Answer::Explained)
+            }
+        }
+    }
+
+    pub(super) fn now(&self) -> UnixTime {
+        self.clock.now().unix
+    }
+
+    /// Revokes for as long as anything that it ends could live.
+    pub(super) async fn revoke(&self, target: RevocationTarget, cause: RevocationCause) -> Result<usize, StoreError> {
+        let at = self.now();
+        self.revoker.revoke(&Revocation { target, cause, at, forget_at: at.plus(self.longest_credential_life) }).await
+    }
+}
+
+/// Whether a text may be kept for people to read: not too long, and nothing in it that could take over a terminal (req N4).
+pub(super) fn check_text(text: &str, max_bytes: usize, wrong: &'static str) -> Result<(), AdminError> {
+    let bad = text.len() > max_bytes || text.chars().any(char::is_control);
+    if bad { Err(AdminError::Text(wrong)) } else { Ok(()) }
+}

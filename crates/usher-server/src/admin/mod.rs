@@ -1,0 +1,27 @@
+//! What operators do to users, keys and sessions: the operations themselves, and the control socket by which the command line has
+//! a running server do them.
+//!
+//! While a server runs it alone changes the data, so that it learns of every change at once; otherwise the command line does the
+//! same operations on the store.
+
+mod administration;
+mod answer;
+mod explain;
+mod keys;
+mod operation;
+mod revoker;
+mod sessions;
+mod users;
+
+mod control;
+mod lock;
+
+#[cfg(test)]
+mod tests;
+
+pub use administration::{AdminError, Administration};
+pub use answer::{Answer, Explained, KeyRow, NewKey, SessionRow, UserRow};
+pub use control::{ControlClient, ControlError, ControlSocket, Way, find_way};
+pub use lock::StoreLock;
+pub use operation::{ExplainedAction, MAX_LIST, NewPassword, Operation};
+pub use revoker::{Revoker, StoreRevoker};

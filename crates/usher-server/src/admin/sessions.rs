@@ -1,0 +1,39 @@
+//! Operations on sessions.
+
+use usher_auth::ids::{SessionId, UserId};
+use usher_auth::revocation::{RevocationCause, RevocationTarget};
+
+use super::{AdminError, Administration, Answer, SessionRow};
+
+impl Administration {
+    pub(super) async fn list_sessions(&self, user: &UserId) -> Result<Answer, AdminError> {
+        let now = self.now();
+        let mut sessions = self.store.sessions_of(user).await?;
+        // What has ended and is not removed yet is nobody's business.
+        sessions.retain(|session| session.expires_at(self.session_limits) > now);
+        let sessions = sessions.into_iter().map(|session| SessionRow {
+            expires_at: session.expires_at(self.session_limits).as_seconds(),
+            id: session.id,
+            created_at: session.created_at.as_seconds(),
+            last_seen_at: session.last_seen_at.as_seconds(),
+            client_ip: session.client_ip,
+            user_agent: session.user_agent,
+        });
+        Ok(Answer::Sessions { sessions: sessions.collect() })
+    }
+
+    pub(super) async fn revoke_session(&self, id: SessionId) -> Result<Answer, AdminError> {
+        if self.store.session(&id).await?.is_none() {
+            return Err(AdminError::NoSuchSession(id));
+        }
+        let connections_ended = self.revoke(RevocationTarget::Session(id), RevocationCause::Administrator).await?;
+        Ok(Answer::Done { connections_ended })
+    }
+
+    /// Also for users of other issuers, whom we do not know until they come.
+    pub(super) async fn revoke_sessions_of(&self, user: UserId) -> Result<Answer, AdminError> {
+        let target = RevocationTarget::User { user, issued_before: self.now(), except: None };
+        let connections_ended = self.revoke(target, RevocationCause::Administrator).await?;
+        Ok(Answer::Done { connections_ended })
+    }
+}

@@ -1,0 +1,94 @@
+//! Whoever carries out operations for a command: the running server, or this process on the store.
+
+use std::num::NonZero;
+use std::sync::Arc;
+
+use tokio::runtime;
+use usher_axum::ambient::{SystemClock, SystemRandomness};
+use usher_sql::{SqlOptions, SqlStore};
+
+use super::args::ConfigFile;
+use super::{CommandError, config, logging};
+use crate::admin::{Administration, Answer, ControlClient, Operation, StoreLock, StoreRevoker, Way, find_way};
+use crate::config::ResolvedConfig;
+use crate::passwords::PasswordHasher;
+
+/// Whoever carries out operations now.
+pub(super) enum Hand {
+    Server(ControlClient),
+    Store(Box<OpenStore>, StoreLock),
+}
+
+/// The store, opened by this command, and who carries out operations on it.
+pub(super) struct OpenStore {
+    pub(super) administration: Administration,
+    store: SqlStore,
+}
+
+impl OpenStore {
+    /// Finishes what is under way.
+    pub(super) async fn close(self) {
+        self.store.close().await;
+    }
+}
+
+/// Opens the store. Whoever does holds its lock.
+pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, CommandError> {
+    let store = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
+    let shared: Arc<SqlStore> = Arc::new(store.clone());
+    let randomness = Arc::new(SystemRandomness);
+    let administration = Administration {
+        store: shared.clone(),
+        revoker: Arc::new(StoreRevoker(shared)),
+        passwords: PasswordHasher::new(std::thread::available_parallelism().map_or(1, NonZero::get), randomness.clone()),
+        rooms: config.rooms.clone(),
+        session_limits: config.sessions.limits,
+        longest_credential_life: config.longest_credential_life(),
+        clock: Arc::new(SystemClock::new()),
+        randomness,
+    };
+    Ok(OpenStore { administration, store })
+}
+
+impl Hand {
+    /// The running server, or the store opened here.
+    pub(super) async fn reach(config: &ResolvedConfig) -> Result<Self, CommandError> {
+        Ok(match find_way(&config.store).await? {
+            Way::Server(client) => Self::Server(client),
+            Way::Store(lock) => Self::Store(Box::new(open_store(config).await?), lock),
+        })
+    }
+
+    /// Carries out one operation.
+    pub(super) async fn execute(&mut self, operation: Operation) -> Result<Answer, CommandError> {
+        match self {
+            Self::Server(client) => Ok(client.execute(&operation).await?),
+            Self::Store(store, _) => Ok(store.administration.execute(operation).await?),
+        }
+    }
+
+    /// Finishes what is under way, and only then gives the lock back.
+    pub(super) async fn finish(self) {
+        if let Self::Store(store, lock) = self {
+            store.close().await;
+            drop(lock);
+        }
+    }
+}
+
+/// Carries out the one operation of a command.
+pub(super) fn perform(file: &ConfigFile, operation: Operation) -> Result<Answer, CommandError> {
+    logging::quiet();
+    let (config, _) = config::load(file)?;
+    block_on(async {
+        let mut hand = Hand::reach(&config).await?;
+        let answer = hand.execute(operation).await;
+        hand.finish().await;
+        answer
+    })
+}
+
+/// Runs a command that finishes by itself.
+pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,189 @@
+//! The commands that manage data: by the running server if there is one, else on the store.
+
+use std::collections::BTreeMap;
+
+use usher_auth::ids::Role;
+use usher_sql::{SqlOptions, SqlStore};
+
+use super::args::{
+    ConfigFile, ExplainArgs, KeyArgs, KeyCommand, SessionArgs, SessionCommand, UserArgs, UserCommand,
+};
+use super::hand::{Hand, block_on, perform};
+use super::{CommandError, Outcome, config, logging, output, password};
+use crate::admin::{Answer, ExplainedAction, MAX_LIST, Operation, UserRow, Way, find_way};
+
+pub(super) fn user(args: UserArgs) -> Result<Outcome, CommandError> {
+    let (operation, done) = match args.command {
+        UserCommand::List { form } => return list_users(&args.file, form.json),
+        UserCommand::Add { id, name, mut roles, password } => {
+            if roles.is_empty() {
+                roles.push(Role::new("user").map_err(|error| CommandError::Failed(error.to_string()))?);
+            }
+            let done = format!("added {id}");
+            (Operation::AddUser { id, name, roles, password: password::read(&password)? }, done)
+        }
+        UserCommand::Disable { id } => {
+            let done = format!("disabled {id}");
+            (Operation::DisableUser { id }, done)
+        }
+        UserCommand::Enable { id } => {
+            let done = format!("enabled {id}");
+            (Operation::EnableUser { id }, done)
+        }
+        UserCommand::Remove { id } => {
+            let done = format!("removed {id}");
+            (Operation::RemoveUser { id }, done)
+        }
+        UserCommand::Password { id, password } => {
+            let done = format!("changed the password of {id}; their sessions have ended");
+            (Operation::SetPassword { id, password: password::read(&password)? }, done)
+        }
+    };
+    report(perform(&args.file, operation)?, &done)
+}
+
+fn list_users(file: &ConfigFile, json: bool) -> Result<Outcome, CommandError> {
+    let (config, _) = config::load(file)?;
+    let rows = block_on(async {
+        let mut hand = Hand::reach(&config).await?;
+        let mut rows: Vec<UserRow> = Vec::new();
+        loop {
+            let after = rows.last().map(|row| row.id.clone());
+            let Answer::Users { users } = hand.execute(Operation::ListUsers { after, limit: MAX_LIST }).await? else {
+                return Err(unexpected());
+            };
+            let last = users.len() < MAX_LIST as usize;
+            rows.extend(users);
+            if last {
+                hand.finish().await;
+                return Ok(rows);
+            }
+        }
+    })?;
+    output::list(json, &rows, ["id", "name", "roles", "state", "added"], |row| {
+        let roles = row.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(",");
+        let state = if row.disabled { "disabled" } else { "enabled" };
+        [row.id.to_string(), row.name.clone(), roles, state.to_owned(), output::time(row.created_at)]
+    })?;
+    Ok(Outcome::Yes)
+}
+
+pub(super) fn key(args: KeyArgs) -> Result<Outcome, CommandError> {
+    match args.command {
+        KeyCommand::Add { user, label, expires_in } => {
+            let lifetime_seconds = expires_in.map(|span| span.0.as_secs());
+            let operation = Operation::AddKey { user, label, lifetime_seconds };
+            let Answer::KeyMade { id, key } = perform(&args.file, operation)? else { return Err(unexpected()) };
+            output::note(&format!("made {id}; the key is shown this once:"))?;
+            output::line(&key.0)?;
+        }
+        KeyCommand::List { user, form } => {
+            let Answer::Keys { keys } = perform(&args.file, Operation::ListKeys { user })? else {
+                return Err(unexpected());
+            };
+            output::list(form.json, &keys, ["id", "user", "label", "made", "expires"], |row| {
+                let expires = row.expires_at.map_or_else(|| "never".to_owned(), output::time);
+                [row.id.to_string(), row.user.to_string(), row.label.clone(), output::time(row.created_at), expires]
+            })?;
+        }
+        KeyCommand::Revoke { id } => {
+            let done = format!("revoked {id}");
+            return report(perform(&args.file, Operation::RevokeKey { id })?, &done);
+        }
+    }
+    Ok(Outcome::Yes)
+}
+
+pub(super) fn session(args: SessionArgs) -> Result<Outcome, CommandError> {
+    let (operation, done) = match args.command {
+        SessionCommand::List { user, form } => {
+            let Answer::Sessions { sessions } = perform(&args.file, Operation::ListSessions { user })? else {
+                return Err(unexpected());
+            };
+            output::list(form.json, &sessions, ["id", "began", "last used", "ends", "from", "with"], |row| {
+                let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+                [
+                    row.id.to_string(),
+                    output::time(row.created_at),
+                    output::time(row.last_seen_at),
+                    output::time(row.expires_at),
+                    text(&row.client_ip),
+                    text(&row.user_agent),
+                ]
+            })?;
+            return Ok(Outcome::Yes);
+        }
+        SessionCommand::Revoke(which) => match (which.id, which.user) {
+            (Some(id), _) => {
+                let done = format!("ended {id}");
+                (Operation::RevokeSession { id }, done)
+            }
+            (None, Some(user)) => {
+                let done = format!("ended all sessions of {user}");
+                (Operation::RevokeSessionsOf { user }, done)
+            }
+            (None, None) => return Err(CommandError::Usage("give a session's id or --user")),
+        },
+    };
+    report(perform(&args.file, operation)?, &done)
+}
+
+pub(super) fn explain(args: ExplainArgs) -> Result<Outcome, CommandError> {
+    let mut claims: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in args.claims {
+        claims.entry(name).or_default().push(value);
+    }
+    let ExplainArgs { user, room, action, roles, file, .. } = args;
+    let operation = Operation::Explain { user: user.clone(), roles, claims, room, action };
+    let Answer::Explained(explained) = perform(&file, operation)? else { return Err(unexpected()) };
+    for line in &explained.lines {
+        output::line(&output::printable(line))?;
+    }
+    let roles = match explained.roles.iter().map(Role::as_str).collect::<Vec<_>>()[..] {
+        [] => "no roles".to_owned(),
+        ref roles => format!("roles: {}", roles.join(", ")),
+    };
+    let may = if explained.allowed { "may" } else { "may not" };
+    let action = match action {
+        ExplainedAction::Join => "join",
+        ExplainedAction::Publish => "publish in",
+        ExplainedAction::Typing => "show typing in",
+    };
+    output::line(&format!("{user} ({roles}) {may} {action} {}", output::printable(&explained.room)))?;
+    Ok(if explained.allowed { Outcome::Yes } else { Outcome::No })
+}
+
+pub(super) fn migrate(file: &ConfigFile) -> Result<Outcome, CommandError> {
+    logging::quiet();
+    let (config, _) = config::load(file)?;
+    let version = block_on(async {
+        match find_way(&config.store).await? {
+            Way::Server(_) => Ok(None),
+            Way::Store(_lock) => {
+                let store = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
+                let version = store.migrate().await?;
+                store.close().await;
+                Ok(Some(version))
+            }
+        }
+    })?;
+    output::line(&match version {
+        Some(version) => format!("{} is at version {version} of the schema", config.store.database.display()),
+        None => "the running server brought the schema up to date when it started".to_owned(),
+    })?;
+    Ok(Outcome::Yes)
+}
+
+fn report(answer: Answer, done: &str) -> Result<Outcome, CommandError> {
+    let Answer::Done { connections_ended } = answer else { return Err(unexpected()) };
+    output::line(&match connections_ended {
+        0 => done.to_owned(),
+        1 => format!("{done}; 1 connection ended"),
+        more => format!("{done}; {more} connections ended"),
+    })?;
+    Ok(Outcome::Yes)
+}
+
+fn unexpected() -> CommandError {
+    CommandError::Failed("the running server answered something else: is it another version?".to_owned())
+}

@@ -1,0 +1,16 @@
+//! `usher serve`.
+
+use tokio::runtime::Runtime;
+
+use super::args::ServeArgs;
+use super::{CommandError, Outcome, config, logging};
+
+pub(super) fn run(args: &ServeArgs) -> Result<Outcome, CommandError> {
+    let (config, warnings) = config::load(&args.file)?;
+    logging::start(&args.log)?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Runtime::new()?.block_on(crate::run::run(config, false, |_| {}))?;
+    Ok(Outcome::Yes)
+}

@@ -1,0 +1,36 @@
+//! The configuration of `usher demo`: on this machine alone, with a route for each way in.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use usher_auth::carriers::Carrier;
+use usher_auth::close_code::CloseProfile;
+use usher_auth::route::RefuseMode;
+
+use super::{Config, Room, Route};
+
+/// Everything on, for the users alice and bob, remembered in `folder`; `listen` is a loopback address.
+pub fn demo(folder: &Path, listen: SocketAddr) -> Config {
+    let mut config = Config::default();
+    config.server.listen = listen.to_string();
+    config.store.url = format!("sqlite://{}", folder.join("usher.db").display());
+    config.routes = routes();
+    for route in &mut config.routes {
+        // People open the page by either name.
+        route.origins = Some(vec![format!("http://{listen}"), format!("http://localhost:{}", listen.port())]);
+    }
+    config.rooms = vec![Room::open_to("board-*", &["role:user"]), Room::open_to("private-*", &["user:alice"])];
+    config
+}
+
+fn routes() -> Vec<Route> {
+    let at = |path: &str, carriers: &[Carrier]| Route { carriers: carriers.to_vec(), ..Route::at(path) };
+    vec![
+        Route::at("/ws"),
+        at("/ws/ticket", &[Carrier::Ticket]),
+        Route { refuse: RefuseMode::Close, ..at("/ws/cookie", &[Carrier::Cookie]) },
+        at("/ws/url", &[Carrier::Query, Carrier::Cookie]),
+        Route { close_codes: CloseProfile::Policy.into(), ..Route::at("/ws/policy") },
+        Route { anonymous: true, ..Route::at("/ws/anonymous") },
+    ]
+}

@@ -1,0 +1,347 @@
+//! `[[issuers]]`: whose tokens are taken beside our own, and with which keys.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::{Host, Url};
+use usher_auth::ids::{IssuerName, Role};
+use usher_auth::jwt::{
+    Algorithm, InvalidAlgorithm, InvalidIssuerRules, InvalidVerifier, IssuerRules, KeySet, SubjectTemplate, TokenProfile,
+    TokenVerifier, TrustedIssuer,
+};
+use usher_axum::KeySource;
+use zeroize::Zeroizing;
+
+use super::resolve::{Advice, Resolver};
+use super::server::is_loopback;
+use super::shape::nearest;
+use super::tokens::TokenSettings;
+use super::units::TimeSpan;
+
+/// Largest key file that is read, in bytes.
+const MAX_KEY_FILE_BYTES: u64 = 64 * 1024;
+
+/// An issuer whose tokens are taken. Exactly one of oidc_url, jwks_url, jwks_file, public_key_file and hmac_secret_file says
+/// where its keys are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Issuer {
+    /// What we call it. Its users are `<name>:<sub>` unless `subject` says otherwise.
+    #[schemars(example = &"google")]
+    pub name: String,
+    /// The `iss` of its tokens, to the letter.
+    #[schemars(example = &"https://accounts.example.com")]
+    pub issuer: String,
+    /// What the `aud` of its tokens must contain.
+    #[schemars(example = &"my-client-id")]
+    pub audience: String,
+    /// The algorithms its tokens may be signed with: either HS256, HS384, HS512, or any of the others (RS256 … PS512, ES256,
+    /// ES384, EdDSA).
+    #[serde(default = "default_algorithms")]
+    pub algorithms: Vec<String>,
+    /// The user that a `sub` is here. {name} is the issuer's name.
+    #[serde(default = "default_subject")]
+    pub subject: String,
+    /// The claim that holds the user's roles, by its name or a path with dots. Absent, tokens give no roles.
+    #[serde(default)]
+    #[schemars(example = &"roles")]
+    pub roles_claim: Option<String>,
+    /// Roles that all of the issuer's users have.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["user"]]))]
+    pub default_roles: Vec<String>,
+    /// The form of its tokens.
+    #[serde(default)]
+    pub profile: TokenProfile,
+    /// Longest life of a token, from its `iat` to its `exp`; one that would live longer is refused.
+    #[serde(default = "default_max_lifetime")]
+    pub max_lifetime: TimeSpan,
+    /// OpenID Connect discovery: the URL to which /.well-known/openid-configuration is added.
+    #[serde(default)]
+    #[schemars(example = &"https://accounts.example.com")]
+    pub oidc_url: Option<String>,
+    /// With oidc_url: hosts, beside its own, on which the discovered keys may be.
+    #[serde(default)]
+    #[schemars(extend("examples" = [["keys.example.com"]]))]
+    pub jwks_hosts: Vec<String>,
+    /// The URL of a JWK set.
+    #[serde(default)]
+    #[schemars(example = &"https://accounts.example.com/jwks.json")]
+    pub jwks_url: Option<String>,
+    /// A file with a JWK set.
+    #[serde(default)]
+    #[schemars(example = &"issuer-jwks.json")]
+    pub jwks_file: Option<PathBuf>,
+    /// A file with one public key in PEM.
+    #[serde(default)]
+    #[schemars(example = &"issuer-public-key.pem")]
+    pub public_key_file: Option<PathBuf>,
+    /// A file with the secret for HS256, HS384 or HS512; at least 32, 48 or 64 random bytes. A line break at its end is not part
+    /// of it.
+    #[serde(default)]
+    #[schemars(example = &"issuer-secret.txt")]
+    pub hmac_secret_file: Option<PathBuf>,
+}
+
+/// An issuer, resolved.
+#[derive(Clone, Debug)]
+pub struct IssuerSettings {
+    /// What it is called.
+    pub name: IssuerName,
+    /// What its tokens must be like.
+    pub rules: IssuerRules,
+    /// Its keys, where they are in a file.
+    pub keys: Option<KeySet>,
+    /// Where its keys come from: `Static` if they are in `keys`.
+    pub source: KeySource,
+}
+
+fn default_algorithms() -> Vec<String> {
+    vec![Algorithm::ES256.as_str().to_owned()]
+}
+
+fn default_subject() -> String {
+    SubjectTemplate::default().to_string()
+}
+
+fn default_max_lifetime() -> TimeSpan {
+    TimeSpan::seconds(24 * 3600)
+}
+
+/// Resolves all issuers.
+pub(super) fn resolve(issuers: &[Issuer], tokens: Option<&TokenSettings>, resolver: &mut Resolver<'_>) -> Vec<IssuerSettings> {
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    let mut strings: HashMap<&str, usize> = HashMap::new();
+    let mut resolved = Vec::new();
+    for (index, issuer) in issuers.iter().enumerate() {
+        if let Some(first) = names.insert(&issuer.name, index) {
+            let reason = format!("{:?} is the name of issuers[{first}] already: one could speak for the other's users", issuer.name);
+            resolver.problem(format!("issuers[{index}].name"), reason, "give each issuer a name of its own");
+        }
+        if let Some(first) = strings.insert(&issuer.issuer, index) {
+            let reason = format!("{:?} is the issuer of issuers[{first}] already: which of the two a token is from could not be told", issuer.issuer);
+            resolver.problem(format!("issuers[{index}].issuer"), reason, "list each issuer once; one key set can hold all of its keys");
+        }
+        if tokens.is_some_and(|tokens| tokens.issuer == issuer.issuer) {
+            let reason = format!("{:?} is our own issuer (tokens.issuer): a key from elsewhere could sign in our name", issuer.issuer);
+            resolver.problem(format!("issuers[{index}].issuer"), reason, "our own tokens need no entry; remove it");
+        }
+        let issuer = issuer.resolve(index, tokens, resolver);
+        if let (Some(issuer), Some(tokens)) = (&issuer, tokens) {
+            check_together(index, &resolved, issuer, tokens, resolver);
+        }
+        resolved.extend(issuer);
+    }
+    resolved
+}
+
+/// Whether an issuer can stand beside ourselves and those before it: what has been looked at already is not said twice.
+fn check_together(
+    index: usize,
+    before: &[IssuerSettings],
+    issuer: &IssuerSettings,
+    tokens: &TokenSettings,
+    resolver: &mut Resolver<'_>,
+) {
+    let own = IssuerRules::own(tokens.issuer.clone(), tokens.audience.clone(), tokens.leeway);
+    let others = before.iter().chain([issuer]).map(|issuer| issuer.rules.clone());
+    let trusted = std::iter::once(own).chain(others).map(|rules| TrustedIssuer::new(rules, KeySet::default())).collect();
+    let (key, reason) = match TokenVerifier::new(trusted, BTreeSet::new()) {
+        Ok(_) | Err(InvalidVerifier::SameIssuer(_) | InvalidVerifier::SameName(_)) => return,
+        Err(error) => {
+            let subject = matches!(
+                error,
+                InvalidVerifier::SharedNamespace(..) | InvalidVerifier::Rules { source: InvalidIssuerRules::Subject(_), .. }
+            );
+            let reason = match error {
+                InvalidVerifier::Rules { source, .. } => source.to_string(),
+                other => other.to_string(),
+            };
+            (if subject { format!("issuers[{index}].subject") } else { format!("issuers[{index}]") }, reason)
+        }
+    };
+    resolver.problem(key, reason, "the default, \"{name}:{sub}\", keeps each issuer's users apart");
+}
+
+impl Issuer {
+    fn resolve(&self, index: usize, tokens: Option<&TokenSettings>, resolver: &mut Resolver<'_>) -> Option<IssuerSettings> {
+        let key = |name: &str| format!("issuers[{index}].{name}");
+        let name = resolver.checked(&key("name"), issuer_name(&self.name));
+        for (name, text) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if text.trim().is_empty() {
+                resolver.problem(key(name), "must not be empty: tokens for others would be taken", Advice::none());
+            }
+        }
+        let algorithms = self.algorithms(index, resolver);
+        let subject = resolver.checked(&key("subject"), self.subject.parse::<SubjectTemplate>());
+        let roles = self.default_roles.iter().enumerate();
+        let roles: Vec<Role> = roles
+            .filter_map(|(item, role)| resolver.checked(&key(&format!("default_roles[{item}]")), Role::new(role)))
+            .collect();
+        let max_lifetime = resolver.span(&key("max_lifetime"), self.max_lifetime, None);
+        let keys = self.keys(index, algorithms.as_deref(), resolver);
+        let (name, (keys, source)) = (name?, keys?);
+        let rules = IssuerRules {
+            name: Some(name.clone()),
+            issuer: self.issuer.clone(),
+            audiences: vec![self.audience.clone()],
+            algorithms: algorithms?,
+            subject: subject?,
+            roles_claim: self.roles_claim.clone(),
+            default_roles: roles,
+            profile: self.profile,
+            leeway: tokens?.leeway,
+            max_lifetime,
+        };
+        Some(IssuerSettings { name, rules, keys, source })
+    }
+
+    /// The algorithms, if all of them are known and go together (req F2, F3).
+    fn algorithms(&self, index: usize, resolver: &mut Resolver<'_>) -> Option<Vec<Algorithm>> {
+        let key = format!("issuers[{index}].algorithms");
+        let mut algorithms = Vec::new();
+        for (item, text) in self.algorithms.iter().enumerate() {
+            match text.parse::<Algorithm>() {
+                Ok(algorithm) => algorithms.push(algorithm),
+                Err(error) => {
+                    let near = nearest(text, Algorithm::ALL.into_iter().map(Algorithm::as_str));
+                    let unknown = error == InvalidAlgorithm::Unknown;
+                    let advice = near.filter(|_| unknown).map(|near| format!("did you mean \"{near}\"?"));
+                    resolver.problem(format!("{key}[{item}]"), error.to_string(), advice);
+                }
+            }
+        }
+        let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
+        if self.algorithms.is_empty() {
+            resolver.problem(key, "is empty: no token could be verified", "list what the issuer signs with, such as \"ES256\"");
+        } else if symmetric != 0 && symmetric != algorithms.len() {
+            resolver.problem(
+                key,
+                "mixes HS… with algorithms of public keys: a public key could be taken for a shared secret, and anybody has that",
+                "list either HS… or the others; an issuer that uses both needs two names",
+            );
+        } else if algorithms.len() == self.algorithms.len() {
+            return Some(algorithms);
+        }
+        None
+    }
+
+    fn keys(
+        &self,
+        index: usize,
+        algorithms: Option<&[Algorithm]>,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<(Option<KeySet>, KeySource)> {
+        let given = [
+            ("oidc_url", self.oidc_url.is_some()),
+            ("jwks_url", self.jwks_url.is_some()),
+            ("jwks_file", self.jwks_file.is_some()),
+            ("public_key_file", self.public_key_file.is_some()),
+            ("hmac_secret_file", self.hmac_secret_file.is_some()),
+        ];
+        let given: Vec<&str> = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).collect();
+        let [source] = given[..] else {
+            let reason = match given[..] {
+                [] => "does not say where the issuer's keys are".to_owned(),
+                _ => format!("says in {} places where the issuer's keys are: {}", given.len(), given.join(", ")),
+            };
+            let advice = "give exactly one of oidc_url, jwks_url, jwks_file, public_key_file, hmac_secret_file";
+            resolver.problem(format!("issuers[{index}]"), reason, advice);
+            return None;
+        };
+        let key = format!("issuers[{index}].{source}");
+        if !self.jwks_hosts.is_empty() && source != "oidc_url" {
+            resolver.problem(format!("issuers[{index}].jwks_hosts"), "is for oidc_url alone", "remove it");
+        }
+        let symmetric = algorithms?.iter().all(|algorithm| algorithm.is_symmetric());
+        if symmetric != (source == "hmac_secret_file") && source != "jwks_file" {
+            let advice = if symmetric { "HS… need hmac_secret_file" } else { "a shared secret needs algorithms = [\"HS256\"]" };
+            resolver.problem(key, format!("does not go with algorithms = [{}]", self.algorithms.join(", ")), advice);
+            return None;
+        }
+        let algorithms = algorithms?;
+        let file = |path: &Option<PathBuf>, resolver: &mut Resolver<'_>| read_key_file(path.as_deref()?, &key, resolver);
+        let keys = match source {
+            "jwks_file" => KeySet::from_jwks(&file(&self.jwks_file, resolver)?, algorithms),
+            "public_key_file" => KeySet::from_public_key_pem(&file(&self.public_key_file, resolver)?, algorithms),
+            "hmac_secret_file" => {
+                KeySet::from_hmac_secret(without_line_break(&file(&self.hmac_secret_file, resolver)?), algorithms)
+            }
+            _ => return Some((None, self.remote(source, index, resolver)?)),
+        };
+        // The message names what is wrong with the key and repeats nothing of it.
+        Some((Some(resolver.checked(&key, keys)?), KeySource::Static))
+    }
+
+    fn remote(&self, source: &str, index: usize, resolver: &mut Resolver<'_>) -> Option<KeySource> {
+        let key = format!("issuers[{index}].{source}");
+        if source == "jwks_url" {
+            return Some(KeySource::JwksUrl(key_url(self.jwks_url.as_deref()?, &key, resolver)?));
+        }
+        let url = key_url(self.oidc_url.as_deref()?, &key, resolver)?;
+        if url.query().is_some() || url.fragment().is_some() {
+            resolver.problem(key, "must have neither query nor fragment", Advice::none());
+            return None;
+        }
+        let hosts = self.jwks_hosts.iter().enumerate();
+        let allowed_hosts = hosts
+            .filter_map(|(item, host)| resolver.checked(&format!("issuers[{index}].jwks_hosts[{item}]"), Host::parse(host)))
+            .collect();
+        Some(KeySource::OidcUrl { issuer: self.issuer.clone(), url, allowed_hosts })
+    }
+}
+
+fn issuer_name(text: &str) -> Result<IssuerName, String> {
+    match text {
+        "anonymous" => Err("\"anonymous\" is for visitors without a credential".to_owned()),
+        _ if text.contains(':') => Err("must not contain ':', which separates it from the subject".to_owned()),
+        _ => IssuerName::new(text).map_err(|error| error.to_string()),
+    }
+}
+
+/// A URL that keys may be fetched from: https, or plain http on this machine (req G1). It is not repeated in messages, since it
+/// may hold a credential.
+fn key_url(text: &str, key: &str, resolver: &mut Resolver<'_>) -> Option<Url> {
+    let Ok(url) = Url::parse(text) else {
+        resolver.problem(key, "is not a URL", "write it in full, beginning with https://");
+        return None;
+    };
+    if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
+        let reason = "is not https: whoever stands between could give us keys of their own, and be anybody";
+        resolver.problem(key, reason, "write https://; plain http is for this machine alone");
+        return None;
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        resolver.problem(key, "holds a user name or password, which would end up in logs", "remove it: keys are public");
+        return None;
+    }
+    Some(url)
+}
+
+fn read_key_file(path: &Path, key: &str, resolver: &mut Resolver<'_>) -> Option<Zeroizing<Vec<u8>>> {
+    let path = resolver.path(path);
+    let read = std::fs::metadata(&path).and_then(|metadata| {
+        if metadata.len() > MAX_KEY_FILE_BYTES {
+            return Err(std::io::Error::other(format!("it has more than {MAX_KEY_FILE_BYTES} bytes")));
+        }
+        std::fs::read(&path)
+    });
+    match read {
+        Ok(bytes) => Some(Zeroizing::new(bytes)),
+        Err(error) => {
+            let reason = format!("{} cannot be read: {error}", path.display());
+            resolver.problem(key, reason, "give the path of a file that the server's user can read");
+            None
+        }
+    }
+}
+
+/// Editors and `echo` end a text with a line break, which nobody means to be part of a secret. In a secret of raw bytes it may be
+/// one of them.
+fn without_line_break(secret: &[u8]) -> &[u8] {
+    let text = std::str::from_utf8(secret).is_ok_and(|text| text.trim_end().chars().all(|c| !c.is_control()));
+    let stripped = secret.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    stripped.filter(|_| text).unwrap_or(secret)
+}

@@ -1,0 +1,160 @@
+//! `[limits]`: how much of everything, and what happens beyond.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use usher_auth::throttle::FailureRate;
+use usher_axum::{FailureLimits, WaitingLimits};
+
+use super::resolve::Resolver;
+use super::units::{ByteSize, Rate};
+
+/// Largest that a message may be allowed to be: each connection may have to hold one.
+const MAX_MESSAGE: ByteSize = ByteSize(16 << 20);
+/// Smallest: our own frames must fit.
+const MIN_MESSAGE: ByteSize = ByteSize(1 << 10);
+
+/// How much of everything there may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Sockets on which nobody has authenticated yet. They have a budget of their own and never crowd out users.
+    pub waiting: Waiting,
+    /// Open connections of one user, and of one session. One more is refused.
+    pub connections: Connections,
+    /// Largest message of an authenticated client; a larger one closes with 1009. 1KiB to 16MiB.
+    pub message: ByteSize,
+    /// How often a client may send; beyond, it is closed as too many.
+    pub messages: Rate,
+    /// Rooms that one connection may be in.
+    #[schemars(range(min = 1))]
+    pub rooms_per_connection: usize,
+    /// Most that may be queued for one client; one that reads more slowly is closed as a slow consumer.
+    pub outbound: ByteSize,
+    /// How often credentials may fail before more attempts have to wait. Good credentials cost nothing.
+    pub failures: Failures,
+}
+
+/// Sockets on which nobody has authenticated yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Waiting {
+    /// In all.
+    #[schemars(range(min = 1))]
+    pub total: usize,
+    /// From one address (for IPv6, one /64).
+    #[schemars(range(min = 1))]
+    pub per_ip: usize,
+}
+
+/// Open connections.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connections {
+    /// Of one user.
+    #[schemars(range(min = 1))]
+    pub per_user: usize,
+    /// Of one session.
+    #[schemars(range(min = 1))]
+    pub per_session: usize,
+}
+
+/// Failed credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Failures {
+    /// On one account. An account stays open to sources it was used from before.
+    pub per_account: Rate,
+    /// From one address (for IPv6, one /64).
+    pub per_source: Rate,
+}
+
+/// `[limits]`, resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Sockets that wait for a first message.
+    pub waiting: WaitingLimits,
+    /// Most connections of one user.
+    pub connections_per_user: usize,
+    /// Most connections of one session.
+    pub connections_per_session: usize,
+    /// Largest message, in bytes.
+    pub message_bytes: usize,
+    /// How often a client may send.
+    pub messages: Rate,
+    /// Most rooms of one connection.
+    pub rooms_per_connection: usize,
+    /// Most bytes queued for one client.
+    pub outbound_bytes: usize,
+    /// How often credentials may fail.
+    pub failures: FailureLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            waiting: Waiting::default(),
+            connections: Connections::default(),
+            message: ByteSize(64 << 10),
+            messages: Rate { count: 100, per: Duration::from_secs(1), burst: 200 },
+            rooms_per_connection: 128,
+            outbound: ByteSize(1 << 20),
+            failures: Failures::default(),
+        }
+    }
+}
+
+impl Default for Waiting {
+    fn default() -> Self {
+        let WaitingLimits { total, per_ip } = WaitingLimits::default();
+        Self { total, per_ip }
+    }
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self { per_user: 200, per_session: 100 }
+    }
+}
+
+impl Default for Failures {
+    fn default() -> Self {
+        let rate = |rate: FailureRate| Rate { count: rate.failures, per: rate.per, burst: rate.failures };
+        let limits = FailureLimits::default();
+        Self { per_account: rate(limits.per_account), per_source: rate(limits.per_source) }
+    }
+}
+
+impl Limits {
+    pub(super) fn resolve(&self, resolver: &mut Resolver<'_>) -> LimitSettings {
+        if !(MIN_MESSAGE..=MAX_MESSAGE).contains(&self.message) {
+            let advice = format!("write {MIN_MESSAGE} to {MAX_MESSAGE}");
+            resolver.problem("limits.message", format!("{} is out of range", self.message), advice);
+        }
+        if self.outbound < self.message {
+            let reason = format!("{} is less than limits.message ({}): such a message could reach nobody", self.outbound, self.message);
+            resolver.problem("limits.outbound", reason, "make it several times as large");
+        }
+        LimitSettings {
+            waiting: WaitingLimits { total: self.waiting.total, per_ip: self.waiting.per_ip },
+            connections_per_user: self.connections.per_user,
+            connections_per_session: self.connections.per_session,
+            message_bytes: self.message.0,
+            messages: self.messages,
+            rooms_per_connection: self.rooms_per_connection,
+            outbound_bytes: self.outbound.0,
+            failures: FailureLimits {
+                per_account: failure_rate("limits.failures.per_account", self.failures.per_account, resolver),
+                per_source: failure_rate("limits.failures.per_source", self.failures.per_source, resolver),
+            },
+        }
+    }
+}
+
+fn failure_rate(key: &str, rate: Rate, resolver: &mut Resolver<'_>) -> FailureRate {
+    if rate.burst != rate.count {
+        resolver.problem(key, "takes no burst: as many failures as the rate says may come at once", "leave it out");
+    }
+    FailureRate { failures: rate.count, per: rate.per }
+}

@@ -1,0 +1,83 @@
+//! `[store]`: where users, sessions, keys and revocations are remembered.
+
+use std::path::{Path, PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::resolve::Resolver;
+
+/// Where users, sessions, API keys and revocations are remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// sqlite://PATH; a relative path starts from the folder of the configuration file.
+    pub url: String,
+}
+
+/// `[store]`, resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The SQLite database. It is made on first use.
+    pub database: PathBuf,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { url: "sqlite://usher.db".to_owned() }
+    }
+}
+
+impl StoreSettings {
+    /// The database as a URL, for whoever opens it.
+    pub fn url(&self) -> String {
+        format!("sqlite://{}", self.database.display().to_string().replace('%', "%25").replace('?', "%3F"))
+    }
+
+    /// The running server's control socket, beside the data.
+    pub fn control_socket(&self) -> PathBuf {
+        beside(&self.database, ".sock")
+    }
+
+    /// Held by whoever uses the data, beside it.
+    pub fn lock_file(&self) -> PathBuf {
+        beside(&self.database, ".lock")
+    }
+
+    /// The folder of the data.
+    pub fn folder(&self) -> &Path {
+        self.database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+}
+
+impl Store {
+    pub(super) fn resolve(&self, resolver: &mut Resolver<'_>) -> Option<StoreSettings> {
+        const KEY: &str = "store.url";
+        // The URL itself is not repeated: one of another backend may hold a password.
+        let Some(path) = self.url.strip_prefix("sqlite://") else {
+            let scheme = self.url.split_once("://").map(|(scheme, _)| scheme);
+            if matches!(scheme, Some("postgres" | "postgresql")) {
+                resolver.problem(KEY, "PostgreSQL is not built yet in this version", "use sqlite://usher.db");
+            } else {
+                resolver.problem(KEY, "is not the URL of a store", "write it as sqlite://usher.db");
+            }
+            return None;
+        };
+        if path.is_empty() || path.ends_with('/') || path.contains(['?', '#', '%']) || path.starts_with(':') {
+            resolver.problem(KEY, "does not name a file", "write it as sqlite://usher.db or sqlite:///var/lib/usher/usher.db");
+            return None;
+        }
+        let settings = StoreSettings { database: resolver.path(Path::new(path)) };
+        if !settings.folder().is_dir() {
+            let reason = format!("the folder {} does not exist", settings.folder().display());
+            resolver.problem(KEY, reason, "make it, and let the server's user write to it");
+        }
+        Some(settings)
+    }
+}
+
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

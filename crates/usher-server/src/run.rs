@@ -1,0 +1,210 @@
+//! A configured server from start to shutdown: opens the store, takes in what it remembers, listens, and drains.
+
+use std::io;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_rustls::TlsAcceptor;
+use usher_auth::close_code::CloseCause;
+use usher_auth::jwt::{AccessTokenProfile, InvalidVerifier, IssuerRules, KeyRing, TokenVerifier, TrustedIssuer};
+use usher_auth::{Clock, Randomness};
+use usher_axum::ambient::{SystemClock, SystemRandomness};
+use usher_axum::issuer_keys::InvalidKeySource;
+use usher_axum::{IssuerKeys, KeyFetchLimits, Revocations};
+use usher_rooms::RoomLimits;
+use usher_sql::{OpenError, SqlOptions, SqlStore};
+use usher_store::memory::MemoryTickets;
+use usher_store::{Store, StoreError, TicketBounds};
+
+use crate::admin::{Administration, ControlError, ControlSocket};
+use crate::config::{ResolvedConfig, TlsError};
+use crate::listener;
+use crate::passwords::PasswordHasher;
+use crate::server::{Backends, Server, ServerSettings};
+use crate::signing_key_file::{self, SigningKeyError};
+
+/// How long connections have to end at a shutdown before the process does.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How often it is looked whether they have.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// Clients are told to come back at moments spread over this, so that they do not come all at once.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store cannot be read.
+    #[error("{0}: {source}", source = .0.source)]
+    Store(#[from] StoreError),
+    /// Another process uses the data.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// There is no key to sign with.
+    #[error(transparent)]
+    SigningKey(#[from] SigningKeyError),
+    /// The issuers do not fit together.
+    #[error(transparent)]
+    Issuers(#[from] InvalidVerifier),
+    /// An issuer's keys cannot be fetched from where they should.
+    #[error(transparent)]
+    IssuerKeys(#[from] InvalidKeySource),
+    /// Certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system gives no signals.
+    #[error("signals cannot be received: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// Runs until a signal ends it. `ready` is told the address once clients may come.
+///
+/// `boards_page` serves the demo's page at `/`.
+pub async fn run(
+    config: ResolvedConfig,
+    boards_page: bool,
+    ready: impl FnOnce(SocketAddr) + Send,
+) -> Result<(), RunError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+    // The lock first: from here on no other process changes the data.
+    let control = ControlSocket::bind(&config.store).await?;
+    let store: Arc<dyn Store> = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let passwords = PasswordHasher::new(cores, randomness.clone());
+    let keys = signing_key_file::load_or_create(&config.tokens.key_file)?;
+    let tokens = Arc::new(token_verifier(&config, &keys)?);
+    let sources = config.issuers.iter().map(|issuer| (issuer.name.clone(), issuer.source.clone())).collect();
+    let issuer_keys = IssuerKeys::new(sources, &tokens, &clock, KeyFetchLimits::default())?;
+    let tls = match &config.server.tls {
+        Some(files) => Some(TlsAcceptor::from(files.server_config()?)),
+        None => None,
+    };
+    let server = Server::assemble(settings(&config, boards_page), Backends {
+        store: store.clone(),
+        tickets: Arc::new(MemoryTickets::new(TicketBounds::default())),
+        keys,
+        tokens,
+        issuer_keys: issuer_keys.clone(),
+        passwords: passwords.clone(),
+        clock: clock.clone(),
+        randomness: randomness.clone(),
+    });
+    let revoked = server.load_revocations().await?;
+    let administration = Arc::new(Administration {
+        store,
+        revoker: Arc::new(server.revoker().clone()),
+        passwords,
+        rooms: config.rooms.clone(),
+        session_limits: config.sessions.limits,
+        longest_credential_life: config.longest_credential_life(),
+        clock,
+        randomness: randomness.clone(),
+    });
+    let address = config.server.listen;
+    let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
+    tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    ready(address);
+    tokio::select! {
+        () = listener::serve(listener, tls, server.router(), signals.next()) => {}
+        () = control.serve(administration) => {}
+        () = server.update_rooms() => {}
+        () = server.reap() => {}
+        () = issuer_keys.keep_fresh() => {}
+    }
+    tracing::info!(connections = server.revocations().connections(), "shutting down");
+    tokio::select! {
+        () = drain(server.revocations(), &*randomness) => {}
+        () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
+    }
+    Ok(())
+}
+
+/// Tells every client to come back later, and waits until they are gone, but not for ever.
+async fn drain(revocations: &Revocations, randomness: &dyn Randomness) {
+    for connection in revocations.live() {
+        let [high, low] = randomness.bytes();
+        let share = f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX);
+        connection.end(CloseCause::Draining, Some(RECONNECT_SPREAD.mul_f64(share)));
+    }
+    let gone = async {
+        while revocations.connections() > 0 {
+            tokio::time::sleep(DRAIN_POLL).await;
+        }
+    };
+    if tokio::time::timeout(DRAIN, gone).await.is_err() {
+        tracing::warn!(connections = revocations.connections(), "some clients did not go in time");
+    }
+}
+
+/// The two signals that end a server.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Ours first, then the configured issuers, with the keys that are known already.
+fn token_verifier(config: &ResolvedConfig, keys: &KeyRing) -> Result<TokenVerifier, InvalidVerifier> {
+    let tokens = &config.tokens;
+    let own = IssuerRules::own(tokens.issuer.clone(), tokens.audience.clone(), tokens.leeway);
+    let mut issuers = vec![TrustedIssuer::new(own, keys.verification_keys())];
+    for issuer in &config.issuers {
+        let keys = issuer.keys.clone().unwrap_or_default();
+        issuers.push(TrustedIssuer::new(issuer.rules.clone(), keys));
+    }
+    TokenVerifier::new(issuers, config.room_claims.clone())
+}
+
+fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
+    ServerSettings {
+        routes: config.routes.clone(),
+        rooms: config.rooms.clone(),
+        room_limits: RoomLimits { rooms_per_connection: config.limits.rooms_per_connection, ..RoomLimits::default() },
+        cookies: config.sessions.cookie.clone(),
+        origins: config.api_origins.clone(),
+        https: config.server.public_url.scheme() == "https",
+        session_limits: config.sessions.limits,
+        token_profile: AccessTokenProfile {
+            issuer: config.tokens.issuer.clone(),
+            audience: config.tokens.audience.clone(),
+        },
+        access_ttl: config.tokens.access_ttl,
+        refresh_ttl: config.tokens.refresh_ttl,
+        ticket_ttl: config.tokens.ticket_ttl,
+        failures: config.limits.failures,
+        waiting: config.limits.waiting,
+        outbound_limit: config.limits.outbound_bytes,
+        trusted_proxies: config.server.trusted_proxies.clone(),
+        boards_page,
+    }
+}

@@ -1,0 +1,71 @@
+//! Failed credentials are counted on every path that takes one (req K2).
+
+use std::time::Duration;
+
+use serde_json::json;
+use usher_testkit::{TestServer, Upgrade};
+
+#[tokio::test]
+async fn guesses_at_one_account_are_throttled_and_its_owner_is_not() {
+    // req K2
+    let server = TestServer::builder()
+        .settings(|settings| settings.trusted_proxies = usher_axum::TrustedProxies::new(vec!["127.0.0.0/8".parse().expect("a network")]))
+        .start()
+        .await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    let login = |from: &'static str, pwd: &'static str| {
+        server.post("/auth/login").header("x-forwarded-for", from).json(&json!({"user": "user-alice", "pwd": pwd})).send()
+    };
+    let right = "correct horse battery staple";
+    assert_eq!(login("192.0.2.1", right).await.expect("an answer").status(), 200, "Alice's own address");
+    for guess in 0..10 {
+        assert_eq!(login("198.51.100.7", "guess").await.expect("an answer").status(), 401, "guess {guess}");
+    }
+    let throttled = login("198.51.100.7", right).await.expect("an answer");
+    assert_eq!(throttled.status(), 429, "even the right password is not looked at");
+    let wait: u64 = throttled.headers()["retry-after"].to_str().expect("text").parse().expect("seconds");
+    assert!((1..=6).contains(&wait), "{wait}");
+    assert_eq!(login("203.0.113.9", right).await.expect("an answer").status(), 429, "nor from other strangers");
+    assert_eq!(login("192.0.2.1", right).await.expect("an answer").status(), 200, "Alice is not kept out");
+    server.clock.advance(Duration::from_secs(7));
+    assert_eq!(login("198.51.100.7", right).await.expect("an answer").status(), 200, "and nobody is for ever");
+}
+
+#[tokio::test]
+async fn bad_credentials_from_one_source_are_throttled_on_every_path() {
+    // req K2, C6
+    let server = TestServer::start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    for _ in 0..60 {
+        server.connect(Upgrade::at("/http").bearer("a.b.c")).await.err().expect("refused");
+    }
+    let refused = server.connect(Upgrade::at("/http").bearer("a.b.c")).await.err().expect("refused");
+    assert_eq!((refused.status, &refused.problem["code"]), (429, &json!("throttled")));
+    assert!(refused.headers.contains_key("retry-after"));
+    let mut client = server.connect(Upgrade::at("/only/first_message")).await.expect("waiting");
+    client.authenticate("a.b.c").await;
+    let (frames, closed) = client.closed().await;
+    assert_eq!(closed.code, 4029);
+    assert!(frames[1]["retry_after_ms"].as_u64().is_some_and(|wait| wait > 0), "{frames:?}");
+    for (what, request) in [
+        ("log in", server.post("/auth/login").json(&json!({"user": "user-alice", "pwd": "x"}))),
+        ("refresh", server.post("/auth/refresh").json(&json!({"refresh_token": "x"}))),
+        ("buy a ticket", server.get("/ws_ticket").bearer_auth("a.b.c")),
+    ] {
+        assert_eq!(request.send().await.expect("an answer").status(), 429, "{what}");
+    }
+    // Good credentials are not throttled: nobody behind the same address is kept out.
+    server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+    server.ticket(&alice.token).await;
+}
+
+#[tokio::test]
+async fn a_forwarded_address_is_not_believed_by_default() {
+    // req M5
+    let server = TestServer::start().await;
+    for number in 0..61 {
+        let spoofed = Upgrade::at("/http").bearer("a.b.c").header("x-forwarded-for", &format!("192.0.2.{number}"));
+        server.connect(spoofed).await.err().expect("refused");
+    }
+    assert_eq!(server.connect(Upgrade::at("/http").bearer("a.b.c")).await.err().expect("refused").status, 429);
+}

@@ -1,0 +1,147 @@
+//! Refresh tokens.
+
+use async_trait::async_trait;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Executor, Sqlite, Transaction};
+use usher_auth::UnixTime;
+use usher_auth::ids::{SessionId, UserId};
+use usher_auth::secret::HashedToken;
+use usher_auth::session::{RefreshState, RefreshToken};
+use usher_store::backend::{RotationDecision, decide_rotation};
+use usher_store::{RefreshOutcome, RefreshRotation, RefreshTokenStore, StoreError};
+
+use super::SqlStore;
+use super::rows::{Columns, During, RowError, bytes, read_one};
+
+#[async_trait]
+impl RefreshTokenStore for SqlStore {
+    async fn create_refresh_token(&self, token: &RefreshToken) -> Result<(), StoreError> {
+        insert(self.writer("remembering a refresh token")?, token, "remembering a refresh token").await
+    }
+
+    async fn refresh_token(&self, secret: &HashedToken) -> Result<Option<RefreshToken>, StoreError> {
+        let context = "looking up a refresh token";
+        find(self.reader(context)?, secret, context).await
+    }
+
+    async fn rotate_refresh_token(&self, rotation: &RefreshRotation) -> Result<RefreshOutcome, StoreError> {
+        let context = "rotating a refresh token";
+        // The lock is held from before the first look to the commit, which is what makes one of two the first.
+        let mut transaction = self.begin(context).await?;
+        let Some(presented) = find(&mut *transaction, &rotation.presented, context).await? else {
+            return Ok(RefreshOutcome::Unknown);
+        };
+        let successor = match &presented.state {
+            RefreshState::Fresh => None,
+            RefreshState::Spent { successor, .. } => find(&mut *transaction, successor, context).await?,
+        };
+        match decide_rotation(rotation, presented, successor) {
+            RotationDecision::Answer(outcome) => Ok(outcome),
+            RotationDecision::Rotate { spent, successor } => {
+                insert(&mut *transaction, &successor, context).await?;
+                update_state(&mut transaction, &spent, context).await?;
+                transaction.commit().await.during(context)?;
+                Ok(RefreshOutcome::Rotated(spent))
+            }
+        }
+    }
+
+    async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError> {
+        let context = "removing refresh tokens that are over";
+        let deleted = sqlx::query("DELETE FROM refresh_tokens WHERE expires_at <= ?")
+            .bind(now.as_millis())
+            .execute(self.writer(context)?)
+            .await
+            .during(context)?;
+        Ok(deleted.rows_affected())
+    }
+}
+
+async fn find(
+    executor: impl Executor<'_, Database = Sqlite>,
+    secret: &HashedToken,
+    context: &'static str,
+) -> Result<Option<RefreshToken>, StoreError> {
+    let row = sqlx::query(
+        "SELECT refresh_tokens.secret_hash, session_id, user_id, issued_at, expires_at, spent_at, successor_hash, sealed_successor
+         FROM refresh_tokens JOIN sessions ON sessions.id = session_id
+         WHERE refresh_tokens.secret_hash = ?",
+    )
+    .bind(bytes(secret))
+    .fetch_optional(executor)
+    .await
+    .during(context)?;
+    read_one(row, read_refresh_token, context)
+}
+
+async fn insert(
+    executor: impl Executor<'_, Database = Sqlite>,
+    token: &RefreshToken,
+    context: &'static str,
+) -> Result<(), StoreError> {
+    let (spent_at, successor, sealed_successor) = columns_of(&token.state);
+    let inserted = sqlx::query(
+        "INSERT INTO refresh_tokens
+             (secret_hash, session_id, issued_at, expires_at, spent_at, successor_hash, sealed_successor)
+         SELECT ?, id, ?, ?, ?, ?, ? FROM sessions WHERE id = ? AND user_id = ?",
+    )
+    .bind(bytes(&token.secret))
+    .bind(token.issued_at.as_millis())
+    .bind(token.expires_at.as_millis())
+    .bind(spent_at)
+    .bind(successor)
+    .bind(sealed_successor)
+    .bind(token.session.as_str())
+    .bind(token.user.as_str())
+    .execute(executor)
+    .await
+    .during(context)?;
+    if inserted.rows_affected() == 1 { Ok(()) } else { Err(StoreError::new(context, "its user has no such session")) }
+}
+
+async fn update_state(
+    transaction: &mut Transaction<'_, Sqlite>,
+    token: &RefreshToken,
+    context: &'static str,
+) -> Result<(), StoreError> {
+    let (spent_at, successor, sealed_successor) = columns_of(&token.state);
+    sqlx::query(
+        "UPDATE refresh_tokens SET spent_at = ?, successor_hash = ?, sealed_successor = ? WHERE secret_hash = ?",
+    )
+    .bind(spent_at)
+    .bind(successor)
+    .bind(sealed_successor)
+    .bind(bytes(&token.secret))
+    .execute(&mut **transaction)
+    .await
+    .during(context)?;
+    Ok(())
+}
+
+fn columns_of(state: &RefreshState) -> (Option<i64>, Option<&[u8]>, Option<&[u8]>) {
+    match state {
+        RefreshState::Fresh => (None, None, None),
+        RefreshState::Spent { at, successor, sealed_successor } => {
+            (Some(at.as_millis()), Some(bytes(successor)), Some(sealed_successor))
+        }
+    }
+}
+
+fn read_refresh_token(row: &SqliteRow) -> Result<RefreshToken, RowError> {
+    let state = match row.optional_time("spent_at")? {
+        None => RefreshState::Fresh,
+        Some(at) => RefreshState::Spent {
+            at,
+            successor: row.hash("successor_hash")?,
+            sealed_successor: row.optional_bytes("sealed_successor")?.ok_or(RowError::Missing("sealed_successor"))?,
+        },
+    };
+    Ok(RefreshToken {
+        secret: row.hash("secret_hash")?,
+        session: row.id("session_id", SessionId::new)?,
+        user: row.id("user_id", UserId::new)?,
+        issued_at: row.time("issued_at")?,
+        expires_at: row.time("expires_at")?,
+        state,
+    })
+}

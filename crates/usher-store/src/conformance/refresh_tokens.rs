@@ -1,0 +1,222 @@
+//! Refresh tokens, one at a time.
+
+use std::sync::Arc;
+
+use usher_auth::UnixTime;
+use usher_auth::secret::HashedToken;
+use usher_auth::session::{RefreshState, RefreshToken, Session};
+
+use super::fixtures::{at, refresh_token, secret, session, session_id, user_id};
+use crate::{RefreshOutcome, RefreshRotation, RefreshTokenStore, SessionStore, Store};
+
+#[doc(hidden)]
+pub const SOURCE: &str = include_str!("refresh_tokens.rs");
+
+async fn session_in(store: &dyn Store) -> Session {
+    let session = session("session", "alice", at(0));
+    store.create_session(&session).await.expect("the store works");
+    session
+}
+
+/// A session's first token, put in the store.
+async fn first_token(store: &dyn Store) -> RefreshToken {
+    let first = refresh_token("first", &session_in(store).await);
+    store.create_refresh_token(&first).await.expect("the store works");
+    first
+}
+
+/// Rotation of `presented` into `successor` at second `now`, with a window of 10 s.
+fn rotation(presented: &RefreshToken, successor: &str, now: i64) -> RefreshRotation {
+    RefreshRotation {
+        presented: presented.secret,
+        successor: RefreshToken {
+            secret: secret(successor),
+            issued_at: at(now),
+            state: RefreshState::Fresh,
+            ..presented.clone()
+        },
+        sealed_successor: sealed(successor),
+        now: at(now),
+        retry_until_spent_since: at(now - 10),
+    }
+}
+
+fn sealed(successor: &str) -> Vec<u8> {
+    [&[0, 255, 128, 39][..], successor.as_bytes()].concat()
+}
+
+fn spent(token: &RefreshToken, when: i64, successor: &str) -> RefreshToken {
+    let state = RefreshState::Spent { at: at(when), successor: secret(successor), sealed_successor: sealed(successor) };
+    RefreshToken { state, ..token.clone() }
+}
+
+async fn rotate(store: &dyn Store, rotation: &RefreshRotation) -> RefreshOutcome {
+    store.rotate_refresh_token(rotation).await.expect("the store works")
+}
+
+async fn find(store: &dyn Store, secret: &HashedToken) -> Option<RefreshToken> {
+    store.refresh_token(secret).await.expect("the store works")
+}
+
+/// Fresh and spent, at extremes of time.
+pub async fn a_refresh_token_is_found_again(store: Arc<dyn Store>) {
+    let session = session_in(&*store).await;
+    let cases = [
+        refresh_token("fresh", &session),
+        RefreshToken { issued_at: UnixTime::EPOCH, expires_at: UnixTime::MAX, ..refresh_token("long", &session) },
+        spent(&refresh_token("spent", &session), 5, "next"),
+        RefreshToken {
+            state: RefreshState::Spent {
+                at: UnixTime::EPOCH,
+                successor: HashedToken::from_bytes([0; 32]),
+                sealed_successor: Vec::new(),
+            },
+            ..refresh_token("spent-early", &session)
+        },
+    ];
+    for token in &cases {
+        store.create_refresh_token(token).await.expect("the store works");
+    }
+    for token in cases {
+        assert_eq!(find(&*store, &token.secret).await, Some(token));
+    }
+    assert_eq!(find(&*store, &secret("unknown")).await, None);
+}
+
+/// One issued while its session was being revoked would outlive it.
+pub async fn a_refresh_token_needs_its_users_session(store: Arc<dyn Store>) {
+    let alices = session_in(&*store).await;
+    let no_session = RefreshToken { session: session_id("gone"), ..refresh_token("one", &alices) };
+    let not_hers = RefreshToken { user: user_id("mallory"), ..refresh_token("two", &alices) };
+    for token in [no_session, not_hers] {
+        store.create_refresh_token(&token).await.expect_err("there is no such session");
+        assert_eq!(find(&*store, &token.secret).await, None);
+    }
+}
+
+/// And the first one stays as it was.
+pub async fn a_second_refresh_token_of_the_same_secret_is_an_error(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    let second = RefreshToken { expires_at: at(5000), ..first.clone() };
+    store.create_refresh_token(&second).await.expect_err("the secret is taken");
+    assert_eq!(find(&*store, &first.secret).await, Some(first));
+}
+
+/// req L1
+pub async fn a_fresh_token_is_rotated(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    let rotation = rotation(&first, "second", 100);
+    assert_eq!(rotate(&*store, &rotation).await, RefreshOutcome::Rotated(spent(&first, 100, "second")));
+    assert_eq!(find(&*store, &first.secret).await, Some(spent(&first, 100, "second")));
+    assert_eq!(find(&*store, &secret("second")).await, Some(rotation.successor));
+}
+
+/// Whatever the caller put there: a token never moves to another session (req L3).
+pub async fn a_successor_belongs_to_the_session_of_the_presented_token(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    store.create_session(&session("other", "mallory", at(0))).await.expect("the store works");
+    let mut rotation = rotation(&first, "second", 100);
+    rotation.successor.session = session_id("other");
+    rotation.successor.user = user_id("mallory");
+    rotation.successor.state = spent(&first, 1, "third").state;
+    rotate(&*store, &rotation).await;
+    let successor = find(&*store, &secret("second")).await.expect("it is in place");
+    assert_eq!((successor.session, successor.user), (first.session, first.user));
+    assert_eq!(successor.state, RefreshState::Fresh);
+}
+
+/// As often as it takes, until the window closes; the same successor each time, and what the retry proposes is not taken (req L2).
+pub async fn a_lost_answer_can_be_asked_for_again(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    let original = rotation(&first, "second", 100);
+    rotate(&*store, &original).await;
+    for now in [100, 105, 110] {
+        let again = rotate(&*store, &rotation(&first, "another", now)).await;
+        let expected = RefreshOutcome::Retried {
+            presented: spent(&first, 100, "second"),
+            sealed_successor: sealed("second"),
+            successor: original.successor.clone(),
+        };
+        assert_eq!(again, expected, "at {now}");
+        assert_eq!(find(&*store, &secret("another")).await, None);
+    }
+    assert_eq!(find(&*store, &first.secret).await, Some(spent(&first, 100, "second")));
+}
+
+/// The window is counted from the first use, not from the last retry (req L1).
+pub async fn a_spent_token_is_reuse_once_the_window_has_closed(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    rotate(&*store, &rotation(&first, "second", 100)).await;
+    rotate(&*store, &rotation(&first, "another", 109)).await;
+    let mut late = rotation(&first, "another", 110);
+    late.retry_until_spent_since = UnixTime::from_millis(at(100).as_millis() + 1);
+    for _ in 0..2 {
+        assert_eq!(rotate(&*store, &late).await, RefreshOutcome::Reused(spent(&first, 100, "second")));
+    }
+    assert_eq!(find(&*store, &secret("another")).await, None);
+    let successor = find(&*store, &secret("second")).await.expect("ending the family is the caller's to decide");
+    assert_eq!(successor.state, RefreshState::Fresh);
+}
+
+/// Its owner has the successor, then; so whoever brings the predecessor is somebody else (req L1).
+pub async fn a_spent_token_is_reuse_once_its_successor_was_used(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    let second = rotation(&first, "second", 100).successor;
+    rotate(&*store, &rotation(&first, "second", 100)).await;
+    rotate(&*store, &rotation(&second, "third", 101)).await;
+    let outcome = rotate(&*store, &rotation(&first, "another", 102)).await;
+    assert_eq!(outcome, RefreshOutcome::Reused(spent(&first, 100, "second")));
+    let outcome = rotate(&*store, &rotation(&second, "another", 103)).await;
+    assert!(matches!(outcome, RefreshOutcome::Retried { .. }), "that one's own successor is unused: {outcome:?}");
+}
+
+/// From its last moment on; nothing is changed (req L3).
+pub async fn a_token_that_is_over_is_expired_fresh_or_spent(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    let late = rotation(&first, "second", 1000);
+    assert_eq!(rotate(&*store, &late).await, RefreshOutcome::Expired(first.clone()));
+    assert_eq!(find(&*store, &first.secret).await, Some(first.clone()));
+    assert_eq!(find(&*store, &secret("second")).await, None);
+
+    let mut just_in_time = rotation(&first, "second", 999);
+    just_in_time.now = UnixTime::from_millis(at(1000).as_millis() - 1);
+    assert!(matches!(rotate(&*store, &just_in_time).await, RefreshOutcome::Rotated(_)));
+    let outcome = rotate(&*store, &rotation(&first, "another", 1000)).await;
+    assert!(matches!(&outcome, RefreshOutcome::Expired(token) if token.state != RefreshState::Fresh), "{outcome:?}");
+}
+
+/// And leaves no successor behind.
+pub async fn an_unknown_token_is_unknown(store: Arc<dyn Store>) {
+    let unknown = refresh_token("unknown", &session_in(&*store).await);
+    assert_eq!(rotate(&*store, &rotation(&unknown, "second", 100)).await, RefreshOutcome::Unknown);
+    assert_eq!(find(&*store, &secret("second")).await, None);
+}
+
+/// A successor that cannot be put in place does not spend the token.
+pub async fn a_rotation_happens_as_a_whole_or_not_at_all(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    let taken = RefreshToken { secret: secret("taken"), ..first.clone() };
+    store.create_refresh_token(&taken).await.expect("the store works");
+    for successor in ["taken", "first"] {
+        store.rotate_refresh_token(&rotation(&first, successor, 100)).await.expect_err("the secret is taken");
+        assert_eq!(find(&*store, &first.secret).await, Some(first.clone()));
+        assert_eq!(find(&*store, &taken.secret).await, Some(taken.clone()));
+    }
+    let outcome = rotate(&*store, &rotation(&first, "second", 100)).await;
+    assert!(matches!(outcome, RefreshOutcome::Rotated(_)), "{outcome:?}");
+}
+
+/// Their own moment included; sessions stay.
+pub async fn reaping_removes_what_is_over(store: Arc<dyn Store>) {
+    let session = session_in(&*store).await;
+    for (name, expires) in [("one", 99), ("two", 100), ("three", 101)] {
+        let token = RefreshToken { expires_at: at(expires), ..refresh_token(name, &session) };
+        store.create_refresh_token(&token).await.expect("the store works");
+    }
+    assert_eq!(store.reap_refresh_tokens(at(100)).await.expect("the store works"), 2);
+    for (name, there) in [("one", false), ("two", false), ("three", true)] {
+        assert_eq!(find(&*store, &secret(name)).await.is_some(), there, "{name}");
+    }
+    assert_eq!(store.reap_refresh_tokens(at(100)).await.expect("the store works"), 0);
+    assert_eq!(store.session(&session.id).await.expect("the store works"), Some(session));
+}

@@ -1,0 +1,172 @@
+//! Revocations of sessions, tokens and keys, and how they are remembered.
+
+use std::sync::Arc;
+
+use usher_auth::UnixTime;
+use usher_auth::ids::{ApiKeyId, IssuerName, TokenId};
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+
+use super::at_once;
+use super::fixtures::{
+    api_key, at, refresh_token, revocation, secret, session, session_id, session_target, user_target,
+};
+use crate::{ApiKeyStore, RefreshTokenStore, RevocationStore, SessionStore, Store};
+
+#[doc(hidden)]
+pub const SOURCE: &str = include_str!("revocations.rs");
+
+async fn revoke(store: &dyn Store, revocation: &Revocation) -> Vec<Revocation> {
+    store.revoke(revocation).await.expect("the store works")
+}
+
+async fn remembered(store: &dyn Store) -> Vec<Revocation> {
+    store.revocations(UnixTime::EPOCH).await.expect("the store works")
+}
+
+fn key_target(id: &str) -> RevocationTarget {
+    RevocationTarget::ApiKey(ApiKeyId::new(id).expect("a valid id"))
+}
+
+fn token_target(issuer: Option<&str>, id: &str) -> RevocationTarget {
+    let issuer = issuer.map(|name| IssuerName::new(name).expect("a valid name"));
+    RevocationTarget::Token(issuer, TokenId::new(id).expect("a valid id"))
+}
+
+/// Its cookie and its refresh tokens, spent ones too; no other session (req J5, L5).
+pub async fn a_session_is_revoked_with_its_tokens(store: Arc<dyn Store>) {
+    for id in ["one", "two"] {
+        let session = session(id, "alice", at(0));
+        store.create_session(&session).await.expect("the store works");
+        for n in 0..3 {
+            let token = refresh_token(&format!("{id}-{n}"), &session);
+            store.create_refresh_token(&token).await.expect("the store works");
+        }
+    }
+    store.create_api_key(&api_key("key", "alice")).await.expect("the store works");
+    let logout = revocation(session_target("one"), RevocationCause::Logout, at(10));
+    assert_eq!(revoke(&*store, &logout).await, [logout.clone()]);
+    for (id, there) in [("one", false), ("two", true)] {
+        assert_eq!(store.session(&session_id(id)).await.expect("the store works").is_some(), there);
+        assert_eq!(store.session_by_secret(&secret(id)).await.expect("the store works").is_some(), there);
+        for n in 0..3 {
+            let token = store.refresh_token(&secret(&format!("{id}-{n}"))).await.expect("the store works");
+            assert_eq!(token.is_some(), there);
+        }
+    }
+    assert!(store.api_key_by_secret(&secret("key")).await.expect("the store works").is_some());
+    assert_eq!(remembered(&*store).await, [logout]);
+}
+
+/// Its access tokens may be alive although the store does not know the session.
+pub async fn what_is_not_there_is_revoked_all_the_same(store: Arc<dyn Store>) {
+    let mut expected = Vec::new();
+    for target in [session_target("gone"), key_target("gone"), user_target("nobody", at(10), Some("gone"))] {
+        let revocation = revocation(target, RevocationCause::Administrator, at(10));
+        assert_eq!(revoke(&*store, &revocation).await, [revocation.clone()]);
+        expected.push(revocation);
+    }
+    assert_eq!(remembered(&*store).await, expected);
+}
+
+/// That one alone.
+pub async fn an_api_key_is_revoked(store: Arc<dyn Store>) {
+    store.create_session(&session("session", "alice", at(0))).await.expect("the store works");
+    for id in ["one", "two"] {
+        store.create_api_key(&api_key(id, "alice")).await.expect("the store works");
+    }
+    let revoked = revocation(key_target("one"), RevocationCause::KeyRevoked, at(10));
+    assert_eq!(revoke(&*store, &revoked).await, [revoked.clone()]);
+    assert_eq!(store.api_key_by_secret(&secret("one")).await.expect("the store works"), None);
+    assert_eq!(store.api_keys(None).await.expect("the store works"), [api_key("two", "alice")]);
+    assert!(store.session(&session_id("session")).await.expect("the store works").is_some());
+    assert_eq!(remembered(&*store).await, [revoked]);
+}
+
+/// Two issuers may give the same `jti` (req G8).
+pub async fn a_token_is_revoked_for_its_issuer_alone(store: Arc<dyn Store>) {
+    let mut expected = Vec::new();
+    for issuer in [None, Some("google"), Some("idp")] {
+        let revocation = revocation(token_target(issuer, "jti"), RevocationCause::Administrator, at(10));
+        assert_eq!(revoke(&*store, &revocation).await, [revocation.clone()]);
+        expected.push(revocation);
+    }
+    assert_eq!(remembered(&*store).await, expected);
+}
+
+/// The first stays with its cause, and is kept for as long as either asks.
+pub async fn revoking_again_is_no_second_revocation(store: Arc<dyn Store>) {
+    let targets = [session_target("s"), key_target("k"), token_target(None, "jti"), token_target(Some("idp"), "jti")];
+    for target in targets {
+        let first = revocation(target.clone(), RevocationCause::Logout, at(10));
+        let later = revocation(target.clone(), RevocationCause::Administrator, at(20));
+        let shorter = Revocation { forget_at: at(30), ..later.clone() };
+        for again in [&first, &later, &shorter, &later] {
+            assert_eq!(revoke(&*store, again).await[0], *again);
+        }
+        let kept: Vec<Revocation> = remembered(&*store).await.into_iter().filter(|one| one.target == target).collect();
+        assert_eq!(kept, [Revocation { forget_at: later.forget_at, ..first }]);
+    }
+    assert_eq!(remembered(&*store).await.len(), 4);
+}
+
+/// And all who asked are told that it is revoked.
+pub async fn of_many_revocations_of_one_session_at_once_one_is_remembered(store: Arc<dyn Store>) {
+    store.create_session(&session("one", "alice", at(0))).await.expect("the store works");
+    let logout = revocation(session_target("one"), RevocationCause::Logout, at(10));
+    let answers = at_once(16, |_| {
+        let (store, logout) = (store.clone(), logout.clone());
+        async move { store.revoke(&logout).await.expect("the store works") }
+    })
+    .await;
+    assert!(answers.iter().all(|answer| *answer == [logout.clone()]), "{answers:?}");
+    assert_eq!(remembered(&*store).await, [logout]);
+}
+
+/// In the order of revoking, with odd ids and at extremes of time.
+pub async fn every_target_and_cause_is_remembered_as_it_was(store: Arc<dyn Store>) {
+    let targets = [
+        session_target("ses_\u{e9}\u{1f600}"),
+        user_target("zoë", UnixTime::MAX, None),
+        user_target("google:117", UnixTime::EPOCH, Some("'--")),
+        token_target(None, "jti\"1"),
+        token_target(Some("idp"), &"x".repeat(256)),
+        key_target("key_1"),
+    ];
+    let mut expected = Vec::new();
+    for (target, cause) in targets.iter().cycle().zip(RevocationCause::ALL) {
+        expected.push(Revocation { target: target.clone(), cause, at: UnixTime::MAX, forget_at: UnixTime::MAX });
+    }
+    // The targets come round: the seventh would be the first one again.
+    expected[6].target = session_target("again");
+    for revocation in &expected {
+        assert_eq!(revoke(&*store, revocation).await, [revocation.clone()]);
+    }
+    assert_eq!(remembered(&*store).await, expected);
+}
+
+/// From its last moment on it matters no more; reaping is not what hides it.
+pub async fn what_no_longer_matters_is_not_listed_and_is_reaped(store: Arc<dyn Store>) {
+    let mut all = Vec::new();
+    for (id, forget) in [("one", 99), ("two", 100), ("three", 101)] {
+        let revocation = revocation(session_target(id), RevocationCause::Logout, at(10));
+        all.push(Revocation { forget_at: at(forget), ..revocation });
+    }
+    let of_user = revocation(user_target("alice", at(10), None), RevocationCause::LogoutEverywhere, at(10));
+    all.push(Revocation { forget_at: UnixTime::MAX, ..of_user });
+    for revocation in &all {
+        revoke(&*store, revocation).await;
+    }
+    assert_eq!(store.revocations(at(98)).await.expect("the store works"), all);
+    assert_eq!(store.revocations(at(100)).await.expect("the store works"), all[2..]);
+    assert_eq!(remembered(&*store).await, all, "a clock that was ahead makes nothing forgotten");
+    assert_eq!(store.reap_revocations(at(100)).await.expect("the store works"), 2);
+    assert_eq!(store.reap_revocations(at(100)).await.expect("the store works"), 0);
+    assert_eq!(remembered(&*store).await, all[2..]);
+    let again = Revocation { forget_at: at(200), ..all[0].clone() };
+    assert_eq!(revoke(&*store, &again).await, [again.clone()]);
+    assert_eq!(
+        remembered(&*store).await,
+        [all[2].clone(), all[3].clone(), again],
+        "what was reaped can be revoked anew"
+    );
+}

@@ -1,0 +1,124 @@
+//! What a [`super::MemoryStore`] holds, and the operations that touch more than one kind of thing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use usher_auth::api_key::ApiKey;
+use usher_auth::ids::{ApiKeyId, SessionId, UserId};
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::secret::HashedToken;
+use usher_auth::session::{RefreshToken, Session};
+use usher_auth::user::{PasswordHash, User};
+
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    pub(super) users: BTreeMap<UserId, (User, Option<PasswordHash>)>,
+    sessions: BTreeMap<SessionId, Session>,
+    sessions_by_secret: HashMap<HashedToken, SessionId>,
+    pub(super) refresh_tokens: HashMap<HashedToken, RefreshToken>,
+    api_keys: BTreeMap<ApiKeyId, ApiKey>,
+    api_keys_by_secret: HashMap<HashedToken, ApiKeyId>,
+    /// By the order in which they were remembered.
+    revocations: BTreeMap<u64, Revocation>,
+    revocations_by_target: HashMap<RevocationKey, u64>,
+    next_revocation: u64,
+}
+
+/// What makes two revocations the same one.
+type RevocationKey = (RevocationTarget, Option<RevocationCause>);
+
+fn key_of(revocation: &Revocation) -> RevocationKey {
+    let by_cause = matches!(revocation.target, RevocationTarget::User { .. });
+    (revocation.target.clone(), by_cause.then_some(revocation.cause))
+}
+
+/// Something of that id or secret is there already.
+#[derive(Debug, thiserror::Error)]
+#[error("its id or its secret is there already")]
+pub(super) struct Duplicate;
+
+impl Tables {
+    pub(super) fn session(&self, id: &SessionId) -> Option<&Session> {
+        self.sessions.get(id)
+    }
+
+    pub(super) fn session_mut(&mut self, id: &SessionId) -> Option<&mut Session> {
+        self.sessions.get_mut(id)
+    }
+
+    pub(super) fn session_by_secret(&self, secret: &HashedToken) -> Option<&Session> {
+        self.sessions_by_secret.get(secret).and_then(|id| self.sessions.get(id))
+    }
+
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.values()
+    }
+
+    pub(super) fn insert_session(&mut self, session: Session) -> Result<(), Duplicate> {
+        if self.sessions.contains_key(&session.id) || self.sessions_by_secret.contains_key(&session.secret) {
+            return Err(Duplicate);
+        }
+        self.sessions_by_secret.insert(session.secret, session.id.clone());
+        self.sessions.insert(session.id.clone(), session);
+        Ok(())
+    }
+
+    /// Remove the sessions that `ends` names, with their refresh tokens; their ids in order.
+    pub(super) fn remove_sessions(&mut self, mut ends: impl FnMut(&Session) -> bool) -> Vec<SessionId> {
+        let removed: Vec<Session> = self.sessions.extract_if(.., |_, session| ends(session)).map(|(_, s)| s).collect();
+        for session in &removed {
+            self.sessions_by_secret.remove(&session.secret);
+        }
+        let ids: HashSet<&SessionId> = removed.iter().map(|session| &session.id).collect();
+        if !ids.is_empty() {
+            self.refresh_tokens.retain(|_, token| !ids.contains(&token.session));
+        }
+        removed.into_iter().map(|session| session.id).collect()
+    }
+
+    pub(super) fn api_keys(&self) -> impl Iterator<Item = &ApiKey> {
+        self.api_keys.values()
+    }
+
+    pub(super) fn api_key_by_secret(&self, secret: &HashedToken) -> Option<&ApiKey> {
+        self.api_keys_by_secret.get(secret).and_then(|id| self.api_keys.get(id))
+    }
+
+    pub(super) fn insert_api_key(&mut self, key: ApiKey) -> Result<(), Duplicate> {
+        if self.api_keys.contains_key(&key.id) || self.api_keys_by_secret.contains_key(&key.secret) {
+            return Err(Duplicate);
+        }
+        self.api_keys_by_secret.insert(key.secret, key.id.clone());
+        self.api_keys.insert(key.id.clone(), key);
+        Ok(())
+    }
+
+    pub(super) fn remove_api_keys(&mut self, mut ends: impl FnMut(&ApiKey) -> bool) {
+        for (_, key) in self.api_keys.extract_if(.., |_, key| ends(key)) {
+            self.api_keys_by_secret.remove(&key.secret);
+        }
+    }
+
+    pub(super) fn revocations(&self) -> impl Iterator<Item = &Revocation> {
+        self.revocations.values()
+    }
+
+    pub(super) fn remember_revocation(&mut self, revocation: &Revocation) {
+        let number = *self.revocations_by_target.entry(key_of(revocation)).or_insert(self.next_revocation);
+        if let Some(first) = self.revocations.get_mut(&number) {
+            first.forget_at = first.forget_at.max(revocation.forget_at);
+        } else {
+            self.revocations.insert(number, revocation.clone());
+            self.next_revocation += 1;
+        }
+    }
+
+    /// Forget the revocations that `over` names; how many.
+    pub(super) fn forget_revocations(&mut self, mut over: impl FnMut(&Revocation) -> bool) -> u64 {
+        let mut forgotten = 0;
+        for (_, revocation) in self.revocations.extract_if(.., |_, revocation| over(revocation)) {
+            self.revocations_by_target.remove(&key_of(&revocation));
+            forgotten += 1;
+        }
+        forgotten
+    }
+}
