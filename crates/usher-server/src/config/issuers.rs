@@ -50,7 +50,6 @@ pub struct Issuer {
     pub roles_claim: Option<String>,
     /// Roles that all of the issuer's users have.
     #[serde(default)]
-    #[schemars(extend("examples" = [["user"]]))]
     pub default_roles: Vec<String>,
     /// The form of its tokens.
     #[serde(default)]
@@ -62,9 +61,8 @@ pub struct Issuer {
     #[serde(default)]
     #[schemars(example = &"https://accounts.example.com")]
     pub oidc_url: Option<String>,
-    /// With oidc_url: hosts, beside its own, on which the discovered keys may be.
+    /// With oidc_url: hosts, beside its own, on which the discovered keys may be, such as "keys.example.com".
     #[serde(default)]
-    #[schemars(extend("examples" = [["keys.example.com"]]))]
     pub jwks_hosts: Vec<String>,
     /// The URL of a JWK set.
     #[serde(default)]

@@ -17,7 +17,8 @@ pub struct Room {
     /// The rooms it is about. A * stands for one or more characters other than /.
     #[schemars(example = &"board-*")]
     pub pattern: String,
-    /// Who may join and listen: any one of these. Empty: nobody.
+    /// Who may join and listen: whoever any one of these holds for. A right is any (every authenticated user), anonymous, role:R,
+    /// user:ID or claim:NAME=VALUE. Empty: nobody.
     #[serde(default)]
     #[schemars(extend("examples" = [["role:user"]]))]
     pub join: Vec<String>,

@@ -14,20 +14,19 @@ const NOT_BUILT: [&str; 4] = ["audit", "cluster", "gateway", "sockjs"];
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 69] = [
+const READING_ORDER: [&str; 70] = [
     // The sections.
     "server", "admin", "store", "tokens", "sessions", "issuers", "routes", "rooms", "limits",
     // [server], [admin], [store]
-    "listen", "public_url", "tls", "cert", "trusted_proxies", "plaintext_behind_proxy", "url",
+    "listen", "public_url", "tls", "cert", "key", "trusted_proxies", "plaintext_behind_proxy", "url",
     // [[issuers]], [tokens]
-    "name", "issuer", "audience", "algorithms", "subject", "roles_claim", "default_roles", "max_lifetime", "oidc_url",
+    "name", "issuer", "audience", "algorithms", "subject", "roles_claim", "default_roles", "profile", "max_lifetime", "oidc_url",
     "jwks_hosts", "jwks_url", "jwks_file", "public_key_file", "hmac_secret_file", "access_ttl", "refresh_ttl", "ticket_ttl",
     "key_file", "leeway",
     // [sessions]
     "idle", "absolute", "cookie", "same_site",
     // [[routes]]
     "path", "carriers", "anonymous", "max_age", "origins", "first_message", "timeout", "max_bytes", "refuse", "close_codes",
-    "profile",
     // [[rooms]]
     "pattern", "join", "publish", "typing", "presence", "on_forbidden",
     // [limits]
@@ -253,7 +252,7 @@ pub(super) fn is_placed(key: &str) -> bool {
 }
 
 /// Close causes and whatever else is not listed come last.
-fn reading_order(key: &str) -> usize {
+pub(super) fn reading_order(key: &str) -> usize {
     READING_ORDER.iter().position(|known| *known == key).unwrap_or(READING_ORDER.len())
 }
 

@@ -54,8 +54,12 @@ fn table(out: &mut String, prefix: &str, header: &str, shape: Shape<'_>, values:
             wrap(out, &format!("{prefix}#   "), &text);
         }
         let default = values.get(key).or_else(|| shape.annotation("default")).filter(|value| !value.is_null());
+        // In a table that is an example itself, an example says more than an empty list.
+        let empty = default.is_some_and(|value| value.as_array().is_some_and(Vec::is_empty));
+        let default = default.filter(|_| !empty || !values.is_null() || example(shape).is_none());
+        let instead = empty && default.is_none();
         let required = default.is_none() && values.is_null() && !takes_null(shape);
-        let mark = if default.is_some() || required { prefix.to_owned() } else { format!("{prefix}# ") };
+        let mark = if default.is_some() || required || instead { prefix.to_owned() } else { format!("{prefix}# ") };
         let value = default.cloned().or_else(|| example(shape)).unwrap_or(Json::Null);
         let _ = writeln!(out, "{mark}{key} = {}", toml_of(&value));
     }
@@ -86,6 +90,10 @@ fn comment(out: &mut String, prefix: &str, shape: Shape<'_>) {
     if !choices.is_empty() && !shape.takes("object") {
         let _ = write!(text, " One of {}.", choices.join(", "));
     }
+    if shape.takes("object") && shape.takes("string") {
+        let keys: Vec<&str> = shape.entries().into_iter().map(|(key, _)| key).collect();
+        let _ = write!(text, " The keys of the table are {}.", keys.join(", "));
+    }
     wrap(out, &format!("{prefix}# "), &text);
 }
 
@@ -115,6 +123,8 @@ fn toml_of(value: &Json) -> String {
     match value {
         Json::Array(items) => format!("[{}]", items.iter().map(toml_of).collect::<Vec<_>>().join(", ")),
         Json::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_by_key(|(key, _)| shape::reading_order(key));
             let entries = entries.iter().map(|(key, value)| format!("{key} = {}", toml_of(value)));
             format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
         }

@@ -62,8 +62,9 @@ impl FromStr for TimeSpan {
 impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
-        let divides = |size: u64| millis.is_multiple_of(u128::from(size));
-        let (unit, size) = TIME_UNITS.iter().find(|(_, size)| millis > 0 && divides(*size)).unwrap_or(&("s", 1_000));
+        // A single day is 24h to most who write of it.
+        let fits = |unit: &str, size: u64| millis.is_multiple_of(u128::from(size)) && (unit != "d" || millis > u128::from(size));
+        let (unit, size) = TIME_UNITS.iter().find(|(unit, size)| millis > 0 && fits(unit, *size)).unwrap_or(&("s", 1_000));
         write!(f, "{}{unit}", millis / u128::from(*size))
     }
 }
@@ -186,7 +187,8 @@ mod tests {
             let span: TimeSpan = text.parse().expect("a duration");
             assert_eq!(span.0, Duration::from_millis(millis), "{text}");
         }
-        assert_eq!(TimeSpan::seconds(86_400).to_string(), "1d");
+        assert_eq!(TimeSpan::seconds(86_400).to_string(), "24h");
+        assert_eq!(TimeSpan::seconds(30 * 86_400).to_string(), "30d");
         assert_eq!(TimeSpan::seconds(90).to_string(), "90s");
         for (text, bytes) in [("512B", 512), ("8KiB", 8192), ("64KiB", 65536), ("1MiB", 1 << 20)] {
             let size: ByteSize = text.parse().expect("a size");
