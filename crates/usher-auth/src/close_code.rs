@@ -85,7 +85,9 @@ pub struct CloseCodes {
 
 /// A code that must not be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not a close code that may be sent: allowed are 1000-1003, 1007-1014 and 3000-4999 (RFC 6455 section 7.4)")]
+#[error(
+    "{0} is not a close code that may be sent: allowed are 1000-1003, 1007-1014 and 3000-4999 (RFC 6455 section 7.4)"
+)]
 pub struct ForbiddenCode(pub u16);
 
 /// Whether RFC 6455 §7.4 and the IANA registry let an endpoint send `code` (req A6).
@@ -275,7 +277,8 @@ mod tests {
             (CloseCause::Internal, 1011, 1011, 1011),
         ];
         for (cause, usher, policy, iana) in table {
-            let codes = [CloseProfile::Usher, CloseProfile::Policy, CloseProfile::Iana].map(|p| CloseCodes::from(p).code(cause));
+            let codes = [CloseProfile::Usher, CloseProfile::Policy, CloseProfile::Iana]
+                .map(|p| CloseCodes::from(p).code(cause));
             assert_eq!(codes, [usher, policy, iana], "{cause:?}");
         }
     }

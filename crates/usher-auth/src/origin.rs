@@ -173,9 +173,19 @@ mod tests {
         // req O5
         assert_eq!(Origin::parse("*"), Err(InvalidOrigin::Wildcard));
         assert_eq!(Origin::parse("https://*.example.com"), Err(InvalidOrigin::Wildcard));
-        assert!(matches!(Origin::parse("https://Example.com"), Err(InvalidOrigin::NotCanonical { canonical, .. }) if canonical == "https://example.com"));
+        assert!(
+            matches!(Origin::parse("https://Example.com"), Err(InvalidOrigin::NotCanonical { canonical, .. }) if canonical == "https://example.com")
+        );
         assert!(matches!(Origin::parse("https://example.com:443"), Err(InvalidOrigin::NotCanonical { .. })));
-        for bad in ["example.com", "https://example.com/", "https://example.com/x", "ftp://example.com", "null", "", "https://u@example.com"] {
+        for bad in [
+            "example.com",
+            "https://example.com/",
+            "https://example.com/x",
+            "ftp://example.com",
+            "null",
+            "",
+            "https://u@example.com",
+        ] {
             assert!(Origin::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(Origin::parse("http://[::1]:8080").expect("an origin").as_str(), "http://[::1]:8080");

@@ -102,7 +102,9 @@ impl Refusal {
             | RefusalKind::CarrierDisabled(_)
             | RefusalKind::NotAuthFirst => StatusCode::UNAUTHORIZED,
             RefusalKind::MultipleCredentials | RefusalKind::MalformedCredential => StatusCode::BAD_REQUEST,
-            RefusalKind::TicketNotForHere | RefusalKind::OriginForbidden | RefusalKind::Forbidden => StatusCode::FORBIDDEN,
+            RefusalKind::TicketNotForHere | RefusalKind::OriginForbidden | RefusalKind::Forbidden => {
+                StatusCode::FORBIDDEN
+            }
             RefusalKind::Throttled { .. } | RefusalKind::TooManyConnections { .. } => StatusCode::TOO_MANY_REQUESTS,
             RefusalKind::AuthenticationTimeout => StatusCode::REQUEST_TIMEOUT,
             RefusalKind::FirstMessageTooBig => StatusCode::PAYLOAD_TOO_LARGE,
@@ -160,13 +162,13 @@ impl Refusal {
             RefusalKind::CarrierDisabled(carrier) => Some(Cow::Owned(format!(
                 "this route does not take a credential as `{carrier}`: add \"{carrier}\" to its `carriers` setting, or present the credential another way"
             ))),
-            RefusalKind::MultipleCredentials => {
-                Some(Cow::Borrowed("present exactly one of: token, ticket, Authorization, X-Api-Key, bearer subprotocol"))
-            }
+            RefusalKind::MultipleCredentials => Some(Cow::Borrowed(
+                "present exactly one of: token, ticket, Authorization, X-Api-Key, bearer subprotocol",
+            )),
             RefusalKind::MalformedCredential => Some(self.detail.clone()),
-            RefusalKind::OriginForbidden => {
-                Some(Cow::Borrowed("a session cookie counts only from a page whose Origin the route's `origins` setting lists"))
-            }
+            RefusalKind::OriginForbidden => Some(Cow::Borrowed(
+                "a session cookie counts only from a page whose Origin the route's `origins` setting lists",
+            )),
             RefusalKind::NotAuthFirst => {
                 Some(Cow::Borrowed("the first message must be {\"type\":\"auth\",\"token\":\"…\"}"))
             }
@@ -188,7 +190,9 @@ impl Refusal {
             | RefusalKind::MalformedCredential
             | RefusalKind::CarrierDisabled(_)
             | RefusalKind::NotAuthFirst => CloseCause::Unauthorized,
-            RefusalKind::TicketNotForHere | RefusalKind::OriginForbidden | RefusalKind::Forbidden => CloseCause::Forbidden,
+            RefusalKind::TicketNotForHere | RefusalKind::OriginForbidden | RefusalKind::Forbidden => {
+                CloseCause::Forbidden
+            }
             RefusalKind::Expired => CloseCause::Expired,
             RefusalKind::Throttled { .. } | RefusalKind::TooManyConnections { .. } => CloseCause::TooMany,
             RefusalKind::AuthenticationTimeout => CloseCause::AuthenticationTimeout,
@@ -201,7 +205,9 @@ impl Refusal {
     /// When another attempt makes sense, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.kind {
-            RefusalKind::Throttled { retry_after } | RefusalKind::TooManyConnections { retry_after } => Some(retry_after),
+            RefusalKind::Throttled { retry_after } | RefusalKind::TooManyConnections { retry_after } => {
+                Some(retry_after)
+            }
             _ => None,
         }
     }

@@ -54,8 +54,8 @@ impl PlainToken {
     /// What somebody presented as a secret of `kind`; `None` if it does not have that form, which needs no look-up to refuse.
     pub fn parse(kind: TokenKind, text: &str) -> Option<Self> {
         let body = text.strip_prefix(kind.prefix())?;
-        let well_formed = text.len() == TOKEN_LENGTH
-            && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let well_formed =
+            text.len() == TOKEN_LENGTH && body.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         well_formed.then(|| Self(text.to_owned()))
     }
 
@@ -160,7 +160,10 @@ mod tests {
     fn debug_shows_nothing() {
         // req N3
         let token = PlainToken::from_random(TokenKind::Session, [7; 32]);
-        assert_eq!(format!("{token:?} {:?} {:?}", token.hashed(), SecretText::new("abc")), "PlainToken(…) HashedToken(…) SecretText(…)");
+        assert_eq!(
+            format!("{token:?} {:?} {:?}", token.hashed(), SecretText::new("abc")),
+            "PlainToken(…) HashedToken(…) SecretText(…)"
+        );
     }
 
     #[test]

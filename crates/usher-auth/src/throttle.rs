@@ -83,6 +83,39 @@ impl<K: Clone + Eq + Hash> FailureCounter<K> {
     }
 }
 
+/// How fast a client may send: so many messages at once, and then one an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MessageRate {
+    /// Between two messages in the long run; more than zero.
+    pub interval: Duration,
+    /// Messages at once; at least 1.
+    pub burst: u32,
+}
+
+impl Default for MessageRate {
+    /// 100 a second, 200 at once.
+    fn default() -> Self {
+        Self { interval: Duration::from_millis(10), burst: 200 }
+    }
+}
+
+/// How far one client has used up its rate: the moment at which it has all of it again.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MessagePace(Duration);
+
+impl MessagePace {
+    /// Count a message. The error is how long to wait before the next.
+    pub fn count(&mut self, rate: MessageRate, now: Now) -> Result<(), Duration> {
+        let used_up = self.0.max(now.monotonic) + rate.interval;
+        let limit = now.monotonic + rate.interval * rate.burst;
+        if used_up > limit {
+            return Err(used_up.saturating_sub(limit));
+        }
+        self.0 = used_up;
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +146,19 @@ mod tests {
             None,
             "guessing on does not lock out for ever"
         );
+    }
+
+    #[test]
+    fn a_burst_and_then_one_an_interval() {
+        // req M11
+        let rate = MessageRate { interval: Duration::from_millis(10), burst: 3 };
+        let mut pace = MessagePace::default();
+        for _ in 0..3 {
+            assert_eq!(pace.count(rate, START), Ok(()));
+        }
+        assert_eq!(pace.count(rate, START), Err(Duration::from_millis(10)));
+        assert_eq!(pace.count(rate, START.after(Duration::from_millis(10))), Ok(()));
+        assert!(pace.count(rate, START.after(Duration::from_millis(10))).is_err());
     }
 
     #[test]

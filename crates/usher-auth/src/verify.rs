@@ -85,12 +85,7 @@ pub fn api_key(
 ///
 /// `origin` and `path` are those of the upgrade; a ticket is bound to each that it was given. A ticket in a first message was
 /// bought for the same path.
-pub fn ticket(
-    ticket: Ticket,
-    origin: Option<&str>,
-    path: &str,
-    at: Circumstances<'_>,
-) -> Result<Permit, Refusal> {
+pub fn ticket(ticket: Ticket, origin: Option<&str>, path: &str, at: Circumstances<'_>) -> Result<Permit, Refusal> {
     if at.now.unix >= ticket.expires_at {
         return Err(Refusal::new(RefusalKind::SpentTicket, "the ticket is too old"));
     }

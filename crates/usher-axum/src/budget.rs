@@ -21,6 +21,21 @@ impl Default for WaitingLimits {
     }
 }
 
+/// How many open connections there may be. One more is closed as too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Of one user.
+    pub per_user: usize,
+    /// Of one session.
+    pub per_session: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { per_user: 200, per_session: 100 }
+    }
+}
+
 /// The budget. A cheap handle.
 #[derive(Clone, Debug)]
 pub(crate) struct WaitingBudget {

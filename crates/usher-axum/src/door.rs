@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 
-use crate::budget::{WaitingBudget, WaitingLimits};
+use crate::budget::{ConnectionLimits, WaitingBudget, WaitingLimits};
 use crate::{CredentialVerifier, Revocations, TrustedProxies};
 
 /// What a door is made of.
@@ -17,6 +18,10 @@ pub struct DoorParts {
     pub trusted_proxies: TrustedProxies,
     /// How many sockets may wait for a first message.
     pub waiting: WaitingLimits,
+    /// How many open connections a user and a session may have.
+    pub connections: ConnectionLimits,
+    /// How fast a client may send.
+    pub messages: MessageRate,
     /// Most bytes that may be queued for one client.
     pub outbound_limit: usize,
     /// The time.

@@ -9,6 +9,7 @@ use usher_auth::ids::{ConnectionId, SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::RevocationTarget;
 
+use crate::budget::ConnectionLimits;
 use crate::mailbox::ConnectionHandle;
 
 /// The index. Users and sessions are looked up; the rarer targets (one token, one key) are found by looking through all.
@@ -32,15 +33,31 @@ pub(crate) struct Registration {
 }
 
 impl Registry {
-    pub(crate) fn register(self: &Arc<Self>, handle: &Arc<ConnectionHandle>, facts: Arc<CredentialFacts>) -> Registration {
-        handle.set_facts(facts.clone());
+    /// Puts a connection in, unless its user or session has as many as they may (req H15). Counting and putting in are one step,
+    /// so that no burst overshoots.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        handle: &Arc<ConnectionHandle>,
+        facts: Arc<CredentialFacts>,
+        limits: ConnectionLimits,
+    ) -> Option<Registration> {
         let mut maps = self.maps.lock();
+        let full = |count: usize, limit: usize| count >= limit;
+        if full(maps.by_user.range(all_of(&facts.user)).take(limits.per_user).count(), limits.per_user) {
+            return None;
+        }
+        if let Some(session) = &facts.session
+            && full(maps.by_session.range(all_of(session)).take(limits.per_session).count(), limits.per_session)
+        {
+            return None;
+        }
+        handle.set_facts(facts.clone());
         maps.by_user.insert((facts.user.clone(), handle.id()), handle.clone());
         if let Some(session) = &facts.session {
             maps.by_session.insert((session.clone(), handle.id()), handle.clone());
         }
         drop(maps);
-        Registration { registry: self.clone(), handle: handle.clone(), facts }
+        Some(Registration { registry: self.clone(), handle: handle.clone(), facts })
     }
 
     /// The connections that `target` could be about. Whether it ends them is decided by their credential's facts.

@@ -8,6 +8,7 @@ use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex};
 use usher_auth::time::UnixTime;
 
+use crate::budget::ConnectionLimits;
 use crate::mailbox::ConnectionHandle;
 use crate::registry::{Registration, Registry};
 
@@ -79,12 +80,18 @@ impl Revocations {
         self.shared.index.read().check(facts)
     }
 
-    /// Put a connection where revocations find it, then look whether one already meant it.
-    pub(crate) fn register(&self, handle: &Arc<ConnectionHandle>, facts: &Arc<CredentialFacts>) -> Registration {
-        let registration = self.shared.registry.register(handle, facts.clone());
+    /// Put a connection where revocations find it, then look whether one already meant it. `None` if its user or session has as
+    /// many connections as they may.
+    pub(crate) fn register(
+        &self,
+        handle: &Arc<ConnectionHandle>,
+        facts: &Arc<CredentialFacts>,
+        limits: ConnectionLimits,
+    ) -> Option<Registration> {
+        let registration = self.shared.registry.register(handle, facts.clone(), limits)?;
         if let Some(cause) = self.check(facts) {
             handle.revoke(cause);
         }
-        registration
+        Some(registration)
     }
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 use parking_lot::Mutex;
+use usher_auth::Now;
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::throttle::{FailureCounter, FailureRate};
-use usher_auth::Now;
 
 /// Most accounts and most sources that are counted at once.
 const MAX_KEYS: usize = 100_000;
@@ -112,7 +112,10 @@ mod tests {
             throttle.record_failure(Some("alice"), stranger, START);
         }
         assert!(throttle.check_account("alice", stranger, START).is_err());
-        assert!(throttle.check_account("alice", IpAddr::from([192, 0, 2, 3]), START).is_err(), "all strangers together");
+        assert!(
+            throttle.check_account("alice", IpAddr::from([192, 0, 2, 3]), START).is_err(),
+            "all strangers together"
+        );
         assert!(throttle.check_account("alice", home, START).is_ok());
         assert!(throttle.check_account("bob", stranger, START).is_ok());
     }

@@ -67,11 +67,8 @@ impl<H: Handler> WebSocketRoute<H> {
         };
         let address = parts.trusted_proxies.client(peer, &head.headers);
         let origin = RequestOrigin::of(&head.headers);
-        let presenter = Presenter {
-            address,
-            origin: origin.as_str().map(str::to_owned),
-            path: head.uri.path().to_owned(),
-        };
+        let presenter =
+            Presenter { address, origin: origin.as_str().map(str::to_owned), path: head.uri.path().to_owned() };
         let browser = origin != RequestOrigin::Absent;
         let presented = present(&self.rules, &head.headers, head.uri.query());
         let mut connection = self.begin(presented, browser);
@@ -186,8 +183,7 @@ fn check_upgrade(request: &Request<Body>) -> Result<String, Problem> {
         }
     }
     let key = one(headers, &SEC_WEBSOCKET_KEY).filter(|key| STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16));
-    key.map(str::to_owned)
-        .ok_or_else(|| bad_request("the request needs one Sec-WebSocket-Key, the base64 of 16 bytes"))
+    key.map(str::to_owned).ok_or_else(|| bad_request("the request needs one Sec-WebSocket-Key, the base64 of 16 bytes"))
 }
 
 /// The value of a header that is given exactly once and is ASCII.

@@ -154,7 +154,9 @@ impl CredentialVerifier {
         let now = self.parts.clock.now();
         let first = self.parts.tokens.verify(token.reveal(), now.unix);
         let verdict = match first {
-            Err(TokenError::UnknownKey { issuer: Some(issuer) }) if self.parts.issuer_keys.refresh(&issuer, now).await => {
+            Err(TokenError::UnknownKey { issuer: Some(issuer) })
+                if self.parts.issuer_keys.refresh(&issuer, now).await =>
+            {
                 self.parts.tokens.verify(token.reveal(), self.parts.clock.now().unix)
             }
             other => other,
@@ -186,10 +188,11 @@ impl CredentialVerifier {
 
     async fn ticket(&self, carrier: Carrier, ticket: &PlainToken, presenter: &Presenter) -> Result<Permit, Refusal> {
         let now = self.parts.clock.now();
-        let redeemed = self.parts.tickets.redeem(&ticket.hashed(), now.unix).await.map_err(|error| unavailable(&error))?;
+        let redeemed =
+            self.parts.tickets.redeem(&ticket.hashed(), now.unix).await.map_err(|error| unavailable(&error))?;
         match redeemed {
             RedeemedTicket::Good(ticket) => {
-                self.admit(carrier, now, |at| verify::ticket(ticket, presenter.origin.as_deref(), &presenter.path, at))
+                self.admit(carrier, now, |at| verify::ticket(*ticket, presenter.origin.as_deref(), &presenter.path, at))
             }
             RedeemedTicket::Gone => Err(Refusal::new(RefusalKind::SpentTicket, "the ticket is spent or too old")),
             RedeemedTicket::Unknown => Err(Refusal::new(RefusalKind::InvalidTicket, "no ticket is this one")),

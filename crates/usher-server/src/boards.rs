@@ -14,7 +14,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; c
 pub(crate) fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new()
         .route("/", get(|| async { file("text/html; charset=utf-8", include_str!("../assets/boards.html")) }))
-        .route("/boards.js", get(|| async { file("text/javascript; charset=utf-8", include_str!("../assets/boards.js")) }))
+        .route(
+            "/boards.js",
+            get(|| async { file("text/javascript; charset=utf-8", include_str!("../assets/boards.js")) }),
+        )
         .route("/boards.css", get(|| async { file("text/css; charset=utf-8", include_str!("../assets/boards.css")) }))
         .route("/boards.svg", get(|| async { file("image/svg+xml", include_str!("../assets/boards.svg")) }))
 }

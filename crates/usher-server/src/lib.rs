@@ -7,8 +7,8 @@ pub mod config;
 pub mod run;
 pub mod server;
 
-mod api;
 pub mod admin;
+mod api;
 mod boards;
 mod rooms_handler;
 

@@ -240,10 +240,20 @@ mod tests {
         assert_eq!(check("short 7"), Err(UnacceptablePassword::TooShort));
         assert_eq!(check(&"x1".repeat(513)), Err(UnacceptablePassword::TooLong));
         assert_eq!(check("Alice-in-Wonderland"), Err(UnacceptablePassword::UserId));
-        for common in ["password123", "Password123!", "12345678", "qwertyuiop", "aaaaaaaaaa", "letmein!", "Welcome2026", "changeme"] {
+        for common in [
+            "password123",
+            "Password123!",
+            "12345678",
+            "qwertyuiop",
+            "aaaaaaaaaa",
+            "letmein!",
+            "Welcome2026",
+            "changeme",
+        ] {
             assert_eq!(check(common), Err(UnacceptablePassword::Common), "{common}");
         }
-        for good in ["correct horse battery staple", "ünïcödé snowman ☃", "9f86d081884c7d65", &"long ".repeat(100)] {
+        for good in ["correct horse battery staple", "ünïcödé snowman ☃", "9f86d081884c7d65", &"long ".repeat(100)]
+        {
             assert_eq!(check(good), Ok(()), "{good}");
         }
     }

@@ -23,7 +23,6 @@ impl LiveRevoker {
     pub fn new(store: Arc<dyn Store>, revocations: Revocations, verifier: Arc<CredentialVerifier>) -> Self {
         Self { store, revocations, verifier }
     }
-
 }
 
 #[async_trait]

@@ -12,10 +12,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use usher_auth::close_code::CloseCause;
 use usher_auth::jwt::{AccessTokenProfile, InvalidVerifier, IssuerRules, KeyRing, TokenVerifier, TrustedIssuer};
+use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_axum::issuer_keys::InvalidKeySource;
-use usher_axum::{IssuerKeys, KeyFetchLimits, Revocations};
+use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits, Revocations};
 use usher_rooms::RoomLimits;
 use usher_sql::{OpenError, SqlOptions, SqlStore};
 use usher_store::memory::MemoryTickets;
@@ -95,16 +96,19 @@ pub async fn run(
         Some(files) => Some(TlsAcceptor::from(files.server_config()?)),
         None => None,
     };
-    let server = Server::assemble(settings(&config, boards_page), Backends {
-        store: store.clone(),
-        tickets: Arc::new(MemoryTickets::new(TicketBounds::default())),
-        keys,
-        tokens,
-        issuer_keys: issuer_keys.clone(),
-        passwords: passwords.clone(),
-        clock: clock.clone(),
-        randomness: randomness.clone(),
-    });
+    let server = Server::assemble(
+        settings(&config, boards_page),
+        Backends {
+            store: store.clone(),
+            tickets: Arc::new(MemoryTickets::new(TicketBounds::default())),
+            keys,
+            tokens,
+            issuer_keys: issuer_keys.clone(),
+            passwords: passwords.clone(),
+            clock: clock.clone(),
+            randomness: randomness.clone(),
+        },
+    );
     let revoked = server.load_revocations().await?;
     let administration = Arc::new(Administration {
         store,
@@ -203,6 +207,14 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         ticket_ttl: config.tokens.ticket_ttl,
         failures: config.limits.failures,
         waiting: config.limits.waiting,
+        connections: ConnectionLimits {
+            per_user: config.limits.connections_per_user,
+            per_session: config.limits.connections_per_session,
+        },
+        messages: MessageRate {
+            interval: config.limits.messages.per / config.limits.messages.count,
+            burst: config.limits.messages.burst,
+        },
         outbound_limit: config.limits.outbound_bytes,
         trusted_proxies: config.server.trusted_proxies.clone(),
         boards_page,

@@ -13,23 +13,24 @@ use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
 use usher_auth::route::RouteRules;
 use usher_auth::session::SessionLimits;
+use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::{
-    CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, Throttle, TrustedProxies, VerifierParts,
-    WaitingLimits, WebSocketRoute,
+    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, Throttle,
+    TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
 
 use crate::access_tokens::AccessTokens;
 use crate::api::{self, ApiState};
+use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::passwords::PasswordHasher;
 use crate::revoker::LiveRevoker;
 use crate::rooms_handler::RoomsHandler;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::ticket_desk::TicketDesk;
-use crate::boards;
 
 /// How often what is over is removed from the store.
 const REAP_EVERY: Duration = Duration::from_mins(5);
@@ -63,6 +64,10 @@ pub struct ServerSettings {
     pub failures: FailureLimits,
     /// How many sockets may wait for a first message.
     pub waiting: WaitingLimits,
+    /// How many open connections a user and a session may have.
+    pub connections: ConnectionLimits,
+    /// How fast a client may send.
+    pub messages: MessageRate,
     /// Most bytes that may be queued for one client.
     pub outbound_limit: usize,
     /// Whose word about a client's address is believed.
@@ -130,27 +135,27 @@ impl Server {
             clock: clock.clone(),
             randomness: randomness.clone(),
         });
-        let api = api::router(
-            ApiState {
-                store: store.clone(),
-                sessions,
-                passwords,
-                ticket_desk: TicketDesk::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
-                access_tokens,
-                verifier: verifier.clone(),
-                throttle,
-                trusted_proxies: settings.trusted_proxies.clone(),
-                cookies: settings.cookies,
-                origins: Arc::new(settings.origins.clone()),
-                clock: clock.clone(),
-            },
-        );
+        let api = api::router(ApiState {
+            store: store.clone(),
+            sessions,
+            passwords,
+            ticket_desk: TicketDesk::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
+            access_tokens,
+            verifier: verifier.clone(),
+            throttle,
+            trusted_proxies: settings.trusted_proxies.clone(),
+            cookies: settings.cookies,
+            origins: Arc::new(settings.origins.clone()),
+            clock: clock.clone(),
+        });
         let rooms = Rooms::new(settings.rooms, settings.room_limits);
         let door = Door::new(DoorParts {
             verifier,
             revocations: revocations.clone(),
             trusted_proxies: settings.trusted_proxies,
             waiting: settings.waiting,
+            connections: settings.connections,
+            messages: settings.messages,
             outbound_limit: settings.outbound_limit,
             clock: clock.clone(),
             randomness,

@@ -52,7 +52,8 @@ pub fn load_or_create(path: &Path) -> Result<KeyRing, SigningKeyError> {
     match OpenOptions::new().read(true).open(path) {
         Ok(file) => read(file, path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let pem = generate_es256_pem(&SystemRandom::new()).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
+            let pem = generate_es256_pem(&SystemRandom::new())
+                .map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
             create(path, &pem).map_err(io_error)?;
             tracing::info!(path = %path.display(), "made a new signing key");
             parse(&pem, path)

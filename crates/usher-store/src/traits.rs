@@ -183,7 +183,7 @@ pub enum TicketRejected {
 #[derive(Clone, Debug)]
 pub enum RedeemedTicket {
     /// Good, and spent by this presentation.
-    Good(Ticket),
+    Good(Box<Ticket>),
     /// Was good once: spent, or too old. Known for a minute after it would have expired; later it is [`Self::Unknown`].
     Gone,
     /// Never was one.

@@ -3,6 +3,8 @@
 //! Nothing here waits on the wall clock for something to have happened: a `ping` answered by its `pong` says that everything
 //! before it is done. Helpers that reach past the front door are called `db_*`.
 
+#![expect(clippy::missing_panics_doc, reason = "everything here panics when a test does not go as it should")]
+
 mod client;
 mod clock;
 mod mint;

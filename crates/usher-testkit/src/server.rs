@@ -18,13 +18,13 @@ use usher_auth::user::User;
 use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::IssuerKeys;
 use usher_axum::ambient::SystemRandomness;
+use usher_server::admin::Revoker as _;
 use usher_server::listener;
 use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Backends, Server, ServerSettings};
 use usher_sql::{SqlOptions, SqlStore};
 use usher_store::memory::MemoryTickets;
 use usher_store::{Store, TicketBounds, TicketStore};
-use usher_server::admin::Revoker as _;
 use zeroize::Zeroizing;
 
 use crate::mint::{self, Mint};
@@ -110,13 +110,20 @@ impl TestServerBuilder {
     /// Starts it.
     pub async fn start(self) -> TestServer {
         // What the server logs is shown with a failing test.
-        let _ = tracing_subscriber::fmt().with_test_writer().with_max_level(tracing_subscriber::filter::LevelFilter::WARN).try_init();
+        let _ = tracing_subscriber::fmt()
+            .with_test_writer()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+            .try_init();
         let folder = tempfile::tempdir().expect("a folder");
         let store: Arc<dyn Store> = match self.store {
             Some(store) => store,
             None => {
                 let path = folder.path().join("usher.db");
-                Arc::new(SqlStore::open(&format!("sqlite://{}", path.display()), SqlOptions::default()).await.expect("a store"))
+                Arc::new(
+                    SqlStore::open(&format!("sqlite://{}", path.display()), SqlOptions::default())
+                        .await
+                        .expect("a store"),
+                )
             }
         };
         let clock = Arc::new(TestClock::new());
@@ -128,16 +135,19 @@ impl TestServerBuilder {
         issuers.extend(self.issuers);
         let tokens = Arc::new(TokenVerifier::new(issuers, mint::kept_claims()).expect("issuers that fit together"));
         let tickets = self.ticket_store.unwrap_or_else(|| Arc::new(MemoryTickets::new(self.tickets)));
-        let server = Arc::new(Server::assemble(self.settings, Backends {
-            store: store.clone(),
-            tickets,
-            keys,
-            tokens,
-            issuer_keys: IssuerKeys::none(),
-            passwords: PasswordHasher::new(2, randomness.clone()),
-            clock: clock.clone(),
-            randomness,
-        }));
+        let server = Arc::new(Server::assemble(
+            self.settings,
+            Backends {
+                store: store.clone(),
+                tickets,
+                keys,
+                tokens,
+                issuer_keys: IssuerKeys::none(),
+                passwords: PasswordHasher::new(2, randomness.clone()),
+                clock: clock.clone(),
+                randomness,
+            },
+        ));
         server.load_revocations().await.expect("a store that can be read");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -197,7 +207,8 @@ impl TestServer {
 
     /// Logs a user in with [`PASSWORD`].
     pub async fn log_in(&self, id: &str) -> LoggedIn {
-        let response = self.post("/auth/login").json(&json!({"user": id, "pwd": PASSWORD})).send().await.expect("an answer");
+        let response =
+            self.post("/auth/login").json(&json!({"user": id, "pwd": PASSWORD})).send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         let cookie = response.headers()[SET_COOKIE].to_str().expect("text");
         let cookie = cookie.split(';').next().and_then(|pair| pair.split_once('=')).expect("a cookie").1.to_owned();
@@ -243,7 +254,10 @@ impl TestServer {
 
     /// Adds a user with [`PASSWORD`], without the front door.
     pub async fn db_add_user(&self, id: &str, name: &str, roles: &[&str]) {
-        let hash = PasswordHasher::new(1, Arc::new(SystemRandomness)).hash(Zeroizing::new(PASSWORD.to_owned())).await.expect("a hash");
+        let hash = PasswordHasher::new(1, Arc::new(SystemRandomness))
+            .hash(Zeroizing::new(PASSWORD.to_owned()))
+            .await
+            .expect("a hash");
         let user = User {
             id: UserId::local(id).expect("an id"),
             name: name.to_owned(),

@@ -9,7 +9,8 @@ use usher_auth::origin::{AllowedOrigins, Origin};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
 use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
 use usher_auth::session::SessionLimits;
-use usher_axum::{FailureLimits, TrustedProxies, WaitingLimits};
+use usher_auth::throttle::MessageRate;
+use usher_axum::{ConnectionLimits, FailureLimits, TrustedProxies, WaitingLimits};
 use usher_rooms::RoomLimits;
 use usher_server::cookies::CookieSettings;
 use usher_server::server::ServerSettings;
@@ -45,13 +46,10 @@ fn routes() -> Vec<RouteRules> {
     routes.push(RouteRules { refuse: RefuseMode::Close, ..route("/close", &Carrier::ALL) });
     routes.push(RouteRules { refuse: RefuseMode::Http, ..route("/http", &Carrier::ALL) });
     routes.push(route("/url", &[Carrier::Query, Carrier::Cookie]));
-    routes.push(route("/default", &[
-        Carrier::Cookie,
-        Carrier::Ticket,
-        Carrier::FirstMessage,
-        Carrier::Header,
-        Carrier::Subprotocol,
-    ]));
+    routes.push(route(
+        "/default",
+        &[Carrier::Cookie, Carrier::Ticket, Carrier::FirstMessage, Carrier::Header, Carrier::Subprotocol],
+    ));
     let with_profile = |path, profile| RouteRules {
         refuse: RefuseMode::Close,
         close_codes: CloseCodes::from(profile),
@@ -108,9 +106,10 @@ pub fn settings() -> ServerSettings {
         ticket_ttl: Duration::from_secs(30),
         failures: FailureLimits::default(),
         waiting: WaitingLimits::default(),
+        connections: ConnectionLimits::default(),
+        messages: MessageRate::default(),
         outbound_limit: 1024 * 1024,
         trusted_proxies: TrustedProxies::default(),
         boards_page: true,
     }
 }
-

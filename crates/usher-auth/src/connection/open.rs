@@ -95,6 +95,15 @@ impl Connection {
         }
     }
 
+    /// Registering it after [`Action::Opened`] found that its user or session has as many connections as they may: it ends before it
+    /// has said that anybody is in.
+    pub fn handle_one_too_many(&mut self, now: Now, retry_after: Duration) {
+        if matches!(self.state, State::Open(_)) {
+            self.actions.clear();
+            self.end_with(now, CloseCause::TooMany, Some(retry_after));
+        }
+    }
+
     /// End an open or waiting connection for `cause`, saying so first.
     pub fn handle_end(&mut self, now: Now, cause: CloseCause, retry_after: Option<Duration>) {
         if matches!(self.state, State::Open(_) | State::Waiting { .. } | State::Verifying { .. }) {

@@ -110,9 +110,9 @@ mod tests {
     fn reference(pattern: &[char], name: &[char]) -> bool {
         match pattern.split_first() {
             None => name.is_empty(),
-            Some(('*', rest)) => (1..=name.len())
-                .take_while(|taken| name[taken - 1] != '/')
-                .any(|taken| reference(rest, &name[taken..])),
+            Some(('*', rest)) => {
+                (1..=name.len()).take_while(|taken| name[taken - 1] != '/').any(|taken| reference(rest, &name[taken..]))
+            }
             Some((c, rest)) => name.split_first().is_some_and(|(n, name)| n == c && reference(rest, name)),
         }
     }

@@ -45,7 +45,10 @@ struct Blocks {
 static BLOCKS: LazyLock<Blocks> = LazyLock::new(|| {
     let v6 = |block: &str| block.parse::<Ipv6Net>().expect("the blocks above are well-formed");
     Blocks {
-        not_public_v4: NOT_PUBLIC_V4.iter().map(|block| block.parse().expect("the blocks above are well-formed")).collect(),
+        not_public_v4: NOT_PUBLIC_V4
+            .iter()
+            .map(|block| block.parse().expect("the blocks above are well-formed"))
+            .collect(),
         unicast_v6: v6(UNICAST_V6),
         not_public_v6: NOT_PUBLIC_V6.iter().map(|block| v6(block)).collect(),
         nat64: v6(NAT64),
@@ -123,7 +126,9 @@ mod tests {
         ] {
             assert!(!is_public(private.parse().unwrap()), "{private}");
         }
-        for public in ["93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::5db8:d822", "::ffff:8.8.8.8"] {
+        for public in
+            ["93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "64:ff9b::5db8:d822", "::ffff:8.8.8.8"]
+        {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
     }

@@ -180,15 +180,29 @@ impl FetchError {
     /// What the operator can do about it.
     pub(super) fn advice(&self) -> &'static str {
         match self {
-            Self::Request { source, .. } if source.is_timeout() => "see whether the issuer answers from this machine, and how fast",
-            Self::Request { .. } => "see whether the issuer can be reached from this machine and its certificate is trusted here",
+            Self::Request { source, .. } if source.is_timeout() => {
+                "see whether the issuer answers from this machine, and how fast"
+            }
+            Self::Request { .. } => {
+                "see whether the issuer can be reached from this machine and its certificate is trusted here"
+            }
             Self::Redirect { .. } => "configure the address that it redirects to, if that is the issuer's",
-            Self::Status { .. } => "see whether the configured address is right: the document should be there for anybody",
+            Self::Status { .. } => {
+                "see whether the configured address is right: the document should be there for anybody"
+            }
             Self::TooLong { .. } => "see whether the configured address leads to the document and not to a page",
-            Self::Metadata { .. } => "see whether `oidc_url` is the issuer's: /.well-known/openid-configuration is added to it",
-            Self::WrongIssuer { .. } => "configure the issuer exactly as its metadata has it, to the last slash, or another `oidc_url`",
-            Self::JwksUri(_) => "configure `jwks_url` instead of `oidc_url`, or list the host in `jwks_hosts`, if the issuer's keys are there",
-            Self::Keys(_) => "see whether the address leads to the issuer's JWK set and its keys fit the configured algorithms",
+            Self::Metadata { .. } => {
+                "see whether `oidc_url` is the issuer's: /.well-known/openid-configuration is added to it"
+            }
+            Self::WrongIssuer { .. } => {
+                "configure the issuer exactly as its metadata has it, to the last slash, or another `oidc_url`"
+            }
+            Self::JwksUri(_) => {
+                "configure `jwks_url` instead of `oidc_url`, or list the host in `jwks_hosts`, if the issuer's keys are there"
+            }
+            Self::Keys(_) => {
+                "see whether the address leads to the issuer's JWK set and its keys fit the configured algorithms"
+            }
         }
     }
 

@@ -55,10 +55,8 @@ impl IssuerKeys {
         let mut clients = None;
         for (name, source) in sources {
             let trusted = tokens.issuer(Some(&name)).ok_or_else(|| InvalidKeySource::UnknownIssuer(name.clone()))?;
-            let Some(origin) = origin(source).map_err(|source| InvalidKeySource::Url { issuer: name.clone(), source })?
-            else {
-                continue;
-            };
+            let origin = origin(source).map_err(|source| InvalidKeySource::Url { issuer: name.clone(), source })?;
+            let Some(origin) = origin else { continue };
             let algorithms = trusted.algorithms().to_vec();
             if algorithms.iter().any(|algorithm| algorithm.is_symmetric()) {
                 return Err(InvalidKeySource::SharedSecret(name));
@@ -99,7 +97,8 @@ impl IssuerKeys {
     /// be believed. Returns when that is done.
     pub async fn refresh_due(&self) {
         let mut passes = JoinSet::new();
-        for issuer in self.issuers.values().cloned() {
+        for issuer in self.issuers.values() {
+            let issuer = issuer.clone();
             passes.spawn(async move { issuer.refresh_due().await });
         }
         while passes.join_next().await.is_some() {}
@@ -113,7 +112,7 @@ impl IssuerKeys {
             loops.spawn(issuer.keep_fresh());
         }
         while loops.join_next().await.is_some() {}
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

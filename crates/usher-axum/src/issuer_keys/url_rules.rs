@@ -129,9 +129,13 @@ mod tests {
         for good in ["https://idp.example/keys", "http://127.0.0.1:1/k", "http://[::1]:1/k", "http://localhost:1/k"] {
             assert_eq!(check_configured(&url(good)), Ok(()), "{good}");
         }
-        for plain in
-            ["http://idp.example/keys", "http://10.0.0.1/", "http://localhost.example/", "ftp://idp.example/", "file:///etc/passwd"]
-        {
+        for plain in [
+            "http://idp.example/keys",
+            "http://10.0.0.1/",
+            "http://localhost.example/",
+            "ftp://idp.example/",
+            "file:///etc/passwd",
+        ] {
             assert_eq!(check_configured(&url(plain)), Err(ForbiddenUrl::NotHttps), "{plain}");
         }
         assert_eq!(check_configured(&url("https://me:pass@idp.example/")), Err(ForbiddenUrl::Credentials));
@@ -142,7 +146,10 @@ mod tests {
     fn metadata_is_below_the_issuer() {
         let at = |base: &str| metadata_url(&url(base)).map(|url| url.to_string());
         assert_eq!(at("https://idp.example"), Ok("https://idp.example/.well-known/openid-configuration".to_owned()));
-        assert_eq!(at("https://idp.example/a/"), Ok("https://idp.example/a/.well-known/openid-configuration".to_owned()));
+        assert_eq!(
+            at("https://idp.example/a/"),
+            Ok("https://idp.example/a/.well-known/openid-configuration".to_owned())
+        );
         assert_eq!(at("https://idp.example/a?b"), Err(ForbiddenUrl::QueryOrFragment));
         assert_eq!(at("https://idp.example/a#b"), Err(ForbiddenUrl::QueryOrFragment));
     }
@@ -158,7 +165,10 @@ mod tests {
         assert_eq!(public_only("https://keys.example/keys"), Ok(true));
         assert_eq!(public_only("https://93.184.216.34/keys"), Ok(true));
         assert_eq!(public_only("https://evil.example/keys"), Err(ForbiddenUrl::OtherHost("evil.example".to_owned())));
-        assert_eq!(public_only("https://idp.example.evil.example/"), Err(ForbiddenUrl::OtherHost("idp.example.evil.example".to_owned())));
+        assert_eq!(
+            public_only("https://idp.example.evil.example/"),
+            Err(ForbiddenUrl::OtherHost("idp.example.evil.example".to_owned()))
+        );
         assert_eq!(public_only("https://10.0.0.1/keys"), Err(ForbiddenUrl::PrivateAddress([10, 0, 0, 1].into())));
         assert_eq!(public_only("https://169.254.169.254/"), Err(ForbiddenUrl::OtherHost("169.254.169.254".to_owned())));
         assert_eq!(public_only("https://idp.example@evil.example/"), Err(ForbiddenUrl::Credentials));

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use usher_auth::close_code::CloseCause;
 use usher_auth::connection::{Action, Connection, LINGER, Verification, Violation};
+use usher_auth::throttle::MessagePace;
 use usher_auth::{Now, Permit, Refusal};
 
 use self::transport::{Incoming, Transport};
@@ -25,6 +26,9 @@ use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
 /// Bytes waiting to be written at which nothing more is read from the client, so that whoever asks without reading the answers
 /// fills the network's buffers and not ours.
 const PAUSE_READING_AT: usize = 64 * 1024;
+
+/// When a client that was one too many should come back.
+const TOO_MANY_RETRY: Duration = Duration::from_secs(30);
 
 /// A connection whose upgrade was accepted.
 pub(crate) struct Opening<H: Handler> {
@@ -57,6 +61,7 @@ where
         waiting,
         verification: None,
         timer: None,
+        pace: MessagePace::default(),
         closing: false,
         released: false,
     };
@@ -78,6 +83,7 @@ struct Driver<IO, H: Handler> {
     verification: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
     /// The deadline it is set to, and the timer. One a connection, made when first needed.
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
+    pace: MessagePace,
     closing: bool,
     released: bool,
 }
@@ -182,7 +188,10 @@ where
             Event::Timeout => self.connection.handle_timeout(now),
             // Whoever revoked has been told that nothing more is taken (req H4).
             Event::Incoming(Incoming::Text(_)) if !self.closing && self.handle.is_shut() => {}
-            Event::Incoming(Incoming::Text(text)) => self.connection.handle_text(now, text.as_str()),
+            Event::Incoming(Incoming::Text(text)) => match self.pace.count(self.door.parts().messages, now) {
+                Ok(()) => self.connection.handle_text(now, text.as_str()),
+                Err(wait) => self.connection.handle_end(now, CloseCause::TooMany, Some(wait)),
+            },
             Event::Incoming(Incoming::Violation(violation)) => {
                 if violation == Violation::Protocol {
                     tracing::debug!(connection = %self.connection.id(), "the client broke the WebSocket protocol");
@@ -242,9 +251,7 @@ where
         let now = self.now();
         let Some(permit) = self.connection.permit().cloned() else { return };
         self.waiting = None;
-        self.registration = Some(self.door.parts().revocations.register(&self.handle, &permit.shared_credential()));
-        if self.handle.is_shut() {
-            self.connection.handle_revoked(now);
+        if !self.register(&permit, now) {
             return;
         }
         self.transport.set_message_limit(self.connection.message_limit());
@@ -259,14 +266,27 @@ where
         );
     }
 
+    /// Puts the connection where revocations find it. False if it ends instead: one too many, or revoked meanwhile.
+    fn register(&mut self, permit: &Permit, now: Now) -> bool {
+        let parts = self.door.parts();
+        self.registration = parts.revocations.register(&self.handle, &permit.shared_credential(), parts.connections);
+        if self.registration.is_none() {
+            self.connection.handle_one_too_many(now, TOO_MANY_RETRY);
+            return false;
+        }
+        if self.handle.is_shut() {
+            self.connection.handle_revoked(now);
+            return false;
+        }
+        true
+    }
+
     fn renew(&mut self) {
         let now = self.now();
         let Some(permit) = self.connection.permit().cloned() else { return };
         // The old place first: both may be under the same key.
         self.registration = None;
-        self.registration = Some(self.door.parts().revocations.register(&self.handle, &permit.shared_credential()));
-        if self.handle.is_shut() {
-            self.connection.handle_revoked(now);
+        if !self.register(&permit, now) {
             return;
         }
         let lost = match &mut self.session {

@@ -117,7 +117,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
                 Err(Error::Capacity(_)) => Violation::TooBig,
                 Err(Error::Utf8(_)) => Violation::InvalidUtf8,
-                Err(Error::Protocol(error)) if error != ProtocolError::ResetWithoutClosingHandshake => Violation::Protocol,
+                Err(Error::Protocol(error)) if error != ProtocolError::ResetWithoutClosingHandshake => {
+                    Violation::Protocol
+                }
                 Err(_) => return Poll::Ready(Incoming::Closed),
             };
             // tungstenite has taken the header of a frame it refused; going on would read its payload without a limit.

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::poll;
 use http::StatusCode;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
 use crate::canary::Canary;
 use crate::idp::{endless, redirect, silent, stalled, status, text};
+use crate::log;
 use crate::world::{IssuerKey, World, jwks};
 
 #[tokio::test]
@@ -41,14 +43,24 @@ async fn a_key_set_may_have_64_kib_and_no_byte_more() {
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up_on() {
     // req G4
-    for page in [silent(), stalled()] {
-        let world = World::impatient().await;
+    let world = World::with_jwks_url().await;
+    let stuck = Arc::new(Semaphore::new(0));
+    for (page, key_id) in [(silent(&stuck), "a"), (stalled(&stuck), "b")] {
         world.idp.set("/jwks", page);
-        assert!(!world.refresh().await);
-        let key = IssuerKey::new("a");
+        let mut asking = Box::pin(world.refresh());
+        assert!(poll!(&mut asking).is_pending());
+        stuck.acquire().await.unwrap().forget();
+        // From here on nothing happens any more but the passing of time, which then passes at once.
+        tokio::time::pause();
+        assert!(!asking.await);
+        tokio::time::resume();
+        assert!(log::take().contains("how fast"), "the time was up, and nothing else was wrong");
+
+        let key = IssuerKey::new(key_id);
         world.publish(&[&key]);
         world.clock.advance(Duration::from_secs(30));
         assert!(world.admits(&key).await, "its place is free again");
+        world.clock.advance(Duration::from_secs(30));
     }
 }
 

@@ -12,7 +12,12 @@ pub(crate) struct Canary {
 
 impl Canary {
     pub(crate) async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at("127.0.0.1").await
+    }
+
+    /// At an address of this machine.
+    pub(crate) async fn at(host: &str) -> Self {
+        let listener = TcpListener::bind((host, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         Self { listener, address }
     }

@@ -73,10 +73,11 @@ impl Idp {
         self.shared.requests.borrow().clone()
     }
 
-    /// Returns once `path` was asked for.
-    pub(crate) async fn asked_for(&self, path: &str) {
+    /// Returns once `path` was asked for so many times.
+    pub(crate) async fn asked_for(&self, path: &str, times: usize) {
         let mut requests = self.shared.requests.subscribe();
-        requests.wait_for(|requests| requests.iter().any(|request| request == path)).await.unwrap();
+        let asked = |requests: &Vec<String>| requests.iter().filter(|request| *request == path).count() >= times;
+        requests.wait_for(asked).await.unwrap();
     }
 }
 
@@ -140,19 +141,25 @@ pub(crate) fn gated(gate: &Arc<Semaphore>, page: Page) -> Page {
     })
 }
 
-/// No answer at all.
-pub(crate) fn silent() -> Page {
-    Arc::new(|| Box::pin(pending()))
+/// No answer at all. `stuck` gets a permit when it is waited for.
+pub(crate) fn silent(stuck: &Arc<Semaphore>) -> Page {
+    let stuck = stuck.clone();
+    Arc::new(move || {
+        stuck.add_permits(1);
+        Box::pin(pending())
+    })
 }
 
-/// The beginning of an answer, and then nothing more.
-pub(crate) fn stalled() -> Page {
-    Arc::new(|| {
-        let body = stream::unfold(false, |begun| async move {
+/// The beginning of an answer, and then nothing more. `stuck` gets a permit when the rest is waited for.
+pub(crate) fn stalled(stuck: &Arc<Semaphore>) -> Page {
+    let stuck = stuck.clone();
+    Arc::new(move || {
+        let body = stream::unfold((stuck.clone(), false), |(stuck, begun)| async move {
             if begun {
+                stuck.add_permits(1);
                 pending::<()>().await;
             }
-            Some((Ok::<_, Infallible>(Bytes::from_static(b"{\"keys\":[")), true))
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"{\"keys\":[")), (stuck, true)))
         });
         let response = Body::from_stream(body).into_response();
         Box::pin(async move { response })

@@ -1,85 +1,43 @@
 //! What the operator reads: what happened, what to do about it, and nothing that the other side made up at length.
 
-use std::io;
-use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::Mutex;
-use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::fmt::MakeWriter;
 use usher_axum::{KeyFetchLimits, KeySource};
 
 use crate::idp::{redirect, status};
-use crate::world::{ISSUER, IssuerKey, World};
-
-/// Everything logged on this thread.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn listen(&self) -> DefaultGuard {
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(self.clone()).finish();
-        tracing::subscriber::set_default(subscriber)
-    }
-
-    /// What was logged since the last look.
-    fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock())).unwrap()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
+use crate::log;
+use crate::world::{ISSUER, IssuerKey, World, unanswered_address};
 
 #[tokio::test]
 async fn success_and_failure_are_told_apart() {
     // req G4, G5
-    let log = Log::default();
-    let _listening = log.listen();
     let world = World::with_jwks_url().await;
     world.idp.set("/jwks", status(http::StatusCode::NOT_FOUND));
     assert!(!world.refresh().await);
-    let text = log.take();
+    let text = log::take();
     assert!(text.contains("ERROR") && text.contains("issuer=login") && text.contains("404"), "{text}");
     assert!(text.contains("its tokens are refused") && text.contains("advice="), "{text}");
 
     world.publish(&[&IssuerKey::new("a"), &IssuerKey::new("b")]);
-    world.clock.advance(std::time::Duration::from_secs(30));
+    world.clock.advance(Duration::from_secs(30));
     assert!(world.refresh().await);
-    let text = log.take();
+    let text = log::take();
     assert!(text.contains("INFO") && text.contains("issuer=login") && text.contains("keys=2"), "{text}");
 
     world.idp.set("/jwks", redirect("https://elsewhere.example/"));
-    world.clock.advance(std::time::Duration::from_secs(30));
+    world.clock.advance(Duration::from_secs(30));
     assert!(!world.refresh().await);
-    let text = log.take();
+    let text = log::take();
     assert!(text.contains("WARN") && text.contains("stay in use") && text.contains("redirect"), "{text}");
 }
 
 #[tokio::test]
 async fn what_the_other_side_made_up_is_cut_short() {
     // req G4
-    let log = Log::default();
-    let _listening = log.listen();
     let world = World::with_discovery(&[]).await;
     world.idp.set_metadata(&format!("{ISSUER}/\n{}", "x".repeat(50_000)), "https://login.example/");
     assert!(!world.refresh().await);
-    let text = log.take();
+    let text = log::take();
     assert!(text.contains(ISSUER) && text.contains("advice="), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
     assert!(text.len() < 1500, "{} bytes", text.len());
@@ -88,13 +46,9 @@ async fn what_the_other_side_made_up_is_cut_short() {
 #[tokio::test]
 async fn the_query_of_an_address_stays_out_of_the_log() {
     // req G4
-    let log = Log::default();
-    let _listening = log.listen();
-    let world = World::new(KeyFetchLimits::default(), |_| {
-        KeySource::JwksUrl("http://127.0.0.1:9/jwks?key=hunter2".parse().unwrap())
-    })
-    .await;
+    let url = format!("http://{}/jwks?key=hunter2", unanswered_address().await);
+    let world = World::new(KeyFetchLimits::default(), |_| KeySource::JwksUrl(url.parse().unwrap())).await;
     assert!(!world.refresh().await);
-    let text = log.take();
+    let text = log::take();
     assert!(text.contains("cannot be fetched") && !text.contains("hunter2"), "{text}");
 }

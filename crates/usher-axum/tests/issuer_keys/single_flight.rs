@@ -68,7 +68,7 @@ async fn a_fetch_outlives_whoever_asked_for_it() {
 
     let mut first = Box::pin(world.admits(&key));
     assert!(poll!(&mut first).is_pending());
-    world.idp.asked_for("/jwks").await;
+    world.idp.asked_for("/jwks", 1).await;
     drop(first);
 
     let mut second = Box::pin(world.admits(&key));
@@ -105,13 +105,38 @@ async fn keys_are_fetched_ahead_while_the_server_already_serves() {
 
     let issuer_keys = world.issuer_keys().clone();
     let keeping = tokio::spawn(async move { issuer_keys.keep_fresh().await });
-    world.idp.asked_for("/jwks").await;
+    world.idp.asked_for("/jwks", 1).await;
     let mut early = Box::pin(world.admits(&key));
     assert!(poll!(&mut early).is_pending(), "a token that comes before the keys waits for them");
     gate.add_permits(1);
     assert!(early.await);
     assert_eq!(world.fetches(), 1);
     assert!(!keeping.is_finished());
+    keeping.abort();
+}
+
+#[tokio::test]
+async fn a_fetch_out_of_turn_changes_when_the_next_one_is_due() {
+    // req G2
+    let world = World::with_jwks_url().await;
+    let (old, new) = (IssuerKey::new("old"), IssuerKey::new("new"));
+    world.idp.set("/jwks", cached(&jwks(&[&old]), "max-age=86400"));
+    let issuer_keys = world.issuer_keys().clone();
+    let keeping = tokio::spawn(async move { issuer_keys.keep_fresh().await });
+    world.idp.asked_for("/jwks", 1).await;
+    assert!(world.admits(&old).await);
+    world.idp.set("/jwks", cached(&jwks(&[&old, &new]), "max-age=300"));
+    assert!(world.admits(&new).await);
+    assert_eq!(world.fetches(), 2);
+
+    // Both the clock and the timers are five minutes further now.
+    let five_minutes = Duration::from_mins(5);
+    world.clock.advance(five_minutes);
+    tokio::time::pause();
+    tokio::time::advance(five_minutes).await;
+    tokio::time::resume();
+    let refreshed = world.idp.asked_for("/jwks", 3);
+    assert!(tokio::time::timeout(Duration::from_secs(30), refreshed).await.is_ok(), "it was not due until tomorrow");
     keeping.abort();
 }
 
@@ -123,7 +148,7 @@ async fn keys_are_fetched_again_when_they_are_no_longer_fresh() {
     world.idp.set("/jwks", cached(&jwks(&[&key]), "public, max-age=3600"));
     world.issuer_keys().refresh_due().await;
     assert_eq!(world.fetches(), 1);
-    world.clock.advance(Duration::from_mins(60) - Duration::from_millis(1));
+    world.clock.advance(Duration::from_hours(1) - Duration::from_millis(1));
     world.issuer_keys().refresh_due().await;
     assert_eq!(world.fetches(), 1);
     world.clock.advance(Duration::from_millis(1));

@@ -1,7 +1,7 @@
 //! One issuer, the keys it signs with, and the verifier that lets its users in.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPai
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use url::Host;
 use usher_auth::carriers::{Carrier, Credential};
 use usher_auth::connection::Verification;
@@ -27,6 +28,7 @@ use usher_store::memory::{MemoryStore, MemoryTickets};
 
 use crate::clock::MovableClock;
 use crate::idp::{Idp, page};
+use crate::log;
 
 /// What `iss` says in the issuer's tokens. It is not where the issuer's server is: that is on a port of this machine.
 pub(crate) const ISSUER: &str = "https://login.example";
@@ -53,6 +55,11 @@ impl IssuerKey {
         let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
         format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
+}
+
+/// An address of this machine on which nobody listens any more.
+pub(crate) async fn unanswered_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// A JWK set.
@@ -97,12 +104,6 @@ impl World {
         Self::new(KeyFetchLimits::default(), |idp| KeySource::JwksUrl(idp.url("/jwks"))).await
     }
 
-    /// With a JWKS URL, whose server is given up on soon.
-    pub(crate) async fn impatient() -> Self {
-        let limits = KeyFetchLimits { timeout: Duration::from_millis(100), ..KeyFetchLimits::default() };
-        Self::new(limits, |idp| KeySource::JwksUrl(idp.url("/jwks"))).await
-    }
-
     /// With discovery.
     pub(crate) async fn with_discovery(allowed_hosts: &[&str]) -> Self {
         let allowed_hosts = allowed_hosts.iter().map(|host| Host::parse(host).unwrap()).collect();
@@ -115,6 +116,7 @@ impl World {
     }
 
     pub(crate) async fn new(limits: KeyFetchLimits, source: impl FnOnce(&Idp) -> KeySource) -> Self {
+        log::begin();
         let idp = Idp::start().await;
         let clock = Arc::new(MovableClock::new());
         let shared_clock: Arc<dyn Clock> = clock.clone();
@@ -181,11 +183,8 @@ impl World {
 
     /// Presents a token at the door.
     pub(crate) async fn present(&self, token: String) -> Result<Permit, Refusal> {
-        let presenter = Presenter {
-            address: ClientAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-            origin: None,
-            path: "/ws".to_owned(),
-        };
+        let presenter =
+            Presenter { address: ClientAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)), origin: None, path: "/ws".to_owned() };
         let credential = Credential::Token(SecretText::new(token));
         self.verifier.verify(Verification { carrier: Carrier::Header, credential }, &presenter).await
     }

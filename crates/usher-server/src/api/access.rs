@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::extract::{FromRef, FromRequestParts};
 use http::request::Parts;
 use http::{Method, StatusCode};
+use usher_auth::Permit;
 use usher_auth::carriers::{Carrier, Credential, explicit_header, session_cookie};
 use usher_auth::connection::Verification;
 use usher_auth::origin::{AllowedOrigins, RequestOrigin};
 use usher_auth::refusal::{Refusal, RefusalKind};
-use usher_auth::Permit;
 use usher_axum::client_address::PeerAddress;
 use usher_axum::{ClientAddress, CredentialVerifier, Presenter, Problem, TrustedProxies};
 
@@ -54,7 +54,8 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let From(address) = From::from_request_parts(parts, state).await?;
         let origin = RequestOrigin::of(&parts.headers);
-        let presented = present(parts, &CookieSettings::from_ref(state), &Arc::<AllowedOrigins>::from_ref(state), origin);
+        let presented =
+            present(parts, &CookieSettings::from_ref(state), &Arc::<AllowedOrigins>::from_ref(state), origin);
         let (carrier, credential) = presented.map_err(|refusal| Problem::from(&refusal))?;
         let origin = origin.as_str().map(str::to_owned);
         let presenter = Presenter { address, origin: origin.clone(), path: parts.uri.path().to_owned() };

@@ -39,7 +39,8 @@ pub(super) async fn get_token(
     headers: HeaderMap,
 ) -> Result<Response, Response> {
     if query.is_some() {
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "credentials_in_query", "Credentials do not belong in a URL");
+        let problem =
+            Problem::new(StatusCode::BAD_REQUEST, "credentials_in_query", "Credentials do not belong in a URL");
         return Err(problem.with_detail("send user and password as HTTP Basic, without a query").into_response());
     }
     let (name, password) = basic(&headers).map_err(IntoResponse::into_response)?;

@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{USER_AGENT, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Deserialize;
+use usher_auth::Clock;
 use usher_auth::carriers::{Credential, session_cookie};
 use usher_auth::ids::UserId;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::user::User;
-use usher_auth::Clock;
 use usher_axum::{ClientAddress, Problem, Throttle};
 use usher_store::Store;
 use utoipa::ToSchema;
@@ -66,7 +66,8 @@ pub(super) async fn log_in(
 ) -> Result<Response, Response> {
     let user = logins.check(&request.user, request.pwd, address).await?;
     end_previous(&store, &sessions, &cookies, &headers).await?;
-    let granted = sessions.start(user, origin_of(address, &headers)).await.map_err(|error| store_unavailable(&error))?;
+    let granted =
+        sessions.start(user, origin_of(address, &headers)).await.map_err(|error| store_unavailable(&error))?;
     tracing::info!(user = %granted.user.id, client = %address.0, "logged in");
     Ok(tokens::answer(&granted, &cookies))
 }

@@ -66,7 +66,8 @@ fn summary(file: Option<&Path>, written: &Config, config: &ResolvedConfig, warni
     }
     for room in &written.rooms {
         let list = |rights: &[String]| if rights.is_empty() { "nobody".to_owned() } else { rights.join(", ") };
-        let _ = writeln!(out, "  rooms    {}  join: {}; publish: {}", room.pattern, list(&room.join), list(&room.publish));
+        let _ =
+            writeln!(out, "  rooms    {}  join: {}; publish: {}", room.pattern, list(&room.join), list(&room.publish));
     }
     if written.rooms.is_empty() {
         let _ = writeln!(out, "  rooms    no rule: nobody may join any");

@@ -1,5 +1,6 @@
 //! `usher demo`.
 
+use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
@@ -46,7 +47,8 @@ async fn prepare_users(config: &ResolvedConfig) -> Result<String, CommandError> 
     let mut lines = String::new();
     for (id, name) in USERS {
         let password = new_password(&SystemRandomness);
-        lines.push_str(&format!("  {id:6}  {}\n", *password));
+        // Writing to a String cannot fail.
+        let _ = writeln!(lines, "  {id:6}  {}", *password);
         let id = UserId::new(id).map_err(|error| CommandError::Failed(error.to_string()))?;
         let role = Role::new("user").map_err(|error| CommandError::Failed(error.to_string()))?;
         let add = Operation::AddUser {

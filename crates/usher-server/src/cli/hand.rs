@@ -40,7 +40,10 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
     let administration = Administration {
         store: shared.clone(),
         revoker: Arc::new(StoreRevoker(shared)),
-        passwords: PasswordHasher::new(std::thread::available_parallelism().map_or(1, NonZero::get), randomness.clone()),
+        passwords: PasswordHasher::new(
+            std::thread::available_parallelism().map_or(1, NonZero::get),
+            randomness.clone(),
+        ),
         rooms: config.rooms.clone(),
         session_limits: config.sessions.limits,
         longest_credential_life: config.longest_credential_life(),

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use usher_auth::ids::Role;
 use usher_sql::{SqlOptions, SqlStore};
 
-use super::args::{
-    ConfigFile, ExplainArgs, KeyArgs, KeyCommand, SessionArgs, SessionCommand, UserArgs, UserCommand,
-};
+use super::args::{ConfigFile, ExplainArgs, KeyArgs, KeyCommand, SessionArgs, SessionCommand, UserArgs, UserCommand};
 use super::hand::{Hand, block_on, perform};
 use super::{CommandError, Outcome, config, logging, output, password};
 use crate::admin::{Answer, ExplainedAction, MAX_LIST, Operation, UserRow, Way, find_way};

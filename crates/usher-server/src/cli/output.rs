@@ -41,7 +41,8 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
         return out;
     }
     let head = columns.map(str::to_owned);
-    let rows: Vec<[String; N]> = std::iter::once(head).chain(rows.iter().map(|row| row.each_ref().map(|cell| printable(cell)))).collect();
+    let rows: Vec<[String; N]> =
+        std::iter::once(head).chain(rows.iter().map(|row| row.each_ref().map(|cell| printable(cell)))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
     for row in &rows {
@@ -56,7 +57,10 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
 
 /// The text with everything escaped that a terminal would act upon, or that would make it look like another (req N4).
 pub(super) fn printable(text: &str) -> String {
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     text.chars().fold(String::new(), |mut out, c| {
         if hidden(c) {
             out.extend(c.escape_unicode());

@@ -45,10 +45,13 @@ impl Admin {
         {
             resolver.problem(
                 KEY,
-                format!("{listen} is where clients come in (server.listen = {clients}): operators need a door of their own"),
+                format!(
+                    "{listen} is where clients come in (server.listen = {clients}): operators need a door of their own"
+                ),
                 "choose another port",
             );
         }
+        resolver.warn("admin", "the operators' API is not built yet in this version: nothing listens there");
         Some(AdminSettings { listen })
     }
 }

@@ -26,7 +26,11 @@ impl CloseCodeSetting {
     pub(super) fn resolve(&self, key: &str, resolver: &mut Resolver<'_>) -> CloseCodes {
         for (cause, code) in &self.codes {
             if let Err(error) = CloseCodes::new(self.profile, BTreeMap::from([(*cause, *code)])) {
-                resolver.problem(format!("{key}.{}", cause.as_str()), error.to_string(), "4000 to 4999 are free for applications");
+                resolver.problem(
+                    format!("{key}.{}", cause.as_str()),
+                    error.to_string(),
+                    "4000 to 4999 are free for applications",
+                );
             }
         }
         CloseCodes::new(self.profile, self.codes.clone()).unwrap_or_default()

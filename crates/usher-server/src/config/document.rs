@@ -166,9 +166,9 @@ fn value_of(value: DeValue<'_>, lines: &Lines<'_>) -> Value {
             i64::from_str_radix(number.as_str(), number.radix())
                 .map_or_else(|_| Json::String(number.to_string()), Json::from),
         ),
-        DeValue::Float(number) => Value::Scalar(
-            number.as_str().parse::<f64>().map_or_else(|_| Json::String(number.to_string()), Json::from),
-        ),
+        DeValue::Float(number) => {
+            Value::Scalar(number.as_str().parse::<f64>().map_or_else(|_| Json::String(number.to_string()), Json::from))
+        }
         DeValue::Datetime(_) => Value::Date,
         DeValue::Array(items) => Value::List(
             items

@@ -23,7 +23,8 @@ pub(super) fn overlay(
 ) {
     let known: Vec<String> = shape.paths().iter().map(|path| variable(path)).collect();
     // In a fixed order, so that the same environment always gives the same answer.
-    let settings: BTreeMap<String, String> = environment.into_iter().filter(|(name, value)| is_setting(name, value)).collect();
+    let settings: BTreeMap<String, String> =
+        environment.into_iter().filter(|(name, value)| is_setting(name, value)).collect();
     for (name, value) in settings {
         match place(shape, &name, &known) {
             Ok((path, shape)) => insert(document, &path, value_of(shape, &value), Location::Environment(name)),
@@ -62,12 +63,15 @@ fn place<'a>(root: Shape<'a>, name: &str, known: &[String]) -> Result<(Vec<Strin
         let Some(next) = shape.entry(key) else {
             return Err(match nearest(name, known.iter().map(String::as_str)) {
                 Some(near) => format!("sets nothing; did you mean {near}?"),
-                None => "sets nothing: a key of a section is set by USHER_SECTION__KEY, as in USHER_SERVER__LISTEN".to_owned(),
+                None => "sets nothing: a key of a section is set by USHER_SECTION__KEY, as in USHER_SERVER__LISTEN"
+                    .to_owned(),
             });
         };
         if next.items().is_some_and(|items| items.takes("object")) {
             let table = path[..=depth].join(".");
-            return Err(format!("environment variables do not reach the tables of [[{table}]]: write them in the file"));
+            return Err(format!(
+                "environment variables do not reach the tables of [[{table}]]: write them in the file"
+            ));
         }
         shape = next;
     }
@@ -83,7 +87,12 @@ fn value_of(shape: Shape<'_>, text: &str) -> Value {
         return Value::Scalar(Json::String(text.to_owned()));
     }
     if shape.takes("array") {
-        let items = text.trim().trim_start_matches('[').trim_end_matches(']').split(',').map(|item| item.trim().trim_matches('"'));
+        let items = text
+            .trim()
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .split(',')
+            .map(|item| item.trim().trim_matches('"'));
         let items = items.filter(|item| !item.is_empty());
         let node = |item: &str| Node { value: Value::Scalar(Json::String(item.to_owned())), at: Location::Default };
         return Value::List(items.map(node).collect());
@@ -106,7 +115,9 @@ fn insert(document: &mut Node, path: &[String], value: Value, at: Location) {
     let Value::Table(entries) = &mut node.value else { return };
     let mut node = Node { value, at };
     if let Value::List(items) = &mut node.value {
-        items.iter_mut().for_each(|item| item.at = node.at.clone());
+        for item in items {
+            item.at = node.at.clone();
+        }
     }
     entries.insert(last.clone(), node);
 }

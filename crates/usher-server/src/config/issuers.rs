@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use usher_auth::ids::{IssuerName, Role};
 use usher_auth::jwt::{
-    Algorithm, InvalidAlgorithm, InvalidIssuerRules, InvalidVerifier, IssuerRules, KeySet, SubjectTemplate, TokenProfile,
-    TokenVerifier, TrustedIssuer,
+    Algorithm, InvalidAlgorithm, InvalidIssuerRules, InvalidVerifier, IssuerRules, KeySet, SubjectTemplate,
+    TokenProfile, TokenVerifier, TrustedIssuer,
 };
 use usher_axum::KeySource;
 use zeroize::Zeroizing;
@@ -109,21 +109,38 @@ fn default_max_lifetime() -> TimeSpan {
 }
 
 /// Resolves all issuers.
-pub(super) fn resolve(issuers: &[Issuer], tokens: Option<&TokenSettings>, resolver: &mut Resolver<'_>) -> Vec<IssuerSettings> {
+pub(super) fn resolve(
+    issuers: &[Issuer],
+    tokens: Option<&TokenSettings>,
+    resolver: &mut Resolver<'_>,
+) -> Vec<IssuerSettings> {
     let mut names: HashMap<&str, usize> = HashMap::new();
     let mut strings: HashMap<&str, usize> = HashMap::new();
     let mut resolved = Vec::new();
     for (index, issuer) in issuers.iter().enumerate() {
         if let Some(first) = names.insert(&issuer.name, index) {
-            let reason = format!("{:?} is the name of issuers[{first}] already: one could speak for the other's users", issuer.name);
+            let reason = format!(
+                "{:?} is the name of issuers[{first}] already: one could speak for the other's users",
+                issuer.name
+            );
             resolver.problem(format!("issuers[{index}].name"), reason, "give each issuer a name of its own");
         }
         if let Some(first) = strings.insert(&issuer.issuer, index) {
-            let reason = format!("{:?} is the issuer of issuers[{first}] already: which of the two a token is from could not be told", issuer.issuer);
-            resolver.problem(format!("issuers[{index}].issuer"), reason, "list each issuer once; one key set can hold all of its keys");
+            let reason = format!(
+                "{:?} is the issuer of issuers[{first}] already: which of the two a token is from could not be told",
+                issuer.issuer
+            );
+            resolver.problem(
+                format!("issuers[{index}].issuer"),
+                reason,
+                "list each issuer once; one key set can hold all of its keys",
+            );
         }
         if tokens.is_some_and(|tokens| tokens.issuer == issuer.issuer) {
-            let reason = format!("{:?} is our own issuer (tokens.issuer): a key from elsewhere could sign in our name", issuer.issuer);
+            let reason = format!(
+                "{:?} is our own issuer (tokens.issuer): a key from elsewhere could sign in our name",
+                issuer.issuer
+            );
             resolver.problem(format!("issuers[{index}].issuer"), reason, "our own tokens need no entry; remove it");
         }
         let issuer = issuer.resolve(index, tokens, resolver);
@@ -145,13 +162,15 @@ fn check_together(
 ) {
     let own = IssuerRules::own(tokens.issuer.clone(), tokens.audience.clone(), tokens.leeway);
     let others = before.iter().chain([issuer]).map(|issuer| issuer.rules.clone());
-    let trusted = std::iter::once(own).chain(others).map(|rules| TrustedIssuer::new(rules, KeySet::default())).collect();
+    let trusted =
+        std::iter::once(own).chain(others).map(|rules| TrustedIssuer::new(rules, KeySet::default())).collect();
     let (key, reason) = match TokenVerifier::new(trusted, BTreeSet::new()) {
         Ok(_) | Err(InvalidVerifier::SameIssuer(_) | InvalidVerifier::SameName(_)) => return,
         Err(error) => {
             let subject = matches!(
                 error,
-                InvalidVerifier::SharedNamespace(..) | InvalidVerifier::Rules { source: InvalidIssuerRules::Subject(_), .. }
+                InvalidVerifier::SharedNamespace(..)
+                    | InvalidVerifier::Rules { source: InvalidIssuerRules::Subject(_), .. }
             );
             let reason = match error {
                 InvalidVerifier::Rules { source, .. } => source.to_string(),
@@ -164,7 +183,12 @@ fn check_together(
 }
 
 impl Issuer {
-    fn resolve(&self, index: usize, tokens: Option<&TokenSettings>, resolver: &mut Resolver<'_>) -> Option<IssuerSettings> {
+    fn resolve(
+        &self,
+        index: usize,
+        tokens: Option<&TokenSettings>,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<IssuerSettings> {
         let key = |name: &str| format!("issuers[{index}].{name}");
         let name = resolver.checked(&key("name"), issuer_name(&self.name));
         for (name, text) in [("issuer", &self.issuer), ("audience", &self.audience)] {
@@ -213,7 +237,11 @@ impl Issuer {
         }
         let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
         if self.algorithms.is_empty() {
-            resolver.problem(key, "is empty: no token could be verified", "list what the issuer signs with, such as \"ES256\"");
+            resolver.problem(
+                key,
+                "is empty: no token could be verified",
+                "list what the issuer signs with, such as \"ES256\"",
+            );
         } else if symmetric != 0 && symmetric != algorithms.len() {
             resolver.problem(
                 key,
@@ -255,12 +283,17 @@ impl Issuer {
         }
         let symmetric = algorithms?.iter().all(|algorithm| algorithm.is_symmetric());
         if symmetric != (source == "hmac_secret_file") && source != "jwks_file" {
-            let advice = if symmetric { "HS… need hmac_secret_file" } else { "a shared secret needs algorithms = [\"HS256\"]" };
+            let advice = if symmetric {
+                "HS… need hmac_secret_file or jwks_file"
+            } else {
+                "a shared secret needs algorithms = [\"HS256\"]"
+            };
             resolver.problem(key, format!("does not go with algorithms = [{}]", self.algorithms.join(", ")), advice);
             return None;
         }
         let algorithms = algorithms?;
-        let file = |path: &Option<PathBuf>, resolver: &mut Resolver<'_>| read_key_file(path.as_deref()?, &key, resolver);
+        let file =
+            |path: &Option<PathBuf>, resolver: &mut Resolver<'_>| read_key_file(path.as_deref()?, &key, resolver);
         let keys = match source {
             "jwks_file" => KeySet::from_jwks(&file(&self.jwks_file, resolver)?, algorithms),
             "public_key_file" => KeySet::from_public_key_pem(&file(&self.public_key_file, resolver)?, algorithms),
@@ -285,7 +318,9 @@ impl Issuer {
         }
         let hosts = self.jwks_hosts.iter().enumerate();
         let allowed_hosts = hosts
-            .filter_map(|(item, host)| resolver.checked(&format!("issuers[{index}].jwks_hosts[{item}]"), Host::parse(host)))
+            .filter_map(|(item, host)| {
+                resolver.checked(&format!("issuers[{index}].jwks_hosts[{item}]"), Host::parse(host))
+            })
             .collect();
         Some(KeySource::OidcUrl { issuer: self.issuer.clone(), url, allowed_hosts })
     }
@@ -312,7 +347,11 @@ fn key_url(text: &str, key: &str, resolver: &mut Resolver<'_>) -> Option<Url> {
         return None;
     }
     if !url.username().is_empty() || url.password().is_some() {
-        resolver.problem(key, "holds a user name or password, which would end up in logs", "remove it: keys are public");
+        resolver.problem(
+            key,
+            "holds a user name or password, which would end up in logs",
+            "remove it: keys are public",
+        );
         return None;
     }
     Some(url)

@@ -133,7 +133,10 @@ impl Limits {
             resolver.problem("limits.message", format!("{} is out of range", self.message), advice);
         }
         if self.outbound < self.message {
-            let reason = format!("{} is less than limits.message ({}): such a message could reach nobody", self.outbound, self.message);
+            let reason = format!(
+                "{} is less than limits.message ({}): such a message could reach nobody",
+                self.outbound, self.message
+            );
             resolver.problem("limits.outbound", reason, "make it several times as large");
         }
         LimitSettings {

@@ -67,6 +67,9 @@ pub(super) struct Resolver<'a> {
 
 impl Config {
     /// Checks the configuration as a whole and turns it into what the components take. Reads the key files that it names.
+    ///
+    /// # Panics
+    /// Never: a section that cannot be resolved says why.
     pub fn resolve(&self) -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors> {
         let mut resolver = Resolver { config: self, problems: Vec::new(), warnings: Vec::new() };
         let resolved = self.resolve_sections(&mut resolver);
@@ -109,12 +112,7 @@ impl Config {
 
 impl Resolver<'_> {
     /// Something is wrong with the value of `key`.
-    pub(super) fn problem(
-        &mut self,
-        key: impl Into<String>,
-        reason: impl Into<String>,
-        advice: impl Into<Advice>,
-    ) {
+    pub(super) fn problem(&mut self, key: impl Into<String>, reason: impl Into<String>, advice: impl Into<Advice>) {
         let key = key.into();
         let location = self.config.location(&key);
         self.problems.push(Problem { location, key, reason: reason.into(), advice: advice.into().0 });

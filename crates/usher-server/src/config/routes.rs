@@ -25,8 +25,18 @@ const MIN_FIRST_MESSAGE_BYTES: ByteSize = ByteSize(256);
 const MAX_PATH_BYTES: usize = 256;
 /// Paths of the HTTP API, with everything below them.
 const API_PATHS: [&str; 12] = [
-    "/.well-known", "/admin", "/api", "/auth", "/console", "/gateway", "/healthz", "/metrics", "/openapi.json", "/readyz",
-    "/sockjs", "/ws_ticket",
+    "/.well-known",
+    "/admin",
+    "/api",
+    "/auth",
+    "/console",
+    "/gateway",
+    "/healthz",
+    "/metrics",
+    "/openapi.json",
+    "/readyz",
+    "/sockjs",
+    "/ws_ticket",
 ];
 
 /// A WebSocket route, and what it asks of those who come.
@@ -143,7 +153,11 @@ impl Route {
             resolver.problem(key("path"), reason, advice);
         }
         if self.carriers.is_empty() && !self.anonymous {
-            resolver.problem(key("carriers"), "is empty: nobody could come in", "list carriers, or set anonymous = true");
+            resolver.problem(
+                key("carriers"),
+                "is empty: nobody could come in",
+                "list carriers, or set anonymous = true",
+            );
         }
         if self.carriers.contains(&Carrier::Query) {
             resolver.warn(
@@ -152,7 +166,8 @@ impl Route {
             );
         }
         let origins = self.origins(index, context, resolver);
-        let timeout = resolver.span(&key("first_message.timeout"), self.first_message.timeout, Some(MAX_FIRST_MESSAGE_TIMEOUT));
+        let timeout =
+            resolver.span(&key("first_message.timeout"), self.first_message.timeout, Some(MAX_FIRST_MESSAGE_TIMEOUT));
         let max_bytes = self.first_message.max_bytes;
         if !(MIN_FIRST_MESSAGE_BYTES..=MAX_FIRST_MESSAGE_BYTES).contains(&max_bytes) {
             resolver.problem(
@@ -197,7 +212,8 @@ impl Route {
             match Origin::parse(text) {
                 Ok(origin) => origins.push(origin),
                 Err(error) => {
-                    let advice = matches!(error, InvalidOrigin::Malformed(_)).then_some("for example https://app.example.com");
+                    let advice =
+                        matches!(error, InvalidOrigin::Malformed(_)).then_some("for example https://app.example.com");
                     resolver.problem(format!("{key}[{item}]"), error.to_string(), advice);
                 }
             }
@@ -210,13 +226,16 @@ impl Route {
 fn check_path(path: &str) -> Result<(), (String, &'static str)> {
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
     let odd = path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..");
-    if !path.starts_with('/') || !plain || odd || path.len() > MAX_PATH_BYTES || (path.len() > 1 && path.ends_with('/')) {
+    if !path.starts_with('/') || !plain || odd || path.len() > MAX_PATH_BYTES || (path.len() > 1 && path.ends_with('/'))
+    {
         let advice = "begin with /, end without one, and use letters, digits and -._~ only, such as /ws or /chat/live";
         return Err((format!("{path:?} is not a plain path"), advice));
     }
     let below = |parent: &str| path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     match API_PATHS.into_iter().find(|parent| below(parent)) {
-        Some(parent) => Err((format!("{path:?} belongs to the HTTP API, which has {parent}"), "choose another path, such as /ws")),
+        Some(parent) => {
+            Err((format!("{path:?} belongs to the HTTP API, which has {parent}"), "choose another path, such as /ws"))
+        }
         None => Ok(()),
     }
 }

@@ -126,7 +126,9 @@ impl Server {
         if let Some(everything) = IpNet::aggregate(&networks).iter().find(|network| network.prefix_len() == 0) {
             resolver.problem(
                 "server.trusted_proxies",
-                format!("trusts everybody ({everything}): any client could claim any address and slip past every limit"),
+                format!(
+                    "trusts everybody ({everything}): any client could claim any address and slip past every limit"
+                ),
                 "list the addresses of your proxies and nothing else",
             );
         }

@@ -62,11 +62,18 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    pub(super) fn resolve(&self, server: Option<&ServerSettings>, resolver: &mut Resolver<'_>) -> Option<SessionSettings> {
+    pub(super) fn resolve(
+        &self,
+        server: Option<&ServerSettings>,
+        resolver: &mut Resolver<'_>,
+    ) -> Option<SessionSettings> {
         let idle = resolver.span("sessions.idle", self.idle, None);
         let absolute = resolver.span("sessions.absolute", self.absolute, None);
         if idle > absolute {
-            let reason = format!("{} is longer than sessions.absolute ({}), and would never be reached", self.idle, self.absolute);
+            let reason = format!(
+                "{} is longer than sessions.absolute ({}), and would never be reached",
+                self.idle, self.absolute
+            );
             resolver.problem("sessions.idle", reason, "make it shorter, or sessions.absolute longer");
         }
         let https = server?.is_https();

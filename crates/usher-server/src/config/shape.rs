@@ -16,22 +16,82 @@ const ALIKE: f64 = 0.7;
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
 const READING_ORDER: [&str; 70] = [
     // The sections.
-    "server", "admin", "store", "tokens", "sessions", "issuers", "routes", "rooms", "limits",
+    "server",
+    "admin",
+    "store",
+    "tokens",
+    "sessions",
+    "issuers",
+    "routes",
+    "rooms",
+    "limits",
     // [server], [admin], [store]
-    "listen", "public_url", "tls", "cert", "key", "trusted_proxies", "plaintext_behind_proxy", "url",
+    "listen",
+    "public_url",
+    "tls",
+    "cert",
+    "key",
+    "trusted_proxies",
+    "plaintext_behind_proxy",
+    "url",
     // [[issuers]], [tokens]
-    "name", "issuer", "audience", "algorithms", "subject", "roles_claim", "default_roles", "profile", "max_lifetime", "oidc_url",
-    "jwks_hosts", "jwks_url", "jwks_file", "public_key_file", "hmac_secret_file", "access_ttl", "refresh_ttl", "ticket_ttl",
-    "key_file", "leeway",
+    "name",
+    "issuer",
+    "audience",
+    "algorithms",
+    "subject",
+    "roles_claim",
+    "default_roles",
+    "profile",
+    "max_lifetime",
+    "oidc_url",
+    "jwks_hosts",
+    "jwks_url",
+    "jwks_file",
+    "public_key_file",
+    "hmac_secret_file",
+    "access_ttl",
+    "refresh_ttl",
+    "ticket_ttl",
+    "key_file",
+    "leeway",
     // [sessions]
-    "idle", "absolute", "cookie", "same_site",
+    "idle",
+    "absolute",
+    "cookie",
+    "same_site",
     // [[routes]]
-    "path", "carriers", "anonymous", "max_age", "origins", "first_message", "timeout", "max_bytes", "refuse", "close_codes",
+    "path",
+    "carriers",
+    "anonymous",
+    "max_age",
+    "origins",
+    "first_message",
+    "timeout",
+    "max_bytes",
+    "refuse",
+    "close_codes",
     // [[rooms]]
-    "pattern", "join", "publish", "typing", "presence", "on_forbidden",
+    "pattern",
+    "join",
+    "publish",
+    "typing",
+    "presence",
+    "on_forbidden",
     // [limits]
-    "waiting", "total", "per_ip", "connections", "per_user", "per_session", "message", "messages", "rooms_per_connection",
-    "outbound", "failures", "per_account", "per_source",
+    "waiting",
+    "total",
+    "per_ip",
+    "connections",
+    "per_user",
+    "per_session",
+    "message",
+    "messages",
+    "rooms_per_connection",
+    "outbound",
+    "failures",
+    "per_account",
+    "per_source",
 ];
 
 /// What may stand in one place.
@@ -40,7 +100,8 @@ pub(super) struct Shape<'a>(&'a Json);
 
 /// The JSON Schema of a configuration, without references.
 pub(super) fn schema() -> Json {
-    let settings = schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<Config>().to_value()
 }
 
@@ -258,7 +319,8 @@ pub(super) fn reading_order(key: &str) -> usize {
 
 /// The known name that is most like `name`, if one is like it at all.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let likeness = |other: &str| strsim::jaro_winkler(name, other).max(strsim::normalized_damerau_levenshtein(name, other));
+    let likeness =
+        |other: &str| strsim::jaro_winkler(name, other).max(strsim::normalized_damerau_levenshtein(name, other));
     let nearest = known.map(|other| (likeness(other), other)).max_by(|a, b| a.0.total_cmp(&b.0))?;
     (nearest.0 >= ALIKE).then_some(nearest.1)
 }

@@ -64,7 +64,11 @@ impl Store {
             return None;
         };
         if path.is_empty() || path.ends_with('/') || path.contains(['?', '#', '%']) || path.starts_with(':') {
-            resolver.problem(KEY, "does not name a file", "write it as sqlite://usher.db or sqlite:///var/lib/usher/usher.db");
+            resolver.problem(
+                KEY,
+                "does not name a file",
+                "write it as sqlite://usher.db or sqlite:///var/lib/usher/usher.db",
+            );
             return None;
         }
         let settings = StoreSettings { database: resolver.path(Path::new(path)) };

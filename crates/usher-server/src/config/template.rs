@@ -31,7 +31,9 @@ pub fn default_toml() -> String {
         comment(&mut out, "", shape);
         let value = &defaults[key];
         match (shape.items(), value) {
-            (Some(item), Json::Array(list)) if list.is_empty() => table(&mut out, "# ", &format!("[[{key}]]"), item, &Json::Null),
+            (Some(item), Json::Array(list)) if list.is_empty() => {
+                table(&mut out, "# ", &format!("[[{key}]]"), item, &Json::Null);
+            }
             (Some(item), Json::Array(list)) => {
                 for value in list {
                     table(&mut out, "", &format!("[[{key}]]"), item, value);
@@ -81,7 +83,8 @@ fn example(shape: Shape<'_>) -> Option<Json> {
         return Some(example.clone());
     }
     let entries = shape.entries().into_iter().map(|(key, shape)| Some((key.to_owned(), example(shape)?)));
-    entries.collect::<Option<serde_json::Map<_, _>>>().map(Json::Object)
+    let table = entries.collect::<Option<serde_json::Map<_, _>>>()?;
+    (!table.is_empty()).then_some(Json::Object(table))
 }
 
 fn comment(out: &mut String, prefix: &str, shape: Shape<'_>) {

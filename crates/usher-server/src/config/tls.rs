@@ -63,7 +63,11 @@ impl Tls {
     pub(super) fn resolve(&self, key: &str, resolver: &mut Resolver<'_>) -> TlsFiles {
         let files = TlsFiles { cert: resolver.path(&self.cert), key: resolver.path(&self.key) };
         if let Err(error) = files.server_config() {
-            resolver.problem(key, error.to_string(), "both files are PEM; the certificate file holds the whole chain, its own first");
+            resolver.problem(
+                key,
+                error.to_string(),
+                "both files are PEM; the certificate file holds the whole chain, its own first",
+            );
         }
         files
     }

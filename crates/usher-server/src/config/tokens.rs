@@ -91,12 +91,19 @@ impl Tokens {
         let refresh_ttl = resolver.span("tokens.refresh_ttl", self.refresh_ttl, None);
         if refresh_ttl < access_ttl {
             let reason = format!("{} is shorter than tokens.access_ttl ({})", self.refresh_ttl, self.access_ttl);
-            resolver.problem("tokens.refresh_ttl", reason, "an access token is renewed with a refresh token: let that live longer");
+            resolver.problem(
+                "tokens.refresh_ttl",
+                reason,
+                "an access token is renewed with a refresh token: let that live longer",
+            );
         }
         if self.ticket_ttl > MAX_TICKET_TTL {
             resolver.problem(
                 "tokens.ticket_ttl",
-                format!("{} is too long: a ticket travels in a URL, and must be worthless before a log is read", self.ticket_ttl),
+                format!(
+                    "{} is too long: a ticket travels in a URL, and must be worthless before a log is read",
+                    self.ticket_ttl
+                ),
                 "write at most 60s; a client buys a ticket right before it connects",
             );
         }

@@ -48,7 +48,8 @@ impl FromStr for TimeSpan {
     type Err = InvalidUnit;
 
     fn from_str(text: &str) -> Result<Self, InvalidUnit> {
-        let wrong = || InvalidUnit(format!("{text:?} is not a duration: write a number and ms, s, m, h or d, such as \"10m\""));
+        let wrong =
+            || InvalidUnit(format!("{text:?} is not a duration: write a number and ms, s, m, h or d, such as \"10m\""));
         let (number, unit) = split(text).ok_or_else(wrong)?;
         if unit.is_empty() {
             return Err(InvalidUnit(format!("{number} has no unit: write \"{number}s\" for seconds, or ms, m, h, d")));
@@ -63,8 +64,11 @@ impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_millis();
         // A single day is 24h to most who write of it.
-        let fits = |unit: &str, size: u64| millis.is_multiple_of(u128::from(size)) && (unit != "d" || millis > u128::from(size));
-        let (unit, size) = TIME_UNITS.iter().find(|(unit, size)| millis > 0 && fits(unit, *size)).unwrap_or(&("s", 1_000));
+        let fits = |unit: &str, size: u64| {
+            millis.is_multiple_of(u128::from(size)) && (unit != "d" || millis > u128::from(size))
+        };
+        let (unit, size) =
+            TIME_UNITS.iter().find(|(unit, size)| millis > 0 && fits(unit, *size)).unwrap_or(&("s", 1_000));
         write!(f, "{}{unit}", millis / u128::from(*size))
     }
 }
@@ -73,7 +77,8 @@ impl FromStr for ByteSize {
     type Err = InvalidUnit;
 
     fn from_str(text: &str) -> Result<Self, InvalidUnit> {
-        let wrong = || InvalidUnit(format!("{text:?} is not a size: write a number and B, KiB, MiB or GiB, such as \"64KiB\""));
+        let wrong =
+            || InvalidUnit(format!("{text:?} is not a size: write a number and B, KiB, MiB or GiB, such as \"64KiB\""));
         let (number, unit) = split(text).ok_or_else(wrong)?;
         if unit.is_empty() {
             return Err(InvalidUnit(format!("{number} has no unit: write \"{number}B\" for bytes, or KiB, MiB, GiB")));
@@ -96,7 +101,8 @@ impl FromStr for Rate {
     type Err = InvalidUnit;
 
     fn from_str(text: &str) -> Result<Self, InvalidUnit> {
-        let wrong = || InvalidUnit(format!("{text:?} is not a rate: write \"10/min\" or \"100/s burst 200\", per s, min or h"));
+        let wrong =
+            || InvalidUnit(format!("{text:?} is not a rate: write \"10/min\" or \"100/s burst 200\", per s, min or h"));
         let mut words = text.split_ascii_whitespace();
         let (count, unit) = words.next().and_then(|rate| rate.split_once('/')).ok_or_else(wrong)?;
         let count: u32 = count.parse().map_err(|_| wrong())?;
@@ -173,9 +179,21 @@ macro_rules! written_as_text {
     };
 }
 
-written_as_text!(TimeSpan, "TimeSpan", "a duration such as \"10m\"", r"^[0-9]+ *(ms|s|m|h|d)$", ["500ms", "30s", "10m", "24h", "30d"]);
+written_as_text!(
+    TimeSpan,
+    "TimeSpan",
+    "a duration such as \"10m\"",
+    r"^[0-9]+ *(ms|s|m|h|d)$",
+    ["500ms", "30s", "10m", "24h", "30d"]
+);
 written_as_text!(ByteSize, "ByteSize", "a size such as \"64KiB\"", r"^[0-9]+ *(B|KiB|MiB|GiB)$", ["8KiB", "1MiB"]);
-written_as_text!(Rate, "Rate", "a rate such as \"10/min\"", r"^[0-9]+/(s|min|h)( +burst +[0-9]+)?$", ["10/min", "100/s burst 200"]);
+written_as_text!(
+    Rate,
+    "Rate",
+    "a rate such as \"10/min\"",
+    r"^[0-9]+/(s|min|h)( +burst +[0-9]+)?$",
+    ["10/min", "100/s burst 200"]
+);
 
 #[cfg(test)]
 mod tests {
@@ -183,7 +201,9 @@ mod tests {
 
     #[test]
     fn units_are_read_and_written() {
-        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("10m", 600_000), ("24h", 86_400_000), ("30d", 2_592_000_000)] {
+        for (text, millis) in
+            [("500ms", 500), ("30s", 30_000), ("10m", 600_000), ("24h", 86_400_000), ("30d", 2_592_000_000)]
+        {
             let span: TimeSpan = text.parse().expect("a duration");
             assert_eq!(span.0, Duration::from_millis(millis), "{text}");
         }

@@ -9,6 +9,9 @@ use usher_auth::carriers::Carrier;
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
 use usher_testkit::{LoggedIn, TestServer, Upgrade};
 
+/// Adds a credential to a query and an upgrade.
+type Add<'a> = Box<dyn Fn(String, Upgrade) -> (String, Upgrade) + 'a>;
+
 /// Who comes, and with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Case {
@@ -64,7 +67,11 @@ async fn every_carrier_refuses_alike() {
             let alice = server.user("user-alice", "Alice").await;
             let credential = credential(&server, &alice, carrier, case).await;
             let outcome = present(&server, carrier, &credential).await;
-            assert_eq!(outcome, case.expected(carrier).map(|(code, reason)| (code, reason.to_owned())), "{carrier}, {case:?}");
+            assert_eq!(
+                outcome,
+                case.expected(carrier).map(|(code, reason)| (code, reason.to_owned())),
+                "{carrier}, {case:?}"
+            );
         }
     }
 }
@@ -73,7 +80,9 @@ async fn every_carrier_refuses_alike() {
 #[tokio::test]
 async fn api_keys_are_refused_alike() {
     for carrier in [Carrier::Query, Carrier::FirstMessage, Carrier::Header, Carrier::Subprotocol] {
-        for case in [Case::Valid, Case::Expired, Case::WrongSignature, Case::Revoked, Case::DisabledUser, Case::UnknownUser] {
+        for case in
+            [Case::Valid, Case::Expired, Case::WrongSignature, Case::Revoked, Case::DisabledUser, Case::UnknownUser]
+        {
             let server = TestServer::start().await;
             server.user("user-alice", "Alice").await;
             let expires_at = server.clock.unix().plus(Duration::from_mins(1));
@@ -179,7 +188,7 @@ async fn two_credentials_are_refused() {
     let encoded = URL_SAFE_NO_PAD.encode(token);
     let bearer_protocol = format!("base64url.bearer.authorization.k8s.io.{encoded}, usher.v1");
     let key = format!("usk_{}", "A".repeat(43));
-    let explicit: [(&str, Box<dyn Fn(String, Upgrade) -> (String, Upgrade)>); 5] = [
+    let explicit: [(&str, Add<'_>); 5] = [
         ("authorization", Box::new(|query, upgrade| (query, upgrade.bearer(token)))),
         ("x-api-key", Box::new(|query, upgrade| (query, upgrade.header("x-api-key", &key)))),
         ("subprotocol", Box::new(|query, upgrade| (query, upgrade.header("sec-websocket-protocol", &bearer_protocol)))),
@@ -193,7 +202,11 @@ async fn two_credentials_are_refused() {
             let (query, headers) = second(query, headers);
             let answer = server.connect(headers.on(format!("/ws?{query}"))).await;
             let refused = answer.err().unwrap_or_else(|| panic!("{one} and {other} got in"));
-            assert_eq!((refused.status, refused.problem["code"].as_str()), (400, Some("multiple_credentials")), "{one} and {other}");
+            assert_eq!(
+                (refused.status, refused.problem["code"].as_str()),
+                (400, Some("multiple_credentials")),
+                "{one} and {other}"
+            );
         }
         // With the cookie beside it, the explicit one counts.
         let (query, headers) = first(String::new(), Upgrade::at("").cookie("uss_x"));
@@ -215,8 +228,10 @@ async fn a_carrier_that_is_off_is_refused_by_its_name() {
         ("header", Upgrade::at("/only/cookie").bearer(&alice.token)),
         (
             "subprotocol",
-            Upgrade::at("/only/cookie")
-                .header("sec-websocket-protocol", &format!("usher.v1, base64url.bearer.authorization.k8s.io.{encoded}")),
+            Upgrade::at("/only/cookie").header(
+                "sec-websocket-protocol",
+                &format!("usher.v1, base64url.bearer.authorization.k8s.io.{encoded}"),
+            ),
         ),
     ];
     for (carrier, attempt) in attempts {

@@ -36,13 +36,19 @@ async fn hostile_tokens_are_refused_alike() {
         ("another key".to_owned(), server.mint.forge(&claims())),
         ("padding".to_owned(), format!("{good}=")),
         ("a space".to_owned(), format!("{header}.{payload}.%20{signature}")),
-        ("a changed signature".to_owned(), format!("{header}.{payload}.{}", signature.chars().rev().collect::<String>())),
+        (
+            "a changed signature".to_owned(),
+            format!("{header}.{payload}.{}", signature.chars().rev().collect::<String>()),
+        ),
         ("1 MiB".to_owned(), format!("{header}.{payload}.{}", "A".repeat(20_000))),
     ];
     for none in ["none", "None", "NONE", "nOnE"] {
         // req F2
         for rest in ["", signature] {
-            hostile.push((format!("alg {none}"), format!("{}.{payload}.{rest}", part(&json!({"alg": none, "typ": "at+jwt", "kid": kid})))));
+            hostile.push((
+                format!("alg {none}"),
+                format!("{}.{payload}.{rest}", part(&json!({"alg": none, "typ": "at+jwt", "kid": kid}))),
+            ));
         }
     }
     for (name, value) in [
@@ -132,10 +138,14 @@ async fn our_kinds_of_secrets_do_not_open_each_others_doors() {
         assert_eq!(client.closed().await.1.reason, "Invalid session");
     }
     for wrong in [&alice.token, &alice.refresh_token, &alice.cookie, &key] {
-        assert_eq!(server.connect(Upgrade::at(format!("/ws?ticket={wrong}"))).await.err().expect("refused").status, 401);
+        assert_eq!(
+            server.connect(Upgrade::at(format!("/ws?ticket={wrong}"))).await.err().expect("refused").status,
+            401
+        );
     }
     for wrong in [&alice.token, &alice.cookie, &ticket, &key] {
-        let answer = server.post("/auth/refresh").json(&json!({"refresh_token": wrong})).send().await.expect("an answer");
+        let answer =
+            server.post("/auth/refresh").json(&json!({"refresh_token": wrong})).send().await.expect("an answer");
         assert_eq!(answer.status(), 400);
     }
 }

@@ -30,8 +30,15 @@ async fn every_failed_log_in_looks_alike() {
     server.db_add_user("user-off", "Off", &["user"]).await;
     server.db_disable("user-off").await;
     let mut answers = std::collections::BTreeSet::new();
-    for (user, pwd) in [("user-alice", "wrong"), ("nobody", "wrong"), ("user-off", "correct horse battery staple"), ("a:b", "x"), ("", "")] {
-        let answer = server.post("/auth/login").json(&json!({"user": user, "pwd": pwd})).send().await.expect("an answer");
+    for (user, pwd) in [
+        ("user-alice", "wrong"),
+        ("nobody", "wrong"),
+        ("user-off", "correct horse battery staple"),
+        ("a:b", "x"),
+        ("", ""),
+    ] {
+        let answer =
+            server.post("/auth/login").json(&json!({"user": user, "pwd": pwd})).send().await.expect("an answer");
         assert_eq!(answer.status(), 401, "{user}");
         assert!(answer.headers().contains_key("www-authenticate"));
         assert!(!answer.headers().contains_key("set-cookie"));
@@ -57,7 +64,8 @@ async fn bad_bodies_are_named_and_not_quoted() {
         ("not an object", "application/json", format!(r#"["a","{secret}"]"#), 401),
         ("too much", "application/json", format!(r#"{{"user":"a","pwd":"{}"}}"#, secret.repeat(5_000)), 413),
     ] {
-        let answer = server.post("/auth/login").header("content-type", content_type).body(body).send().await.expect("an answer");
+        let answer =
+            server.post("/auth/login").header("content-type", content_type).body(body).send().await.expect("an answer");
         // A JSON array is how serde also reads a struct; it must not be how we do.
         let status = if what == "not an object" { 400 } else { status };
         assert_eq!(answer.status(), status, "{what}");
@@ -90,7 +98,15 @@ async fn who_am_i() {
     let by_cookie: Value = by_cookie.send().await.expect("an answer").json().await.expect("JSON");
     assert_eq!(by_cookie["user"], json!({"id": "user-alice", "name": "Alice", "roles": ["user"]}));
     assert_eq!(by_cookie["carrier"], "cookie");
-    let by_key: Value = server.get("/auth/session").header("x-api-key", &key).send().await.expect("an answer").json().await.expect("JSON");
+    let by_key: Value = server
+        .get("/auth/session")
+        .header("x-api-key", &key)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
     assert_eq!((&by_key["session"], &by_key["expires_at"]), (&Value::Null, &Value::Null));
     let both = server.get("/auth/session").header("x-api-key", &key).bearer_auth(&alice.token);
     assert_eq!(both.send().await.expect("an answer").status(), 400);
@@ -107,7 +123,12 @@ async fn a_session_is_slid_by_its_cookie() {
     let body: Value = slid.json().await.expect("JSON");
     assert!(body["token"].is_string() && body["refresh_token"].is_null());
     server.clock.advance(Duration::from_hours(23));
-    let answer = server.get("/auth/session").header("cookie", format!("usher={}", alice.cookie)).send().await.expect("an answer");
+    let answer = server
+        .get("/auth/session")
+        .header("cookie", format!("usher={}", alice.cookie))
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(answer.status(), 200);
     server.clock.advance(Duration::from_hours(25));
     let answer = server.post_with_cookie("/auth/refresh", &alice.cookie).send().await.expect("an answer");
@@ -125,7 +146,10 @@ async fn the_published_keys_verify_our_tokens_and_hold_nothing_private() {
     let jwks: Value = server.get("/.well-known/jwks.json").send().await.expect("an answer").json().await.expect("JSON");
     let keys = jwks["keys"].as_array().expect("keys");
     assert_eq!(keys.len(), 1);
-    assert_eq!((&keys[0]["kty"], &keys[0]["crv"], &keys[0]["use"], &keys[0]["alg"]), (&json!("EC"), &json!("P-256"), &json!("sig"), &json!("ES256")));
+    assert_eq!(
+        (&keys[0]["kty"], &keys[0]["crv"], &keys[0]["use"], &keys[0]["alg"]),
+        (&json!("EC"), &json!("P-256"), &json!("sig"), &json!("ES256"))
+    );
     assert!(keys[0].get("d").is_none());
     let alice = server.user("user-alice", "Alice").await;
     let header = alice.token.split('.').next().expect("a header");

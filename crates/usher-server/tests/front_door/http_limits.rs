@@ -24,10 +24,12 @@ async fn floods_of_headers_are_cut_off() {
 async fn a_head_in_single_bytes_is_still_a_head() {
     // req A7
     let server = TestServer::start().await;
-    let mut stream = TcpStream::connect(server.url.socket_addrs(|| None).expect("an address")[0]).await.expect("connected");
+    let mut stream =
+        TcpStream::connect(server.url.socket_addrs(|| None).expect("an address")[0]).await.expect("connected");
     stream.set_nodelay(true).expect("a socket");
     let padding = "x".repeat(2_000);
-    for byte in format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Padding: {padding}\r\nConnection: close\r\n\r\n").bytes() {
+    for byte in format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Padding: {padding}\r\nConnection: close\r\n\r\n").bytes()
+    {
         stream.write_all(&[byte]).await.expect("written");
     }
     let mut answer = String::new();

@@ -2,6 +2,7 @@
 
 mod carriers_table;
 mod csrf;
+mod demo;
 mod hostile_tokens;
 mod http_api;
 mod http_limits;

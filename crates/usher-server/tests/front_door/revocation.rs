@@ -47,7 +47,12 @@ async fn a_log_out_ends_the_sessions_sockets_and_no_others() {
         assert_eq!(answer.send().await.expect("an answer").status(), 401, "{what}");
     }
     // req L5
-    let refresh = server.post("/auth/refresh").json(&json!({"refresh_token": alice.refresh_token})).send().await.expect("an answer");
+    let refresh = server
+        .post("/auth/refresh")
+        .json(&json!({"refresh_token": alice.refresh_token}))
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(refresh.status(), 400);
 }
 
@@ -187,7 +192,12 @@ async fn racing_refreshes_make_one_chain() {
         let race = |token: String| {
             let server = server.clone();
             tokio::spawn(async move {
-                let answer = server.post("/auth/refresh").json(&json!({"refresh_token": token})).send().await.expect("an answer");
+                let answer = server
+                    .post("/auth/refresh")
+                    .json(&json!({"refresh_token": token}))
+                    .send()
+                    .await
+                    .expect("an answer");
                 assert_eq!(answer.status(), 200);
                 answer.json::<Value>().await.expect("JSON")["refresh_token"].as_str().expect("a token").to_owned()
             })

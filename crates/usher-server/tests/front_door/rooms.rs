@@ -6,7 +6,10 @@ use usher_testkit::{TestClient, TestServer, Upgrade};
 async fn two(server: &TestServer) -> (TestClient, TestClient) {
     let alice = server.user("user-alice", "Alice").await;
     let bob = server.user("user-bob", "Bob").await;
-    (server.enter(Upgrade::at("/ws").cookie(&alice.cookie)).await, server.enter(Upgrade::at("/ws").bearer(&bob.token)).await)
+    (
+        server.enter(Upgrade::at("/ws").cookie(&alice.cookie)).await,
+        server.enter(Upgrade::at("/ws").bearer(&bob.token)).await,
+    )
 }
 
 #[tokio::test]
@@ -19,11 +22,17 @@ async fn s7_two_people_meet_in_a_room() {
     let members = joined["members"].as_array().expect("a list");
     assert!(members.contains(&json!({"id": "user-alice", "name": "Alice"})), "{members:?}");
     let bob_joined = alice.expect("user_joined").await;
-    assert_eq!(bob_joined, json!({"type": "user_joined", "room": "board-1", "user": {"id": "user-bob", "name": "Bob"}, "viewers": 2}));
+    assert_eq!(
+        bob_joined,
+        json!({"type": "user_joined", "room": "board-1", "user": {"id": "user-bob", "name": "Bob"}, "viewers": 2})
+    );
 
     alice.send(&json!({"type": "typing", "boardId": "board-1"})).await;
     let typing = bob.expect("user_typing").await;
-    assert_eq!(typing, json!({"type": "user_typing", "room": "board-1", "user": {"id": "user-alice", "name": "Alice"}}));
+    assert_eq!(
+        typing,
+        json!({"type": "user_typing", "room": "board-1", "user": {"id": "user-alice", "name": "Alice"}})
+    );
     assert!(alice.ping().await.is_empty(), "not to oneself");
 
     alice.send(&json!({"type": "publish", "room": "board-1", "data": {"text": "hé\u{2028}"}, "id": "m1"})).await;
@@ -135,7 +144,11 @@ async fn s7_rooms_without_the_right() {
     ] {
         bob.send(&json!({"type": "join", "room": forbidden, "id": "j"})).await;
         let error = bob.expect("error").await;
-        assert_eq!((&error["error"], &error["code"], &error["id"]), (&json!("Forbidden"), &json!("forbidden"), &json!("j")), "{forbidden}");
+        assert_eq!(
+            (&error["error"], &error["code"], &error["id"]),
+            (&json!("Forbidden"), &json!("forbidden"), &json!("j")),
+            "{forbidden}"
+        );
     }
     // Join and publish are rights apart.
     bob.join("news-1").await;
@@ -167,7 +180,7 @@ async fn s7_a_new_credential_in_band() {
     let mut client = server.connect(Upgrade::at("/ws").bearer(&alice.token)).await.expect("let in");
     let first = client.expect("authenticated").await["expires_at"].as_i64().expect("seconds");
     client.join("board-1").await;
-    server.clock.advance(std::time::Duration::from_secs(60));
+    server.clock.advance(std::time::Duration::from_mins(1));
     let later = server.log_in("user-alice").await;
     client.authenticate(&later.token).await;
     let renewed = client.expect("authenticated").await;

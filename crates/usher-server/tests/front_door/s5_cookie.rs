@@ -22,7 +22,8 @@ async fn s5_log_in_and_open_the_socket() {
     // req J1, J3
     let server = TestServer::start().await;
     server.db_add_user("user-alice", "Alice", &["user"]).await;
-    let login = server.post("/auth/login").json(&json!({"username": "user-alice", "password": "correct horse battery staple"}));
+    let login =
+        server.post("/auth/login").json(&json!({"username": "user-alice", "password": "correct horse battery staple"}));
     let login = login.send().await.expect("an answer");
     let cookie = login.headers()["set-cookie"].to_str().expect("text").to_owned();
     for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
@@ -50,7 +51,11 @@ async fn s5_an_unknown_session() {
     // req J1: an id the server did not issue is never adopted
     let server = TestServer::start().await;
     for unknown in [format!("uss_{}", "A".repeat(43)), "x".to_owned(), String::new()] {
-        assert_eq!(ends(&server, Upgrade::at(ROUTE).cookie(&unknown)).await.1, closed(4001, "Invalid session"), "{unknown:?}");
+        assert_eq!(
+            ends(&server, Upgrade::at(ROUTE).cookie(&unknown)).await.1,
+            closed(4001, "Invalid session"),
+            "{unknown:?}"
+        );
     }
 }
 
@@ -107,7 +112,8 @@ async fn s5_from_a_foreign_origin() {
     // req B1, B2, CVE-2023-2886, CVE-2023-30856
     let server = TestServer::start().await;
     let alice = server.user("user-alice", "Alice").await;
-    let with = |origin: &str| Upgrade::at(ROUTE).header("cookie", &format!("usher={}", alice.cookie)).header("origin", origin);
+    let with =
+        |origin: &str| Upgrade::at(ROUTE).header("cookie", &format!("usher={}", alice.cookie)).header("origin", origin);
     for origin in [
         "http://evil.test",
         "http://app.test.evil.test",
@@ -167,7 +173,8 @@ async fn s5_a_stale_cookie_is_like_none_where_a_first_message_may_come() {
     let mut client = server.connect(Upgrade::at("/ws").cookie(&stale)).await.expect("waiting");
     client.authenticate(&alice.token).await;
     client.expect("authenticated").await;
-    let foreign = Upgrade::at("/ws").header("cookie", &format!("usher={}", alice.cookie)).header("origin", "http://evil.test");
+    let foreign =
+        Upgrade::at("/ws").header("cookie", &format!("usher={}", alice.cookie)).header("origin", "http://evil.test");
     let mut client = server.connect(foreign).await.expect("waiting, as nobody");
     client.send(&json!({"type": "join", "room": "board-1"})).await;
     assert_eq!(client.closed().await.1.code, 4001);
@@ -180,7 +187,11 @@ async fn s5_a_log_in_ends_the_session_before_it() {
     let alice = server.user("user-alice", "Alice").await;
     let mut old = server.enter(Upgrade::at(ROUTE).cookie(&alice.cookie)).await;
     let again = server.post_with_cookie("/auth/login", &alice.cookie);
-    let again = again.json(&json!({"user": "user-alice", "pwd": "correct horse battery staple"})).send().await.expect("an answer");
+    let again = again
+        .json(&json!({"user": "user-alice", "pwd": "correct horse battery staple"}))
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(again.status(), 200);
     assert!(!again.headers()["set-cookie"].to_str().expect("text").contains(&alice.cookie));
     assert_eq!(old.closed().await.1, closed(4004, "Session ended"));

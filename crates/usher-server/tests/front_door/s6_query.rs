@@ -7,7 +7,12 @@ async fn s6_a_token_or_an_api_key_in_the_url() {
     let server = TestServer::start().await;
     let alice = server.user("user-alice", "Alice").await;
     let (_, key) = server.db_api_key("user-alice", None).await;
-    for query in [format!("token={}", alice.token), format!("access_token={}", alice.token), format!("token={key}"), format!("token=user-alice:{key}")] {
+    for query in [
+        format!("token={}", alice.token),
+        format!("access_token={}", alice.token),
+        format!("token={key}"),
+        format!("token=user-alice:{key}"),
+    ] {
         let mut client = server.connect(Upgrade::at(format!("/url?{query}"))).await.expect("let in");
         assert_eq!(client.expect("authenticated").await["carrier"], "query");
     }
@@ -43,7 +48,8 @@ async fn s6_it_is_off_unless_the_route_lists_it() {
     let server = TestServer::start().await;
     let alice = server.user("user-alice", "Alice").await;
     for query in ["token", "access_token"] {
-        let refused = server.connect(Upgrade::at(format!("/default?{query}={}", alice.token))).await.err().expect("refused");
+        let refused =
+            server.connect(Upgrade::at(format!("/default?{query}={}", alice.token))).await.err().expect("refused");
         assert_eq!((refused.status, refused.problem["code"].as_str()), (401, Some("carrier_disabled")));
         let detail = refused.problem["detail"].as_str().expect("a detail");
         assert!(detail.contains("\"query\"") && detail.contains("`carriers`"), "{detail}");

@@ -7,8 +7,10 @@ use tokio::process::Command;
 use usher_testkit::TestServer;
 
 /// What `cargo xtask test` tells the tests about the clients it installed.
-fn environment(name: &str) -> String {
-    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests with `cargo xtask test`, which installs the clients"))
+pub(crate) fn environment(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| {
+        panic!("{name} is not set: run the tests with `cargo xtask test`, which installs the clients")
+    })
 }
 
 fn script(path: &str) -> PathBuf {
@@ -16,13 +18,13 @@ fn script(path: &str) -> PathBuf {
 }
 
 /// Runs a client to its end; it must print `ok`.
-async fn run(mut command: Command) {
+pub(crate) async fn run(mut command: Command) {
     let output = command.stdin(Stdio::null()).kill_on_drop(true).output().await.expect("the client starts");
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && stdout.trim_end().ends_with("ok"), "{stdout}{stderr}");
 }
 
-fn node(path: &str) -> Command {
+pub(crate) fn node(path: &str) -> Command {
     let mut command = Command::new("node");
     let folder = environment("USHER_E2E_NODE_DIR");
     command.current_dir(&folder).arg(PathBuf::from(folder.clone()).join(path));

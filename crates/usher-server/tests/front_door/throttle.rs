@@ -9,12 +9,18 @@ use usher_testkit::{TestServer, Upgrade};
 async fn guesses_at_one_account_are_throttled_and_its_owner_is_not() {
     // req K2
     let server = TestServer::builder()
-        .settings(|settings| settings.trusted_proxies = usher_axum::TrustedProxies::new(vec!["127.0.0.0/8".parse().expect("a network")]))
+        .settings(|settings| {
+            settings.trusted_proxies = usher_axum::TrustedProxies::new(vec!["127.0.0.0/8".parse().expect("a network")]);
+        })
         .start()
         .await;
     server.db_add_user("user-alice", "Alice", &["user"]).await;
     let login = |from: &'static str, pwd: &'static str| {
-        server.post("/auth/login").header("x-forwarded-for", from).json(&json!({"user": "user-alice", "pwd": pwd})).send()
+        server
+            .post("/auth/login")
+            .header("x-forwarded-for", from)
+            .json(&json!({"user": "user-alice", "pwd": pwd}))
+            .send()
     };
     let right = "correct horse battery staple";
     assert_eq!(login("192.0.2.1", right).await.expect("an answer").status(), 200, "Alice's own address");
@@ -68,4 +74,44 @@ async fn a_forwarded_address_is_not_believed_by_default() {
         server.connect(spoofed).await.err().expect("refused");
     }
     assert_eq!(server.connect(Upgrade::at("/http").bearer("a.b.c")).await.err().expect("refused").status, 429);
+}
+
+#[tokio::test]
+async fn a_user_and_a_session_have_so_many_connections() {
+    // req H15
+    let server = TestServer::builder()
+        .settings(|settings| settings.connections = usher_axum::ConnectionLimits { per_user: 3, per_session: 2 })
+        .start()
+        .await;
+    let one = server.user("user-alice", "Alice").await;
+    let other = server.log_in("user-alice").await;
+    let too_many = |upgrade: Upgrade| async {
+        let (frames, closed) = server.connect(upgrade).await.expect("accepted").closed().await;
+        assert!(frames.iter().all(|frame| frame["type"] != "authenticated"), "{frames:?}");
+        closed.code
+    };
+    let first = server.enter(Upgrade::at("/ws").bearer(&one.token)).await;
+    let second = server.enter(Upgrade::at("/ws").cookie(&one.cookie)).await;
+    assert_eq!(too_many(Upgrade::at("/ws").bearer(&one.token)).await, 4029, "a third of the session");
+    let third = server.enter(Upgrade::at("/ws").bearer(&other.token)).await;
+    assert_eq!(too_many(Upgrade::at("/ws").bearer(&other.token)).await, 4029, "a fourth of the user");
+    first.close().await;
+    server.enter(Upgrade::at("/ws").bearer(&one.token)).await;
+    drop((second, third));
+}
+
+#[tokio::test]
+async fn a_client_that_sends_too_fast_is_closed() {
+    // req M11
+    let rate = usher_auth::throttle::MessageRate { interval: Duration::from_hours(1), burst: 5 };
+    let server = TestServer::builder().settings(|settings| settings.messages = rate).start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let mut client = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+    for _ in 0..5 {
+        assert!(client.ping().await.is_empty());
+    }
+    client.send(&json!({"type": "ping"})).await;
+    let (frames, closed) = client.closed().await;
+    assert_eq!((closed.code, frames.len()), (4029, 1));
+    assert!(frames[0]["retry_after_ms"].as_u64().is_some_and(|wait| wait > 0), "{frames:?}");
 }

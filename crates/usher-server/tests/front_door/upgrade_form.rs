@@ -22,7 +22,9 @@ fn request(line: &str, headers: &[(&str, &str)]) -> Vec<u8> {
 
 /// The good headers with one replaced, or left out where the value is `None`.
 fn with(name: &str, value: Option<&'static str>) -> Vec<(&'static str, &'static str)> {
-    let replaced = GOOD.into_iter().filter_map(|(own, given)| if own == name { value.map(|value| (own, value)) } else { Some((own, given)) });
+    let replaced = GOOD
+        .into_iter()
+        .filter_map(|(own, given)| if own == name { value.map(|value| (own, value)) } else { Some((own, given)) });
     replaced.collect()
 }
 
@@ -94,7 +96,13 @@ async fn well_formed_ones_in_other_spellings() {
 async fn a_subprotocol_is_echoed_if_it_is_ours() {
     // req A4
     let server = TestServer::start().await;
-    for (offered, chosen) in [("usher.v1", Some("usher.v1")), ("a, usher.v1,b", Some("usher.v1")), ("a, b", None), ("Usher.V1", None), (",,,", None)] {
+    for (offered, chosen) in [
+        ("usher.v1", Some("usher.v1")),
+        ("a, usher.v1,b", Some("usher.v1")),
+        ("a, b", None),
+        ("Usher.V1", None),
+        (",,,", None),
+    ] {
         let headers = [&GOOD[..], &[("Sec-WebSocket-Protocol", offered)]].concat();
         let answer = raw_request(&server.url, &request(LINE, &headers)).await;
         assert_eq!((answer.status, answer.header("sec-websocket-protocol")), (101, chosen), "{offered}");
@@ -106,7 +114,8 @@ async fn a_long_list_of_subprotocols_costs_nothing() {
     // CVE-2021-32640, CVE-2020-7662
     let server = TestServer::start().await;
     let long = format!("a{}", " ".repeat(20_000));
-    let headers = [&GOOD[..], &[("Sec-WebSocket-Protocol", long.as_str()), ("Sec-WebSocket-Extensions", long.as_str())]].concat();
+    let headers =
+        [&GOOD[..], &[("Sec-WebSocket-Protocol", long.as_str()), ("Sec-WebSocket-Extensions", long.as_str())]].concat();
     let answer = raw_request(&server.url, &request(LINE, &headers)).await;
     assert!(matches!(answer.status, 101 | 431), "{}", answer.status);
 }
@@ -145,7 +154,8 @@ async fn the_authorization_header_must_be_well_formed() {
         let headers = [&GOOD[..], &[("Authorization", value)]].concat();
         assert_eq!(raw_request(&server.url, &request(LINE, &headers)).await.status, status, "{value}");
     }
-    let with_nul = [&request(LINE, &GOOD)[..request(LINE, &GOOD).len() - 2], b"Authorization: Bearer a\0b\r\n\r\n"].concat();
+    let with_nul =
+        [&request(LINE, &GOOD)[..request(LINE, &GOOD).len() - 2], b"Authorization: Bearer a\0b\r\n\r\n"].concat();
     assert_eq!(raw_request(&server.url, &with_nul).await.status, 400);
 }
 
@@ -156,8 +166,13 @@ async fn challenges_say_what_was_wrong_and_no_more() {
     let header_route = "GET /only/header HTTP/1.1";
     let without = raw_request(&server.url, &request(header_route, &GOOD)).await;
     assert_eq!((without.status, without.header("www-authenticate")), (401, Some("Bearer realm=\"usher\"")));
-    let bad = raw_request(&server.url, &request(header_route, &[&GOOD[..], &[("Authorization", "Bearer a.b.c")]].concat())).await;
-    assert_eq!((bad.status, bad.header("www-authenticate")), (401, Some("Bearer realm=\"usher\", error=\"invalid_token\"")));
+    let bad =
+        raw_request(&server.url, &request(header_route, &[&GOOD[..], &[("Authorization", "Bearer a.b.c")]].concat()))
+            .await;
+    assert_eq!(
+        (bad.status, bad.header("www-authenticate")),
+        (401, Some("Bearer realm=\"usher\", error=\"invalid_token\""))
+    );
     assert_eq!(bad.header("cache-control"), Some("no-store"));
 }
 
@@ -172,7 +187,8 @@ async fn smuggling_and_broken_framing_get_no_second_answer() {
         ("a folded header", "X-A: b\r\n c\r\nContent-Length: x\r\n"),
         ("a bare CR", "X-A: b\rc\r\nContent-Length: -1\r\n"),
     ] {
-        let request = format!("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{head}\r\n{smuggled}");
+        let request =
+            format!("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{head}\r\n{smuggled}");
         let answer = raw_request(&server.url, request.as_bytes()).await;
         assert_eq!(answer.status, 400, "{what}");
         assert!(!String::from_utf8_lossy(&answer.body).contains("\"status\":\"ok\""), "{what}");

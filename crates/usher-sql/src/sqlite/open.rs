@@ -129,3 +129,15 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_can_be_opened_on_any_thread() {
+        // A server opens its store in a task, which may move between threads.
+        fn assert_send(_: impl Send) {}
+        assert_send(SqlStore::open("sqlite://unused.db", SqlOptions::default()));
+    }
+}

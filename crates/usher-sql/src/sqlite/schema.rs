@@ -30,7 +30,7 @@ pub(super) async fn is_ours_or_empty(writer: &SqlitePool) -> Result<bool, sqlx::
 /// done, and a failure leaves the file as it was.
 pub(super) async fn migrate(writer: &SqlitePool, path: &Path) -> Result<i64, OpenError> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(|source| failure(path, source))?;
-    MIGRATOR.run(&mut *transaction).await.map_err(|error| migration_failure(path, error))?;
+    MIGRATOR.run_direct(None, &mut *transaction, false).await.map_err(|error| migration_failure(path, error))?;
     transaction.commit().await.map_err(|source| failure(path, source))?;
     Ok(known_version())
 }

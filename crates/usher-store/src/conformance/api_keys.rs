@@ -6,7 +6,7 @@ use usher_auth::UnixTime;
 use usher_auth::api_key::ApiKey;
 
 use super::fixtures::{api_key, at, secret, user_id};
-use crate::{ApiKeyStore, Store};
+use crate::Store;
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("api_keys.rs");

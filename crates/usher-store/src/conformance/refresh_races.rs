@@ -8,7 +8,7 @@ use usher_auth::session::{RefreshState, RefreshToken};
 
 use super::at_once;
 use super::fixtures::{at, refresh_token, revocation, secret, session, session_target};
-use crate::{RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore, SessionStore, Store};
+use crate::{RefreshOutcome, RefreshRotation, Store};
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("refresh_races.rs");

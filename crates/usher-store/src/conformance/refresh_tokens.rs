@@ -7,7 +7,7 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshState, RefreshToken, Session};
 
 use super::fixtures::{at, refresh_token, secret, session, session_id, user_id};
-use crate::{RefreshOutcome, RefreshRotation, RefreshTokenStore, SessionStore, Store};
+use crate::{RefreshOutcome, RefreshRotation, Store};
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("refresh_tokens.rs");

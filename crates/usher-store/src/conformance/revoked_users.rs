@@ -9,7 +9,7 @@ use usher_auth::session::Session;
 use super::fixtures::{
     api_key, at, refresh_token, revocation, secret, session, session_id, session_target, user, user_id, user_target,
 };
-use crate::{ApiKeyStore, RefreshTokenStore, RevocationStore, SessionStore, Store, UserStore};
+use crate::Store;
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("revoked_users.rs");
@@ -111,7 +111,7 @@ pub async fn two_revocations_of_a_user_differ_by_moment_exception_and_cause(stor
         revocation(user_target("Alice", at(10), None), RevocationCause::LogoutEverywhere, at(10)),
     ];
     for revocation in all.iter().chain(&all) {
-        assert_eq!(revoke(&*store, revocation).await, [revocation.clone()]);
+        assert_eq!(revoke(&*store, revocation).await, std::slice::from_ref(revocation));
     }
     assert_eq!(remembered(&*store).await, all);
     let longer = Revocation { at: at(12), forget_at: at(5000), ..all[2].clone() };

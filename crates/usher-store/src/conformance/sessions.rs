@@ -7,7 +7,7 @@ use usher_auth::session::Session;
 
 use super::at_once;
 use super::fixtures::{at, refresh_token, secret, session, session_id, user_id};
-use crate::{RefreshTokenStore, SessionStore, Store};
+use crate::Store;
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("sessions.rs");

@@ -54,7 +54,7 @@ pub async fn a_ticket_comes_back_as_it_was(store: Arc<dyn TicketStore>) {
             id: user_id("google:117"),
             name: String::new(),
             roles: Vec::new(),
-            claims: Default::default(),
+            claims: std::collections::BTreeMap::new(),
             anonymous: false,
         },
         credential: CredentialFacts {

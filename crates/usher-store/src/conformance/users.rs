@@ -10,7 +10,7 @@ use super::at_once;
 use super::fixtures::{
     api_key, at, refresh_token, revocation, roles, secret, session, session_id, session_target, user, user_id,
 };
-use crate::{ApiKeyStore, CreateUser, RefreshTokenStore, RevocationStore, SessionStore, Store, UserStore};
+use crate::{CreateUser, Store};
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("users.rs");

@@ -51,6 +51,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::unused_async, reason = "the suite awaits the making of a store")]
     async fn empty() -> (Arc<dyn Store>, ()) {
         (Arc::new(MemoryStore::new()), ())
     }

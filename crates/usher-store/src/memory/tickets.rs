@@ -100,7 +100,7 @@ impl TicketStore for MemoryTickets {
         };
         tickets.bury(*secret, over_at, &ticket, self.bounds);
         // It is not over by our clock; by the caller's it may be, if that reading was overtaken by others when it was bought.
-        Ok(if ticket.expires_at <= now { RedeemedTicket::Gone } else { RedeemedTicket::Good(*ticket) })
+        Ok(if ticket.expires_at <= now { RedeemedTicket::Gone } else { RedeemedTicket::Good(ticket) })
     }
 }
 

@@ -14,7 +14,7 @@ use super::{ControlError, LOCK_PATIENCE, LOCK_POLL};
 use crate::config::StoreSettings;
 
 /// Longest wait for an answer: a server that has just started takes in its data first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How operations are carried out now.
 #[derive(Debug)]
@@ -73,7 +73,8 @@ impl ControlClient {
             write_line(self.stream.get_mut(), operation, MAX_REQUEST_BYTES).await?;
             let line = read_line(&mut self.stream, MAX_ANSWER_BYTES).await?;
             let line = line.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-            serde_json::from_slice::<Reply>(&line).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "its answer is none that we know"))
+            serde_json::from_slice::<Reply>(&line)
+                .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "its answer is none that we know"))
         };
         match timeout(PATIENCE, exchange).await.map_err(io::Error::from)?? {
             Reply::Ok(answer) => Ok(answer),

@@ -33,7 +33,8 @@ fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors
 }
 
 fn read_in(folder: &Path, toml: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
-    let document = Node::parse(toml, "usher.toml").or_else(|problems| ConfigErrors::check(problems).map(|()| Node::empty()))?;
+    let document =
+        Node::parse(toml, "usher.toml").or_else(|problems| ConfigErrors::check(problems).map(|()| Node::empty()))?;
     let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::from_document(document, environment, folder.to_owned())
 }

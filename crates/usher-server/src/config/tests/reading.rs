@@ -112,7 +112,10 @@ fn the_defaults_are_those_of_the_contract() {
     let carriers: Vec<Carrier> = route.carriers.iter().collect();
     assert_eq!(carriers.len(), 5);
     assert!(!route.carriers.contains(Carrier::Query) && !route.anonymous);
-    assert_eq!(route.origins.iter().map(|origin| origin.as_str()).collect::<Vec<_>>(), ["http://127.0.0.1:8080"]);
+    assert_eq!(
+        route.origins.iter().map(usher_auth::origin::Origin::as_str).collect::<Vec<_>>(),
+        ["http://127.0.0.1:8080"]
+    );
     assert_eq!(route.first_message.timeout, Duration::from_secs(5));
     assert_eq!(route.first_message.max_bytes, 8192);
     assert_eq!(route.close_codes.code(CloseCause::Unauthorized), 4001);
@@ -170,7 +173,7 @@ typing = []
     assert_eq!(live.close_codes.code(CloseCause::Forbidden), 4403);
     assert_eq!(live.close_codes.code(CloseCause::Unauthorized), 1008);
     assert_eq!(config.routes[1].close_codes.code(CloseCause::Unauthorized), 3000);
-    let origins: Vec<_> = config.api_origins.iter().map(|origin| origin.as_str()).collect();
+    let origins: Vec<_> = config.api_origins.iter().map(usher_auth::origin::Origin::as_str).collect();
     assert_eq!(origins, ["https://chat.example.com", "https://app.example.com"]);
     assert_eq!(config.room_claims.iter().collect::<Vec<_>>(), ["team"]);
     assert_eq!(config.tokens.issuer, "https://chat.example.com");

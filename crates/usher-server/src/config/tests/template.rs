@@ -65,7 +65,9 @@ fn the_schema_closes_every_table() {
             assert_eq!(schema["additionalProperties"], false, "{path}");
         }
         match schema {
-            serde_json::Value::Object(members) => members.iter().for_each(|(key, value)| check(value, &format!("{path}/{key}"))),
+            serde_json::Value::Object(members) => {
+                members.iter().for_each(|(key, value)| check(value, &format!("{path}/{key}")));
+            }
             serde_json::Value::Array(items) => items.iter().for_each(|value| check(value, path)),
             _ => {}
         }

@@ -1,0 +1,84 @@
+//! Operations on an in-memory store, and the control socket before a server.
+
+mod control;
+mod operations;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use usher_auth::ids::{Role, UserId};
+use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::room::{RoomPattern, RoomPolicy, RoomRule};
+use usher_auth::session::SessionLimits;
+use usher_auth::{Clock, Now, Randomness, UnixTime};
+use usher_axum::ambient::SystemRandomness;
+use usher_store::memory::MemoryStore;
+use usher_store::{Store, StoreError};
+
+use super::*;
+use crate::passwords::PasswordHasher;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_760_000_000);
+const LONGEST: Duration = Duration::from_hours(31 * 24);
+
+/// A clock that stands still.
+struct StandingClock;
+
+impl Clock for StandingClock {
+    fn now(&self) -> Now {
+        Now { monotonic: Duration::from_secs(1), unix: NOW }
+    }
+}
+
+/// Two connections end with each revocation, as if a server had them.
+struct TwoConnections(Arc<dyn Store>);
+
+#[async_trait]
+impl Revoker for TwoConnections {
+    async fn revoke(&self, revocation: &Revocation) -> Result<usize, StoreError> {
+        self.0.revoke(revocation).await.map(|_| 2)
+    }
+
+    async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
+        self.0.lift_revocations(user, cause).await.map(|_| ())
+    }
+
+    fn user_changed(&self, _user: &UserId) {}
+}
+
+fn administration() -> Administration {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+    let rule = RoomRule {
+        pattern: RoomPattern::parse("board-*").expect("a pattern"),
+        join: vec!["role:user".parse().expect("a right")],
+        publish: vec!["claim:team=blue".parse().expect("a right")],
+        typing: vec!["any".parse().expect("a right")],
+        presence: usher_auth::room::Presence::Full,
+        on_forbidden: usher_auth::room::OnForbidden::Error,
+    };
+    Administration {
+        revoker: Arc::new(TwoConnections(store.clone())),
+        store,
+        passwords: PasswordHasher::new(1, randomness.clone()),
+        rooms: RoomPolicy::new(vec![rule]),
+        session_limits: SessionLimits { idle: Duration::from_hours(24), absolute: Duration::from_hours(30 * 24) },
+        longest_credential_life: LONGEST,
+        clock: Arc::new(StandingClock),
+        randomness,
+    }
+}
+
+fn user(id: &str) -> UserId {
+    UserId::new(id).expect("an id")
+}
+
+fn password(text: &str) -> NewPassword {
+    NewPassword(zeroize::Zeroizing::new(text.to_owned()))
+}
+
+fn add_user(id: &str) -> Operation {
+    let roles = ["user", "admin", "user"].map(|role| Role::new(role).expect("a role")).to_vec();
+    Operation::AddUser { id: user(id), name: format!("The {id}"), roles, password: password("correct horse battery") }
+}
