@@ -1,7 +1,8 @@
 //! A configuration as written: a tree in which every value remembers the line or the environment variable it comes from.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -44,11 +45,15 @@ impl Node {
         let unreadable = |reason: String| {
             vec![Problem { location: Location::File(name.clone()), key: String::new(), reason, advice: None }]
         };
-        let size = fs::metadata(path).map_err(|error| unreadable(format!("cannot be read: {error}")))?.len();
-        if size > MAX_FILE_BYTES {
-            return Err(unreadable(format!("has {size} bytes; a configuration has at most {MAX_FILE_BYTES}")));
+        let mut text = String::new();
+        let read = File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text));
+        match read {
+            Ok(size) if size as u64 > MAX_FILE_BYTES => {
+                return Err(unreadable(format!("has more than {MAX_FILE_BYTES} bytes, which no configuration has")));
+            }
+            Ok(_) => {}
+            Err(error) => return Err(unreadable(format!("cannot be read: {error}"))),
         }
-        let text = fs::read_to_string(path).map_err(|error| unreadable(format!("cannot be read: {error}")))?;
         Self::parse(&text, &name)
     }
 

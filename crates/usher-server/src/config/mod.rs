@@ -6,6 +6,7 @@
 
 mod admin;
 mod close_codes;
+mod issuer_keys;
 mod issuers;
 mod limits;
 mod rooms;

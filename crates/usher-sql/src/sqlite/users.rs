@@ -61,14 +61,15 @@ impl UserStore for SqlStore {
 
     async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
         let context = "listing users";
-        // No id is empty, so that all come after the empty one.
-        let rows =
-            sqlx::query("SELECT id, name, roles, disabled, created_at FROM users WHERE id > ? ORDER BY id LIMIT ?")
-                .bind(after.map_or("", UserId::as_str))
-                .bind(limit)
-                .fetch_all(self.reader(context)?)
-                .await
-                .during(context)?;
+        let rows = sqlx::query(
+            "SELECT id, name, roles, disabled, created_at FROM users
+             WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2",
+        )
+        .bind(after.map(UserId::as_str))
+        .bind(limit)
+        .fetch_all(self.reader(context)?)
+        .await
+        .during(context)?;
         read_all(rows, read_user, context)
     }
 
