@@ -14,7 +14,8 @@ static VERIFIER: LazyLock<TokenVerifier> = LazyLock::new(|| {
     let mut rules = IssuerRules::own("https://usher.test".to_owned(), "usher".to_owned(), Duration::from_secs(30));
     rules.algorithms = vec![Algorithm::HS256];
     let keys = KeySet::from_hmac_secret(b"w8#kP2!zQv9@Lm4$Xr7%Bn1^Tc6&Yd3*", &[Algorithm::HS256]).expect("a secret");
-    TokenVerifier::new(vec![TrustedIssuer::new(rules, keys)], BTreeSet::from(["tenant".to_owned()])).expect("one issuer")
+    TokenVerifier::new(vec![TrustedIssuer::new(rules, keys)], BTreeSet::from(["tenant".to_owned()]))
+        .expect("one issuer")
 });
 
 fuzz_target!(|token: &str| {

@@ -36,7 +36,9 @@ fuzz_target!(|request: &[u8]| {
     let mut headers = HeaderMap::new();
     for line in lines.take(64) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(&line[..colon]), HeaderValue::from_bytes(&line[colon + 1..])) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(&line[..colon]), HeaderValue::from_bytes(&line[colon + 1..]))
+        {
             headers.append(name, value);
         }
     }
