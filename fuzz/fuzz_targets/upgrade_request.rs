@@ -8,10 +8,11 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
 use usher_auth::carriers::{Carrier, negotiate_subprotocol, present};
+use usher_auth::close_code::CloseCodes;
 use usher_auth::connection::{Action, Connection};
 use usher_auth::ids::ConnectionId;
 use usher_auth::origin::{AllowedOrigins, Origin, RequestOrigin};
-use usher_auth::route::{RefuseMode, RouteRules};
+use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
 use usher_auth::{Now, UnixTime};
 
 static RULES: LazyLock<Arc<RouteRules>> = LazyLock::new(|| {
@@ -22,9 +23,9 @@ static RULES: LazyLock<Arc<RouteRules>> = LazyLock::new(|| {
         origins: AllowedOrigins::new(vec![Origin::parse("http://app.test").expect("an origin")]),
         cookie_name: "usher".to_owned(),
         max_age: None,
-        first_message: Default::default(),
+        first_message: FirstMessageRules::default(),
         refuse: RefuseMode::Auto,
-        close_codes: Default::default(),
+        close_codes: CloseCodes::default(),
         max_message_bytes: 64 * 1024,
     })
 });
