@@ -19,6 +19,9 @@ use crate::config::{self, ResolvedConfig};
 const USERS: [(&str, &str); 2] = [("alice", "Alice"), ("bob", "Bob")];
 
 pub(super) fn run(args: &DemoArgs) -> Result<Outcome, CommandError> {
+    if !args.listen.ip().is_loopback() {
+        return Err(CommandError::Usage("the demo is for this machine alone: give --listen a loopback address"));
+    }
     logging::start(&args.log)?;
     DirBuilder::new().recursive(true).mode(0o700).create(&args.folder)?;
     // What the demo allows is what it is for: its warnings are not worth a newcomer's time.

@@ -59,7 +59,7 @@ use shape::Shape;
 /// A configuration as written, with the defaults put in.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-#[schemars(title = "Usher's configuration")]
+#[schemars(title = "Usher's configuration", description = "Written as TOML.")]
 pub struct Config {
     /// Where clients come in, and by which URL.
     pub server: Server,

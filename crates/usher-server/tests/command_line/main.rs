@@ -138,6 +138,7 @@ fn wrong_use_is_told_from_what_cannot_be_done() {
     let done = desk.usher(&["user", "add", "alice", "--name", "Alice", "--config", "usher.toml"]);
     assert_eq!((done.code, done.stdout.as_str()), (2, ""), "there is no terminal");
     assert!(done.stderr.contains("--password-stdin"), "{}", done.stderr);
+    assert_eq!(desk.usher(&["demo", "--listen", "0.0.0.0:8080"]).code, 2);
     let done = desk.usher(&["user", "disable", "alice", "--config", "usher.toml"]);
     assert_eq!((done.code, done.stderr.as_str()), (1, "usher: there is no user alice\n"));
 }

@@ -7,6 +7,7 @@ use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_auth::room::Presence;
 
+use super::super::shape::Shape;
 use super::*;
 
 #[test]
@@ -245,6 +246,47 @@ fn relative_paths_start_from_the_files_folder() {
     folder.write("usher.toml", "[store]\nurl = \"sqlite:///var/data.db\"\n");
     let (config, _) = Config::load(Some(&path), []).expect("good");
     assert_eq!(config.store.database, Path::new("/var/data.db"));
+}
+
+#[test]
+fn anything_anywhere_is_answered() {
+    // req O6: whatever stands in a place, the answer is a configuration or a list of problems with that key in it.
+    let values = [
+        "5",
+        "-1",
+        "1.5",
+        "true",
+        "\"\"",
+        "\"x\"",
+        "\"\u{202e}\"",
+        "[]",
+        "[5]",
+        "[[\"x\"]]",
+        "{}",
+        "{ x = 1 }",
+        "1979-05-27",
+    ];
+    let schema = Config::schema();
+    let root = Shape::of(&schema);
+    let mut places = Vec::new();
+    for (section, shape) in root.entries() {
+        let (header, shape) = match shape.items() {
+            Some(item) => (format!("[[{section}]]"), item),
+            None => (format!("[{section}]"), shape),
+        };
+        places.extend(shape.entries().into_iter().map(|(key, _)| (header.clone(), key)));
+    }
+    assert!(places.len() > 40, "{places:?}");
+    for (header, key) in places {
+        for value in values {
+            if let Err(errors) = load(&format!("{header}\n{key} = {value}\n")) {
+                assert!(errors.iter().count() > 0 && !errors.to_string().is_empty(), "{header} {key} = {value}");
+            }
+        }
+    }
+    for value in values {
+        assert!(read(&format!("server = {value}\n"), &[]).is_err() || value == "{}", "{value}");
+    }
 }
 
 #[test]
