@@ -77,6 +77,13 @@ impl RevocationCause {
         }
     }
 
+    /// Whether it reaches the user's API keys, too. A key is a credential of its own, with a list, a label and a revocation of
+    /// its own: it goes when its owner goes, not when the owner logs out or changes the password (nothing about a key is known
+    /// to whoever knew the password). Killing it quietly would leave `key list` showing a key that opens nothing.
+    pub const fn reaches_api_keys(self) -> bool {
+        matches!(self, Self::UserDisabled | Self::UserDeleted)
+    }
+
     /// The cause of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|cause| cause.as_str() == name)
@@ -194,6 +201,9 @@ impl RevocationIndex {
 
 impl UserEntry {
     fn ends(&self, facts: &CredentialFacts) -> bool {
+        if facts.api_key.is_some() && !self.entry.cause.reaches_api_keys() {
+            return false;
+        }
         if facts.session.is_some() && facts.session == self.except {
             return false;
         }
@@ -247,6 +257,27 @@ mod tests {
         assert_eq!(index.check(&facts("kept", 1_000)), None);
         index.forget(UnixTime::from_millis(15_000));
         assert!(index.is_empty());
+    }
+
+    #[test]
+    fn an_api_key_goes_with_its_owner_and_not_with_a_password() {
+        let mut key = facts("unused", 1_000);
+        key.session = None;
+        key.api_key = Some(ApiKeyId::new("key_1").expect("valid"));
+        for cause in RevocationCause::ALL {
+            let mut index = RevocationIndex::default();
+            let mut revocation = user_revocation(5_000, None);
+            revocation.cause = cause;
+            index.insert(&revocation);
+            let expected =
+                [RevocationCause::UserDisabled, RevocationCause::UserDeleted].contains(&cause).then_some(cause);
+            assert_eq!(index.check(&key), expected, "{cause:?}");
+            index.insert(&Revocation {
+                target: RevocationTarget::ApiKey(key.api_key.clone().expect("set")),
+                ..revocation
+            });
+            assert_eq!(index.check(&key), Some(cause), "its own revocation ends it");
+        }
     }
 
     #[test]

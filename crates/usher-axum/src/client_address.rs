@@ -25,7 +25,9 @@ impl TrustedProxies {
         Self(networks)
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether it is one of them.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = canonical(address);
         self.0.iter().any(|network| network.contains(&address))
     }
 

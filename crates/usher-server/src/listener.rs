@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+use usher_axum::TrustedProxies;
 use usher_axum::client_address::PeerAddress;
 
 /// From the accepted connection to the end of the request's head, TLS included.
@@ -30,13 +31,18 @@ const MAX_HTTP_CONNECTIONS: usize = 10_000;
 /// After an error of accept that is not the peer's (no more file descriptors), so that it is not asked in a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How a connection is taken in.
+#[derive(Clone, Default)]
+pub struct Entrance {
+    /// Speak TLS.
+    pub tls: Option<TlsAcceptor>,
+    /// Take connections from these and from no one else: in plain text, past the proxy that does the TLS, a credential would
+    /// cross the network in clear (req A1).
+    pub only_from: Option<TrustedProxies>,
+}
+
 /// Serves `router` on `listener` until `shutdown` is done. Connections in progress are not waited for: that is the drain's business.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    router: Router,
-    shutdown: impl Future<Output = ()>,
-) {
+pub async fn serve(listener: TcpListener, entrance: Entrance, router: Router, shutdown: impl Future<Output = ()>) {
     let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -55,9 +61,13 @@ pub async fn serve(
                 }
             },
         };
+        if entrance.only_from.as_ref().is_some_and(|proxies| !proxies.trusts(peer.ip())) {
+            tracing::debug!(client = %peer.ip(), "not one of the trusted proxies, and plain text is for them alone");
+            continue;
+        }
         // A frame is written whole: waiting for more to send with it would only delay it.
         let _ = stream.set_nodelay(true);
-        let (tls, router) = (tls.clone(), router.clone());
+        let (tls, router) = (entrance.tls.clone(), router.clone());
         tokio::spawn(async move {
             match tls {
                 None => serve_connection(stream, peer, router).await,

@@ -24,7 +24,7 @@ use usher_store::{Store, StoreError, TicketBounds};
 
 use crate::admin::{Administration, ControlError, ControlSocket};
 use crate::config::{ResolvedConfig, TlsError};
-use crate::listener;
+use crate::listener::{self, Entrance};
 use crate::passwords::PasswordHasher;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
@@ -96,6 +96,8 @@ pub async fn run(
         Some(files) => Some(TlsAcceptor::from(files.server_config()?)),
         None => None,
     };
+    let proxied = config.server.plaintext_behind_proxy && tls.is_none();
+    let entrance = Entrance { tls, only_from: proxied.then(|| config.server.trusted_proxies.clone()) };
     let server = Server::assemble(
         settings(&config, boards_page),
         Backends {
@@ -127,7 +129,7 @@ pub async fn run(
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     ready(address);
     tokio::select! {
-        () = listener::serve(listener, tls, server.router(), signals.next()) => {}
+        () = listener::serve(listener, entrance, server.router(), signals.next()) => {}
         () = control.serve(administration) => {}
         () = server.update_rooms() => {}
         () = server.reap() => {}

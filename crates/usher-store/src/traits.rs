@@ -37,6 +37,14 @@ pub trait UserStore: Send + Sync {
     async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
     /// Set a password; false if there is no such user.
     async fn set_password(&self, id: &UserId, password: &PasswordHash) -> Result<bool, StoreError>;
+    /// Put `new`, of the same password, in the place of `old`; false if `old` is not the hash any more, and then nothing changes:
+    /// a better hash of the old password must not undo a password change.
+    async fn upgrade_password_hash(
+        &self,
+        id: &UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError>;
     /// Set the roles, kept sorted and without repetition; false if there is no such user.
     async fn set_roles(&self, id: &UserId, roles: &[Role]) -> Result<bool, StoreError>;
     /// Disable or enable; false if there is no such user.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::missing_panics_doc, reason = "everything here panics when a test does not go as it should")]
 
+mod barrier_store;
 mod client;
 mod clock;
 mod mint;
@@ -12,6 +13,7 @@ mod raw;
 mod server;
 mod settings;
 
+pub use barrier_store::{Barrier, BarrierStore};
 pub use client::{Closed, Refused, TestClient, Upgrade};
 pub use clock::TestClock;
 pub use mint::{Claims, Mint};

@@ -19,7 +19,7 @@ use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::IssuerKeys;
 use usher_axum::ambient::SystemRandomness;
 use usher_server::admin::Revoker as _;
-use usher_server::listener;
+use usher_server::listener::{self, Entrance};
 use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Backends, Server, ServerSettings};
 use usher_sql::{SqlOptions, SqlStore};
@@ -58,6 +58,7 @@ pub struct TestServerBuilder {
     store: Option<Arc<dyn Store>>,
     ticket_store: Option<Arc<dyn TicketStore>>,
     issuers: Vec<TrustedIssuer>,
+    entrance: Entrance,
 }
 
 /// What a log-in gave.
@@ -97,6 +98,13 @@ impl TestServerBuilder {
     #[must_use]
     pub fn ticket_store(mut self, tickets: Arc<dyn TicketStore>) -> Self {
         self.ticket_store = Some(tickets);
+        self
+    }
+
+    /// Taking connections in another way.
+    #[must_use]
+    pub fn entrance(mut self, entrance: Entrance) -> Self {
+        self.entrance = entrance;
         self
     }
 
@@ -151,10 +159,10 @@ impl TestServerBuilder {
         server.load_revocations().await.expect("a store that can be read");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let running = server.clone();
+        let (running, entrance) = (server.clone(), self.entrance);
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = listener::serve(listener, None, running.router(), std::future::pending()) => {}
+                () = listener::serve(listener, entrance, running.router(), std::future::pending()) => {}
                 () = running.update_rooms() => {}
             }
         });
@@ -186,6 +194,7 @@ impl TestServer {
             store: None,
             ticket_store: None,
             issuers: Vec::new(),
+            entrance: Entrance::default(),
         }
     }
 

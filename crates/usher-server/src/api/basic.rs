@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::access::From;
 use super::login::{PasswordLogins, origin_of};
 use super::origin_guard::OriginGuard;
-use super::{store_unavailable, tokens};
+use super::tokens;
 use crate::cookies::CookieSettings;
 use crate::sessions::Sessions;
 
@@ -44,9 +44,8 @@ pub(super) async fn get_token(
         return Err(problem.with_detail("send user and password as HTTP Basic, without a query").into_response());
     }
     let (name, password) = basic(&headers).map_err(IntoResponse::into_response)?;
-    let user = logins.check(&name, password, address).await?;
-    let started = sessions.start(user, origin_of(address, &headers)).await;
-    let mut granted = started.map_err(|error| store_unavailable(&error))?;
+    let proven = logins.check(&name, password, address).await?;
+    let mut granted = logins.start(&sessions, proven, origin_of(address, &headers)).await?;
     granted.cookie = None;
     tracing::info!(user = %granted.user.id, client = %address.0, "logged in");
     Ok(tokens::answer(&granted, &cookies))

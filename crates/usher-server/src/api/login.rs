@@ -11,7 +11,7 @@ use usher_auth::Clock;
 use usher_auth::carriers::{Credential, session_cookie};
 use usher_auth::ids::UserId;
 use usher_auth::revocation::RevocationCause;
-use usher_auth::user::User;
+use usher_auth::user::{PasswordHash, User};
 use usher_axum::{ClientAddress, Problem, Throttle};
 use usher_store::Store;
 use utoipa::ToSchema;
@@ -22,8 +22,8 @@ use super::json::Json;
 use super::origin_guard::OriginGuard;
 use super::{store_unavailable, tokens};
 use crate::cookies::CookieSettings;
-use crate::passwords::PasswordHasher;
-use crate::sessions::{LoginOrigin, Sessions};
+use crate::passwords::{PasswordHasher, needs_rehash};
+use crate::sessions::{Granted, LoginOrigin, Sessions};
 
 /// A user's id and password. `username` and `password` are taken for `user` and `pwd`.
 #[derive(Deserialize, ToSchema)]
@@ -64,12 +64,17 @@ pub(super) async fn log_in(
     headers: HeaderMap,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, Response> {
-    let user = logins.check(&request.user, request.pwd, address).await?;
+    let proven = logins.check(&request.user, request.pwd, address).await?;
     end_previous(&store, &sessions, &cookies, &headers).await?;
-    let granted =
-        sessions.start(user, origin_of(address, &headers)).await.map_err(|error| store_unavailable(&error))?;
+    let granted = logins.start(&sessions, proven, origin_of(address, &headers)).await?;
     tracing::info!(user = %granted.user.id, client = %address.0, "logged in");
     Ok(tokens::answer(&granted, &cookies))
+}
+
+/// A user whose password was right, with the hash that says so.
+pub(super) struct ProvenPassword {
+    user: User,
+    hash: PasswordHash,
 }
 
 /// Checks passwords for every endpoint that takes one, so that throttling and timing are the same for all.
@@ -93,6 +98,27 @@ impl axum::extract::FromRef<super::ApiState> for PasswordLogins {
 }
 
 impl PasswordLogins {
+    /// Start a session for who proved a password.
+    ///
+    /// A password may be changed, and all sessions ended, while the old one is being checked. So the session is started first and
+    /// the password looked at again after: a change before that look is seen by it, and one after it finds the session to end.
+    pub(super) async fn start(
+        &self,
+        sessions: &Sessions,
+        proven: ProvenPassword,
+        origin: LoginOrigin,
+    ) -> Result<Granted, Response> {
+        let unavailable = |error| store_unavailable(&error);
+        let granted = sessions.start(proven.user, origin).await.map_err(unavailable)?;
+        let now = self.store.user_with_password(&granted.user.id).await.map_err(unavailable)?;
+        if now.is_some_and(|(user, hash)| !user.disabled && hash.as_ref() == Some(&proven.hash)) {
+            return Ok(granted);
+        }
+        sessions.end(&granted.session.id, RevocationCause::PasswordChanged).await.map_err(unavailable)?;
+        tracing::info!(user = %granted.user.id, "a log-in was undone: the user changed while it was under way");
+        Err(wrong_password().into_response())
+    }
+
     /// The user of that name if the password is theirs and they may come in. The wrong answer takes as long as the right one:
     /// for an unknown user a password is hashed that nobody has (req K3).
     pub(super) async fn check(
@@ -100,7 +126,7 @@ impl PasswordLogins {
         name: &str,
         password: Zeroizing<String>,
         address: ClientAddress,
-    ) -> Result<User, Response> {
+    ) -> Result<ProvenPassword, Response> {
         let source = address.source();
         // Before the password is looked at: a throttled guess must not learn whether it was right (req K2).
         let throttled = self.throttle.check_account(name, source, self.clock.now());
@@ -113,20 +139,38 @@ impl PasswordLogins {
             Some((user, hash)) => (Some(user), hash),
             None => (None, None),
         };
-        let matches = self.passwords.verify(password, hash).await.map_err(|_busy| {
+        let matches = self.passwords.verify(password.clone(), hash.clone()).await.map_err(|_busy| {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many log-ins at once")
                 .with_retry_after(std::time::Duration::from_secs(1))
                 .into_response()
         })?;
-        match user {
-            Some(user) if matches && !user.disabled => {
+        match (user, hash) {
+            (Some(user), Some(hash)) if matches && !user.disabled => {
                 self.throttle.record_success(name, source);
-                Ok(user)
+                let hash = self.upgraded(&user.id, password, hash).await;
+                Ok(ProvenPassword { user, hash })
             }
             _ => {
                 self.throttle.record_failure(Some(name), source, self.clock.now());
                 tracing::info!(client = %address.0, "a log-in failed");
                 Err(wrong_password().into_response())
+            }
+        }
+    }
+
+    /// The password's hash with today's parameters, if the stored one has others (req K1). Where that does not work out, the old
+    /// one serves until the next log-in.
+    async fn upgraded(&self, user: &UserId, password: Zeroizing<String>, old: PasswordHash) -> PasswordHash {
+        if !needs_rehash(&old) {
+            return old;
+        }
+        let Ok(new) = self.passwords.hash(password).await else { return old };
+        match self.store.upgrade_password_hash(user, &old, &new).await {
+            Ok(true) => new,
+            Ok(false) => old,
+            Err(error) => {
+                tracing::warn!(%user, %error, "a password's hash could not be upgraded");
+                old
             }
         }
     }

@@ -6,6 +6,8 @@ mod demo;
 mod hostile_tokens;
 mod http_api;
 mod http_limits;
+mod logins;
+mod plaintext;
 mod revocation;
 mod rooms;
 mod s3_ticket;

@@ -70,3 +70,31 @@ impl Store for SqlStore {
         self.begin(context).await?.rollback().await.during(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SqlOptions;
+
+    async fn pragmas(pool: &SqlitePool) -> (String, i64, i64, i64, i64) {
+        sqlx::query_as(
+            "SELECT (SELECT journal_mode FROM pragma_journal_mode), (SELECT synchronous FROM pragma_synchronous),
+                    (SELECT foreign_keys FROM pragma_foreign_keys), (SELECT timeout FROM pragma_busy_timeout),
+                    (SELECT query_only FROM pragma_query_only)",
+        )
+        .fetch_one(pool)
+        .await
+        .expect("the pragmas can be asked for")
+    }
+
+    #[tokio::test]
+    async fn writing_is_durable_and_readers_cannot_write() {
+        let directory = tempfile::TempDir::new().expect("a temporary directory");
+        let url = format!("sqlite://{}", directory.path().join("usher.db").display());
+        let store = SqlStore::open(&url, SqlOptions::default()).await.expect("a new store");
+        // 2 is FULL: every commit is synced (req H3).
+        assert_eq!(pragmas(&store.writer).await, ("wal".to_owned(), 2, 1, 5000, 0));
+        assert_eq!(pragmas(&store.readers).await, ("wal".to_owned(), 2, 1, 5000, 1));
+        sqlx::query("DELETE FROM users").execute(&store.readers).await.expect_err("it only reads");
+    }
+}

@@ -61,15 +61,15 @@ impl UserStore for SqlStore {
 
     async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
         let context = "listing users";
-        let rows = sqlx::query(
-            "SELECT id, name, roles, disabled, created_at FROM users
-             WHERE ?1 IS NULL OR id > ?1 ORDER BY id LIMIT ?2",
-        )
-        .bind(after.map(UserId::as_str))
-        .bind(limit)
-        .fetch_all(self.reader(context)?)
-        .await
-        .during(context)?;
+        // Two statements, so that a later page begins at its place in the index and not at the first user.
+        let query = match after {
+            None => sqlx::query("SELECT id, name, roles, disabled, created_at FROM users ORDER BY id LIMIT ?"),
+            Some(after) => {
+                sqlx::query("SELECT id, name, roles, disabled, created_at FROM users WHERE id > ? ORDER BY id LIMIT ?")
+                    .bind(after.as_str())
+            }
+        };
+        let rows = query.bind(limit).fetch_all(self.reader(context)?).await.during(context)?;
         read_all(rows, read_user, context)
     }
 
@@ -78,6 +78,23 @@ impl UserStore for SqlStore {
         let updated = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
             .bind(password.as_phc())
             .bind(id.as_str())
+            .execute(self.writer(context)?)
+            .await
+            .during(context)?;
+        Ok(updated.rows_affected() == 1)
+    }
+
+    async fn upgrade_password_hash(
+        &self,
+        id: &UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        let context = "hashing a password anew";
+        let updated = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+            .bind(new.as_phc())
+            .bind(id.as_str())
+            .bind(old.as_phc())
             .execute(self.writer(context)?)
             .await
             .during(context)?;

@@ -72,6 +72,7 @@ macro_rules! store_conformance {
                 ids_are_compared_byte_by_byte,
                 users_are_listed_in_pages_by_id,
                 a_password_is_set,
+                a_hash_is_upgraded_only_from_what_it_was,
                 roles_are_set_sorted_and_without_repetition,
                 a_user_is_disabled_and_enabled,
                 deleting_a_user_removes_what_is_theirs,

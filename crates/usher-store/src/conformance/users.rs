@@ -132,6 +132,21 @@ pub async fn a_password_is_set(store: Arc<dyn Store>) {
     assert_eq!(other, Some((user("bob"), None)));
 }
 
+/// A better hash of the same password takes the place of the one it was made from, and of no other.
+pub async fn a_hash_is_upgraded_only_from_what_it_was(store: Arc<dyn Store>) {
+    store.create_user(&user("alice"), Some(&password("YQ"))).await.expect("the store works");
+    store.create_user(&user("bob"), None).await.expect("the store works");
+    let upgrade = async |id: &str, old: &str, new: &str| {
+        store.upgrade_password_hash(&user_id(id), &password(old), &password(new)).await.expect("the store works")
+    };
+    assert!(upgrade("alice", "YQ", "Yg").await);
+    assert!(!upgrade("alice", "YQ", "Yw").await, "the password was changed meanwhile");
+    assert!(!upgrade("bob", "YQ", "Yw").await, "who has no password gets none");
+    assert!(!upgrade("nobody", "YQ", "Yw").await);
+    let found = store.user_with_password(&user_id("alice")).await.expect("the store works");
+    assert_eq!(found, Some((user("alice"), Some(password("Yg")))));
+}
+
 /// At creation and later.
 pub async fn roles_are_set_sorted_and_without_repetition(store: Arc<dyn Store>) {
     let jumbled = User { roles: roles(&["user", "admin", "user"]), ..user("alice") };

@@ -44,6 +44,21 @@ impl UserStore for MemoryStore {
         Ok(self.tables().change(id, |(_, old)| *old = Some(password.clone())))
     }
 
+    async fn upgrade_password_hash(
+        &self,
+        id: &UserId,
+        old: &PasswordHash,
+        new: &PasswordHash,
+    ) -> Result<bool, StoreError> {
+        match self.tables().users.get_mut(id) {
+            Some((_, Some(current))) if *current == *old => {
+                *current = new.clone();
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     async fn set_roles(&self, id: &UserId, roles: &[Role]) -> Result<bool, StoreError> {
         Ok(self.tables().change(id, |(user, _)| user.roles = normalised_roles(roles)))
     }
