@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use usher_auth::connection::Verification;
 use usher_auth::throttle::MessageRate;
-use usher_auth::{Clock, Randomness};
+use usher_auth::{Clock, Permit, Randomness, Refusal};
 
 use crate::budget::{ConnectionLimits, WaitingBudget, WaitingLimits};
-use crate::{CredentialVerifier, Revocations, TrustedProxies};
+use crate::observer::{Event, Scene};
+use crate::{CredentialVerifier, Observer, Presenter, Revocations, TrustedProxies};
 
 /// What a door is made of.
 pub struct DoorParts {
@@ -24,6 +26,8 @@ pub struct DoorParts {
     pub messages: MessageRate,
     /// Most bytes that may be queued for one client.
     pub outbound_limit: usize,
+    /// Who is told what happens.
+    pub observer: Arc<dyn Observer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -47,5 +51,21 @@ impl Door {
     /// What it is made of.
     pub fn parts(&self) -> &DoorParts {
         &self.parts
+    }
+}
+
+impl DoorParts {
+    /// Verifies, and tells the observer how it went and how long it took.
+    pub(crate) async fn verify(
+        &self,
+        verification: Verification,
+        presenter: &Presenter,
+        scene: &Scene<'_>,
+    ) -> Result<Permit, Refusal> {
+        let (carrier, began) = (verification.carrier, self.clock.now());
+        let verdict = self.verifier.verify(verification, presenter).await;
+        let took = self.clock.now().monotonic.saturating_sub(began.monotonic);
+        self.observer.observe(scene, &Event::Verified { carrier, took, good: verdict.is_ok() });
+        verdict
     }
 }

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use usher_auth::Now;
 use usher_auth::close_code::CloseCause;
 use usher_auth::ids::ConnectionId;
 use usher_auth::permit::CredentialFacts;
@@ -40,7 +41,12 @@ struct Mailbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// The credential was revoked.
-    Revoked(RevocationCause),
+    Revoked {
+        /// Why.
+        cause: RevocationCause,
+        /// When it was ordered, on the monotonic clock.
+        ordered_at: Duration,
+    },
     /// End for another cause.
     End(CloseCause, Option<Duration>),
 }
@@ -85,8 +91,8 @@ impl ConnectionHandle {
     }
 
     /// The credential was revoked: what is queued is dropped now, and nothing more is taken (req H4).
-    pub(crate) fn revoke(&self, cause: RevocationCause) {
-        let waker = self.mailbox.lock().shut_with(Order::Revoked(cause));
+    pub(crate) fn revoke(&self, cause: RevocationCause, now: Now) {
+        let waker = self.mailbox.lock().shut_with(Order::Revoked { cause, ordered_at: now.monotonic });
         wake(waker);
     }
 
@@ -143,7 +149,7 @@ impl Mailbox {
         if !self.shut {
             self.shut = true;
             self.order = Some(order);
-        } else if let Order::Revoked(_) = order {
+        } else if let Order::Revoked { .. } = order {
             // Whatever else was ordered and not carried out yet, a revocation is what the peer should hear of.
             self.order = self.order.take().map(|_| order);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use usher_auth::Now;
 use usher_auth::ids::UserId;
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex};
@@ -38,12 +39,12 @@ impl Revocations {
 
     /// Refuse what `revocation` ends from now on, and end the live connections opened with it. Returns how many those are. On
     /// return nothing more is queued for them, and nothing will be.
-    pub fn apply(&self, revocation: &Revocation) -> usize {
+    pub fn apply(&self, revocation: &Revocation, now: Now) -> usize {
         self.shared.index.write().insert(revocation);
         let mut ended = 0;
         for handle in self.shared.registry.find(&revocation.target) {
             if let Some(cause) = handle.facts().and_then(|facts| self.check(&facts)) {
-                handle.revoke(cause);
+                handle.revoke(cause, now);
                 ended += 1;
             }
         }
@@ -87,10 +88,11 @@ impl Revocations {
         handle: &Arc<ConnectionHandle>,
         facts: &Arc<CredentialFacts>,
         limits: ConnectionLimits,
+        now: Now,
     ) -> Option<Registration> {
         let registration = self.shared.registry.register(handle, facts.clone(), limits)?;
         if let Some(cause) = self.check(facts) {
-            handle.revoke(cause);
+            handle.revoke(cause, now);
         }
         Some(registration)
     }

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Vers
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use usher_auth::carriers::{Presented, negotiate_subprotocol, present};
+use usher_auth::carriers::{Carrier, Presented, negotiate_subprotocol, present};
 use usher_auth::connection::{Action, Connection};
 use usher_auth::ids::ConnectionId;
 use usher_auth::origin::RequestOrigin;
@@ -23,8 +23,9 @@ use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::route::RouteRules;
 
 use crate::client_address::PeerAddress;
+use crate::observer::{Event, Scene};
 use crate::socket::{self, Opening};
-use crate::{Door, Handler, Presenter, Problem};
+use crate::{Door, Handler, Observer, Presenter, Problem};
 
 /// What RFC 6455 §1.3 has both ends append to the key.
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -66,6 +67,7 @@ impl<H: Handler> WebSocketRoute<H> {
             return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response();
         };
         let address = parts.trusted_proxies.client(peer, &head.headers);
+        let began = parts.clock.now();
         let origin = RequestOrigin::of(&head.headers);
         let presenter =
             Presenter { address, origin: origin.as_str().map(str::to_owned), path: head.uri.path().to_owned() };
@@ -75,7 +77,11 @@ impl<H: Handler> WebSocketRoute<H> {
         let subprotocol = negotiate_subprotocol(&head.headers);
         drop(head);
 
-        if let Err(refusal) = self.admit(&mut connection, &presenter).await {
+        let admitted = self.admit(&mut connection, &presenter).await;
+        let took = parts.clock.now().monotonic.saturating_sub(began.monotonic);
+        let answered = Event::Answered { took, accepted: admitted.is_ok() };
+        parts.observer.observe(&scene(&connection, &presenter), &answered);
+        if let Err(refusal) = admitted {
             return Problem::from(&refusal).into_response();
         }
         let waiting = if connection.is_waiting() {
@@ -84,7 +90,7 @@ impl<H: Handler> WebSocketRoute<H> {
                     RefusalKind::TooManyConnections { retry_after: NO_ROOM_RETRY },
                     "as many sockets wait for a first message as may",
                 );
-                log_refusal(&connection, &presenter, &refusal);
+                report_refusal(&*parts.observer, &connection, &presenter, &refusal, None);
                 return Problem::from(&refusal).into_response();
             };
             Some(place)
@@ -116,10 +122,12 @@ impl<H: Handler> WebSocketRoute<H> {
         while let Some(action) = connection.poll_action() {
             match action {
                 Action::Verify(verification) => {
-                    let verdict = parts.verifier.verify(verification, presenter).await;
+                    let verdict = parts.verify(verification, presenter, &scene(connection, presenter)).await;
                     connection.handle_verdict(parts.clock.now(), verdict);
                 }
-                Action::Refused(refusal) => log_refusal(connection, presenter, &refusal),
+                Action::Refused { refusal, carrier } => {
+                    report_refusal(&*parts.observer, connection, presenter, &refusal, carrier);
+                }
                 Action::Accept => return Ok(()),
                 Action::Reject(refusal) => return Err(refusal),
                 other => {
@@ -133,8 +141,20 @@ impl<H: Handler> WebSocketRoute<H> {
     }
 }
 
-/// For the log: who was not let in, and why. Never what they presented.
-pub(crate) fn log_refusal(connection: &Connection, presenter: &Presenter, refusal: &Refusal) {
+/// Where `connection` is, for the observer.
+pub(crate) fn scene<'a>(connection: &'a Connection, presenter: &'a Presenter) -> Scene<'a> {
+    presenter.scene(connection.id(), &connection.rules().path)
+}
+
+/// For the log and the observer: who was not let in, and why. Never what they presented.
+pub(crate) fn report_refusal(
+    observer: &dyn Observer,
+    connection: &Connection,
+    presenter: &Presenter,
+    refusal: &Refusal,
+    carrier: Option<Carrier>,
+) {
+    observer.observe(&scene(connection, presenter), &Event::Refused { refusal, carrier });
     tracing::info!(
         connection = %connection.id(),
         client = %presenter.address.0,

@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::{Carrier, Credential};
 use usher_auth::connection::Verification;
-use usher_auth::ids::UserId;
+use usher_auth::ids::{ConnectionId, UserId};
 use usher_auth::jwt::{TokenError, TokenVerifier, VerifiedToken};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::secret::{HashedToken, PlainToken, SecretText};
@@ -18,6 +18,7 @@ use usher_auth::{Clock, Now, Permit};
 use usher_store::{RedeemedTicket, Store, StoreError, TicketStore};
 
 use crate::issuer_keys::IssuerKeys;
+use crate::observer::Scene;
 use crate::{ClientAddress, Revocations, Throttle};
 
 /// Most sessions and most API keys held in memory. One that is not is looked up in the store.
@@ -63,6 +64,13 @@ pub struct Presenter {
     pub origin: Option<String>,
     /// The path asked for.
     pub path: String,
+}
+
+impl Presenter {
+    /// Where it happens, for the observer.
+    pub fn scene<'a>(&'a self, connection: ConnectionId, route: &'a str) -> Scene<'a> {
+        Scene { connection, client: self.address, origin: self.origin.as_deref(), route }
+    }
 }
 
 impl CredentialVerifier {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use usher_auth::Clock;
 use usher_auth::ids::UserId;
 use usher_auth::revocation::{Revocation, RevocationCause};
 use usher_axum::{CredentialVerifier, Revocations};
@@ -16,12 +17,18 @@ pub struct LiveRevoker {
     store: Arc<dyn Store>,
     revocations: Revocations,
     verifier: Arc<CredentialVerifier>,
+    clock: Arc<dyn Clock>,
 }
 
 impl LiveRevoker {
     /// Over these.
-    pub fn new(store: Arc<dyn Store>, revocations: Revocations, verifier: Arc<CredentialVerifier>) -> Self {
-        Self { store, revocations, verifier }
+    pub fn new(
+        store: Arc<dyn Store>,
+        revocations: Revocations,
+        verifier: Arc<CredentialVerifier>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, revocations, verifier, clock }
     }
 }
 
@@ -31,7 +38,8 @@ impl Revoker for LiveRevoker {
     /// to or taken from the sockets opened with it. Returns how many sockets those were.
     async fn revoke(&self, revocation: &Revocation) -> Result<usize, StoreError> {
         let remembered = self.store.revoke(revocation).await?;
-        let ended = remembered.iter().map(|one| self.revocations.apply(one)).sum();
+        let now = self.clock.now();
+        let ended = remembered.iter().map(|one| self.revocations.apply(one, now)).sum();
         tracing::info!(cause = revocation.cause.as_str(), sockets = ended, "revoked");
         Ok(ended)
     }

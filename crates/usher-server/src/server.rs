@@ -124,7 +124,7 @@ impl Server {
             session_limits: settings.session_limits,
             clock: clock.clone(),
         }));
-        let revoker = LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone());
+        let revoker = LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone(), clock.clone());
         let access_tokens = Arc::new(AccessTokens::new(keys, settings.token_profile, settings.access_ttl));
         let sessions = Sessions::new(SessionsParts {
             store: store.clone(),
@@ -157,6 +157,7 @@ impl Server {
             connections: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
+            observer: Arc::new(()),
             clock: clock.clone(),
             randomness,
         });

@@ -17,7 +17,12 @@ pub enum Action {
     /// Answer the upgrade over HTTP; there will be no socket.
     Reject(Refusal),
     /// An attempt was refused: for the log and the audit. Comes before the frames that say so, and also before `Reject`.
-    Refused(Refusal),
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// How the credential was presented, where one was.
+        carrier: Option<Carrier>,
+    },
     /// Somebody is in: register the connection under its permit, then check once more that the permit was not revoked meanwhile.
     Opened,
     /// The permit was replaced: register anew, check once more, look at the rooms again, then call

@@ -32,8 +32,8 @@ impl Connection {
                 connection.state = State::Deciding { carrier, browser };
                 connection.actions.push_back(Action::Verify(Verification { carrier, credential }));
             }
-            Ok(Presented::Nothing(refusal)) => connection.without_credential(now, browser, refusal),
-            Err(refusal) => connection.refuse_upgrade(now, browser, refusal),
+            Ok(Presented::Nothing(refusal)) => connection.without_credential(now, browser, None, refusal),
+            Err(refusal) => connection.refuse_upgrade(now, browser, None, refusal),
         }
         connection
     }
@@ -47,18 +47,18 @@ impl Connection {
             }
             // A browser sends an old cookie whether its page wants to or not: one that is stale is like none.
             Err(refusal) if carrier == Carrier::Cookie && is_stale(refusal.kind()) => {
-                self.without_credential(now, browser, refusal);
+                self.without_credential(now, browser, Some(carrier), refusal);
             }
             // A ticket may be bad because its buyer's session is gone: it is refused as any bad ticket (req D6).
             Err(refusal) if carrier == Carrier::Ticket && refusal.status() == StatusCode::UNAUTHORIZED => {
-                self.refuse_ticket(now, refusal);
+                self.refuse_ticket(now, Some(carrier), refusal);
             }
-            Err(refusal) => self.refuse_upgrade(now, browser, refusal),
+            Err(refusal) => self.refuse_upgrade(now, browser, Some(carrier), refusal),
         }
     }
 
     /// Nothing that counts was presented: in as anonymous, or wait for a first message, or out.
-    fn without_credential(&mut self, now: Now, browser: bool, refusal: Refusal) {
+    fn without_credential(&mut self, now: Now, browser: bool, carrier: Option<Carrier>, refusal: Refusal) {
         if self.rules.anonymous {
             self.actions.push_back(Action::Accept);
             self.open(now, verify::anonymous(self.id, now), None);
@@ -66,36 +66,36 @@ impl Connection {
             self.actions.push_back(Action::Accept);
             self.state = State::Waiting { deadline: now.monotonic + self.rules.first_message.timeout };
         } else {
-            self.refuse_upgrade(now, browser, refusal);
+            self.refuse_upgrade(now, browser, carrier, refusal);
         }
     }
 
     /// Refuse before the 101, in the way the route says.
-    fn refuse_upgrade(&mut self, now: Now, browser: bool, refusal: Refusal) {
+    fn refuse_upgrade(&mut self, now: Now, browser: bool, carrier: Option<Carrier>, refusal: Refusal) {
         if is_ticket(refusal.kind()) {
-            return self.refuse_ticket(now, refusal);
+            return self.refuse_ticket(now, carrier, refusal);
         }
         let over_http = match self.rules.refuse {
             RefuseMode::Http => true,
             RefuseMode::Close => is_origin(refusal.kind()),
             RefuseMode::Auto => !browser || is_origin(refusal.kind()),
         };
-        self.refuse_as(over_http, now, refusal);
+        self.refuse_as(over_http, now, carrier, refusal);
     }
 
     /// Refuse a ticket: before the 101, unless the route says that every refusal is a close.
-    fn refuse_ticket(&mut self, now: Now, refusal: Refusal) {
-        self.refuse_as(self.rules.refuse != RefuseMode::Close, now, refusal);
+    fn refuse_ticket(&mut self, now: Now, carrier: Option<Carrier>, refusal: Refusal) {
+        self.refuse_as(self.rules.refuse != RefuseMode::Close, now, carrier, refusal);
     }
 
-    fn refuse_as(&mut self, over_http: bool, now: Now, refusal: Refusal) {
+    fn refuse_as(&mut self, over_http: bool, now: Now, carrier: Option<Carrier>, refusal: Refusal) {
         if over_http {
-            self.actions.push_back(Action::Refused(refusal.clone()));
+            self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier });
             self.actions.push_back(Action::Reject(refusal));
             self.state = State::Ended;
         } else {
             self.actions.push_back(Action::Accept);
-            self.refuse_open_socket(now, &refusal);
+            self.refuse_open_socket(now, carrier, &refusal);
         }
     }
 
@@ -109,18 +109,19 @@ impl Connection {
             }
             Err(InvalidFirstMessage::NotAuth) => {
                 let refusal = Refusal::new(RefusalKind::NotAuthFirst, "the first message was not an auth message");
-                self.refuse_open_socket(now, &refusal);
+                self.refuse_open_socket(now, None, &refusal);
             }
             Err(InvalidFirstMessage::Malformed) => {
                 let detail = "an auth message has the fields type, token and id, and no others";
-                self.refuse_open_socket(now, &Refusal::new(RefusalKind::MalformedCredential, detail));
+                let refusal = Refusal::new(RefusalKind::MalformedCredential, detail);
+                self.refuse_open_socket(now, Some(Carrier::FirstMessage), &refusal);
             }
         }
     }
 
     /// Refuse after the 101: `error`, `bye`, close.
-    pub(super) fn refuse_open_socket(&mut self, now: Now, refusal: &Refusal) {
-        self.actions.push_back(Action::Refused(refusal.clone()));
+    pub(super) fn refuse_open_socket(&mut self, now: Now, carrier: Option<Carrier>, refusal: &Refusal) {
+        self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier });
         let hint = refusal.hint();
         self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
             error: refusal.reason(),

@@ -173,7 +173,7 @@ impl Connection {
         match &self.state {
             State::Waiting { .. } | State::Verifying { .. } => {
                 let refusal = Refusal::new(RefusalKind::AuthenticationTimeout, "no credential came in time");
-                self.refuse_open_socket(now, &refusal);
+                self.refuse_open_socket(now, None, &refusal);
             }
             State::Open(_) => self.end(now, CloseCause::Expired),
             State::Closing { .. } => self.release(),
@@ -194,7 +194,7 @@ impl Connection {
                 let id = id.take();
                 match verdict {
                     Ok(permit) => self.open(now, permit, id.as_ref()),
-                    Err(refusal) => self.refuse_open_socket(now, &refusal),
+                    Err(refusal) => self.refuse_open_socket(now, Some(Carrier::FirstMessage), &refusal),
                 }
             }
             State::Open(_) => self.renew(now, verdict),
@@ -218,7 +218,7 @@ impl Connection {
             State::Verifying { .. } => {
                 let refusal =
                     Refusal::new(RefusalKind::NotAuthFirst, "a message came while the credential was verified");
-                self.refuse_open_socket(now, &refusal);
+                self.refuse_open_socket(now, None, &refusal);
             }
             State::Deciding { .. } | State::Closing { .. } | State::Ended => {}
         }
@@ -230,11 +230,11 @@ impl Connection {
             (State::Closing { .. } | State::Ended | State::Deciding { .. }, _) => self.release(),
             (State::Waiting { .. } | State::Verifying { .. }, Violation::TooBig) => {
                 let refusal = Refusal::new(RefusalKind::FirstMessageTooBig, "the first message was over its limit");
-                self.refuse_open_socket(now, &refusal);
+                self.refuse_open_socket(now, None, &refusal);
             }
             (State::Waiting { .. } | State::Verifying { .. }, Violation::Binary) => {
                 let refusal = Refusal::new(RefusalKind::FirstMessageBinary, "the first message was binary");
-                self.refuse_open_socket(now, &refusal);
+                self.refuse_open_socket(now, None, &refusal);
             }
             (_, Violation::Protocol) => self.end(now, CloseCause::ProtocolError),
             (_, Violation::InvalidUtf8) => self.end(now, CloseCause::InvalidUtf8),

@@ -125,7 +125,7 @@ impl Connection {
     /// Answer a refused renewal; the connection goes on.
     fn report(&mut self, refusal: &Refusal, id: Option<&FrameId>) {
         let hint = refusal.hint();
-        self.actions.push_back(Action::Refused(refusal.clone()));
+        self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier: Some(Carrier::FirstMessage) });
         self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
             error: refusal.reason(),
             code: refusal.code(),

@@ -275,7 +275,7 @@ impl Watch {
                 self.closed = true;
             }
             Action::Release => self.released = true,
-            Action::Refused(_) | Action::DiscardQueued => {}
+            Action::Refused { .. } | Action::DiscardQueued => {}
         }
     }
 

@@ -264,7 +264,7 @@ pub(crate) fn line(action: &Action) -> String {
         Action::Verify(Verification { carrier, credential }) => format!("verify {carrier} {}", form(credential)),
         Action::Accept => "accept".to_owned(),
         Action::Reject(refusal) => format!("reject {} {}", refusal.status().as_u16(), refusal.reason()),
-        Action::Refused(refusal) => format!("refused {}", refusal.code()),
+        Action::Refused { refusal, .. } => format!("refused {}", refusal.code()),
         Action::Opened => "opened".to_owned(),
         Action::Renewed => "renewed".to_owned(),
         Action::Send(frame) => format!("send {}", sent(&serde_json::from_str(frame.text()).expect("a frame is JSON"))),

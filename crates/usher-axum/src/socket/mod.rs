@@ -13,14 +13,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use usher_auth::close_code::CloseCause;
 use usher_auth::connection::{Action, Connection, LINGER, Verification, Violation};
+use usher_auth::revocation::RevocationCause;
 use usher_auth::throttle::MessagePace;
 use usher_auth::{Now, Permit, Refusal};
 
 use self::transport::{Incoming, Transport};
 use crate::budget::WaitingPlace;
 use crate::mailbox::Order;
+use crate::observer::Event as Observed;
 use crate::registry::Registration;
-use crate::upgrade::log_refusal;
+use crate::upgrade::{report_refusal, scene};
 use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
 
 /// Bytes waiting to be written at which nothing more is read from the client, so that whoever asks without reading the answers
@@ -48,6 +50,7 @@ where
 {
     let Opening { connection, presenter, waiting, door, handler } = opening;
     let handle = Arc::new(ConnectionHandle::new(connection.id(), door.parts().outbound_limit));
+    let door_now = door.parts().clock.now();
     let transport = Transport::new(io, read_ahead, connection.message_limit());
     let driver = Driver {
         connection,
@@ -64,6 +67,8 @@ where
         pace: MessagePace::default(),
         closing: false,
         released: false,
+        opened_at: door_now,
+        farewell: Farewell::default(),
     };
     driver.run().await;
 }
@@ -86,6 +91,17 @@ struct Driver<IO, H: Handler> {
     pace: MessagePace,
     closing: bool,
     released: bool,
+    opened_at: Now,
+    farewell: Farewell,
+}
+
+/// What is told of the end, once it is there.
+#[derive(Default)]
+struct Farewell {
+    permit: Option<Permit>,
+    cause: Option<(CloseCause, u16)>,
+    revoked: Option<(RevocationCause, Duration)>,
+    notice: Option<Duration>,
 }
 
 enum Event {
@@ -97,12 +113,33 @@ enum Event {
     Gone,
 }
 
+/// Whatever ends the task, also a panic, the end is told of.
+impl<IO, H: Handler> Drop for Driver<IO, H> {
+    fn drop(&mut self) {
+        let unexpected = if std::thread::panicking() { CloseCause::Internal } else { CloseCause::ClientLeft };
+        let (cause, code) = self.farewell.cause.map_or((unexpected, None), |(cause, code)| (cause, Some(code)));
+        let parts = self.door.parts();
+        let event = Observed::Closed {
+            permit: self.farewell.permit.as_ref(),
+            cause,
+            code,
+            revoked: self.farewell.revoked.map(|(cause, _)| cause),
+            notice: self.farewell.notice,
+            lasted: parts.clock.now().monotonic.saturating_sub(self.opened_at.monotonic),
+        };
+        parts.observer.observe(&scene(&self.connection, &self.presenter), &event);
+    }
+}
+
 impl<IO, H> Driver<IO, H>
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
     async fn run(mut self) {
+        if self.connection.is_waiting() {
+            self.observe(&Observed::Waiting);
+        }
         loop {
             self.carry_out_actions();
             if self.released {
@@ -182,7 +219,10 @@ where
     fn handle_event(&mut self, event: Event) {
         let now = self.now();
         match event {
-            Event::Order(Order::Revoked(_)) => self.connection.handle_revoked(now),
+            Event::Order(Order::Revoked { cause, ordered_at }) => {
+                self.farewell.revoked = Some((cause, ordered_at));
+                self.connection.handle_revoked(now);
+            }
             Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
             Event::Verdict(verdict) => self.connection.handle_verdict(now, verdict),
             Event::Timeout => self.connection.handle_timeout(now),
@@ -206,7 +246,10 @@ where
         while let Some(action) = self.connection.poll_action() {
             match action {
                 Action::Verify(verification) => self.start_verification(verification),
-                Action::Refused(refusal) => log_refusal(&self.connection, &self.presenter, &refusal),
+                Action::Refused { refusal, carrier } => {
+                    let observer = &*self.door.parts().observer;
+                    report_refusal(observer, &self.connection, &self.presenter, &refusal, carrier);
+                }
                 Action::Opened => self.open(),
                 Action::Renewed => self.renew(),
                 Action::Send(frame) => {
@@ -230,6 +273,9 @@ where
                 }
                 Action::Close { code, reason, cause } => {
                     self.log_close(code, cause);
+                    self.farewell.cause = Some((cause, code));
+                    let now = self.now().monotonic;
+                    self.farewell.notice = self.farewell.revoked.map(|(_, ordered_at)| now.saturating_sub(ordered_at));
                     self.transport.close(code, &reason);
                     self.closing = true;
                     self.end_session();
@@ -242,9 +288,12 @@ where
     }
 
     fn start_verification(&mut self, verification: Verification) {
-        let verifier = self.door.parts().verifier.clone();
-        let presenter = self.presenter.clone();
-        self.verification = Some(Box::pin(async move { verifier.verify(verification, &presenter).await }));
+        let (door, presenter) = (self.door.clone(), self.presenter.clone());
+        let (connection, rules) = (self.connection.id(), self.connection.rules().clone());
+        self.verification = Some(Box::pin(async move {
+            let scene = presenter.scene(connection, &rules.path);
+            door.parts().verify(verification, &presenter, &scene).await
+        }));
     }
 
     fn open(&mut self) {
@@ -254,6 +303,8 @@ where
         if !self.register(&permit, now) {
             return;
         }
+        self.observe(&Observed::Opened { permit: &permit });
+        self.farewell.permit = Some(permit.clone());
         self.transport.set_message_limit(self.connection.message_limit());
         self.session = Some(self.handler.open(&permit, &self.handle, now));
         tracing::info!(
@@ -269,7 +320,8 @@ where
     /// Puts the connection where revocations find it. False if it ends instead: one too many, or revoked meanwhile.
     fn register(&mut self, permit: &Permit, now: Now) -> bool {
         let parts = self.door.parts();
-        self.registration = parts.revocations.register(&self.handle, &permit.shared_credential(), parts.connections);
+        self.registration =
+            parts.revocations.register(&self.handle, &permit.shared_credential(), parts.connections, now);
         if self.registration.is_none() {
             self.connection.handle_one_too_many(now, TOO_MANY_RETRY);
             return false;
@@ -293,6 +345,8 @@ where
             Some(session) => self.handler.renew(session, &permit, now),
             None => Vec::new(),
         };
+        self.observe(&Observed::Renewed { permit: &permit, rooms_lost: lost.len() });
+        self.farewell.permit = Some(permit);
         self.connection.handle_renewed(&lost);
     }
 
@@ -302,6 +356,10 @@ where
         self.registration = None;
         self.verification = None;
         self.handle.shut();
+    }
+
+    fn observe(&self, event: &Observed<'_>) {
+        self.door.parts().observer.observe(&scene(&self.connection, &self.presenter), event);
     }
 
     fn log_close(&self, code: u16, cause: CloseCause) {

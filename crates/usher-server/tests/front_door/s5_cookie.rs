@@ -87,12 +87,15 @@ async fn s5_a_user_who_was_removed_while_the_session_is_cached() {
     server.enter(Upgrade::at(ROUTE).cookie(&alice.cookie)).await;
     let issued_before = server.clock.unix().plus(Duration::from_secs(1));
     let target = RevocationTarget::User { user: "user-alice".parse().expect("an id"), issued_before, except: None };
-    server.server().revocations().apply(&usher_auth::revocation::Revocation {
-        target,
-        cause: RevocationCause::UserDeleted,
-        at: server.clock.unix(),
-        forget_at: usher_auth::UnixTime::MAX,
-    });
+    server.server().revocations().apply(
+        &usher_auth::revocation::Revocation {
+            target,
+            cause: RevocationCause::UserDeleted,
+            at: server.clock.unix(),
+            forget_at: usher_auth::UnixTime::MAX,
+        },
+        usher_auth::Clock::now(&*server.clock),
+    );
     assert_eq!(ends(&server, Upgrade::at(ROUTE).cookie(&alice.cookie)).await.1, closed(4001, "User not found"));
 }
 
