@@ -161,6 +161,12 @@ impl ConnectionId {
     pub const fn from_random(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
+
+    /// Where it lies between 0 and 1: for what is spread over connections.
+    pub(crate) fn fraction(self) -> f64 {
+        let [.., high, low] = self.0;
+        f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
+    }
 }
 
 impl fmt::Display for ConnectionId {

@@ -36,6 +36,8 @@ pub struct CredentialFacts {
     pub api_key: Option<ApiKeyId>,
     /// When it was issued: a JWT's `iat` in whole seconds, else to the millisecond.
     pub issued_at: UnixTime,
+    /// When its user's roles were read from our store; `None` if somebody else says what roles they have.
+    pub roles_read_at: Option<UnixTime>,
 }
 
 /// A verified identity, how it was shown, and how long it holds.
@@ -85,6 +87,12 @@ impl Permit {
     /// Whether it has ended by the wall clock, which goes on while a machine sleeps (req H2).
     pub fn has_ended(&self, now: UnixTime) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// The same permit, with another end: its session was used.
+    pub(crate) fn until(mut self, end: UnixTime) -> Self {
+        self.expires_at = Some(end);
+        self
     }
 
     /// The same permit, ending no later than `limit`: how a route's `max_age` caps it.

@@ -40,6 +40,8 @@ pub enum RevocationCause {
     PasswordChanged,
     /// The user was disabled.
     UserDisabled,
+    /// The user has other roles: what says that they have the old ones ends, the session does not.
+    RolesChanged,
     /// The user was removed.
     UserDeleted,
     /// The key was revoked.
@@ -52,11 +54,12 @@ pub enum RevocationCause {
 
 impl RevocationCause {
     /// Every cause.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Logout,
         Self::LogoutEverywhere,
         Self::PasswordChanged,
         Self::UserDisabled,
+        Self::RolesChanged,
         Self::UserDeleted,
         Self::KeyRevoked,
         Self::Administrator,
@@ -70,6 +73,7 @@ impl RevocationCause {
             Self::LogoutEverywhere => "logout_everywhere",
             Self::PasswordChanged => "password_changed",
             Self::UserDisabled => "user_disabled",
+            Self::RolesChanged => "roles_changed",
             Self::UserDeleted => "user_deleted",
             Self::KeyRevoked => "key_revoked",
             Self::Administrator => "administrator",
@@ -82,6 +86,11 @@ impl RevocationCause {
     /// to whoever knew the password). Killing it quietly would leave `key list` showing a key that opens nothing.
     pub const fn reaches_api_keys(self) -> bool {
         matches!(self, Self::UserDisabled | Self::UserDeleted)
+    }
+
+    /// Whether it ends the user's sessions. Other roles do not: the next token has them.
+    pub const fn ends_sessions(self) -> bool {
+        !matches!(self, Self::RolesChanged)
     }
 
     /// The cause of that name.
@@ -176,6 +185,12 @@ impl RevocationIndex {
         entries.iter().find(|e| e.ends(facts)).map(|e| e.entry.cause)
     }
 
+    /// Whether the roles of `user` changed after `read_at`.
+    pub fn roles_changed_after(&self, user: &UserId, read_at: UnixTime) -> bool {
+        let entries = self.users.get(user).into_iter().flatten();
+        entries.into_iter().any(|e| !e.entry.cause.ends_sessions() && read_at < e.issued_before)
+    }
+
     /// Drop what no living credential can meet any more.
     pub fn forget(&mut self, now: UnixTime) {
         let alive = |entry: &Entry| entry.forget_at > now;
@@ -201,6 +216,9 @@ impl RevocationIndex {
 
 impl UserEntry {
     fn ends(&self, facts: &CredentialFacts) -> bool {
+        if !self.entry.cause.ends_sessions() {
+            return facts.roles_read_at.is_some_and(|read_at| read_at < self.issued_before);
+        }
         if facts.api_key.is_some() && !self.entry.cause.reaches_api_keys() {
             return false;
         }
@@ -230,6 +248,7 @@ mod tests {
             token: None,
             api_key: None,
             issued_at: UnixTime::from_millis(issued_at),
+            roles_read_at: None,
         }
     }
 

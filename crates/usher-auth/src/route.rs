@@ -5,9 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::carriers::CarrierSet;
+use crate::carriers::{Carrier, CarrierSet};
 use crate::close_code::CloseCodes;
-use crate::origin::AllowedOrigins;
+use crate::ids::ConnectionId;
+use crate::origin::{AllowedOrigins, RequestOrigin};
 
 /// The one subprotocol our frames are spoken in.
 pub const SUBPROTOCOL: &str = "usher.v1";
@@ -33,6 +34,10 @@ pub struct RouteRules {
     pub refuse: RefuseMode,
     /// The codes it closes with.
     pub close_codes: CloseCodes,
+    /// When a client is asked for a new credential.
+    pub reauth: ReauthRules,
+    /// How long a client may be silent before it is pinged; after twice that it is gone. `None`: it is never asked.
+    pub heartbeat: Option<Duration>,
     /// Largest message once authenticated, in bytes; larger ones close with 1009.
     pub max_message_bytes: usize,
 }
@@ -49,6 +54,47 @@ pub struct FirstMessageRules {
 impl Default for FirstMessageRules {
     fn default() -> Self {
         Self { timeout: Duration::from_secs(5), max_bytes: 8 * 1024 }
+    }
+}
+
+/// When a client is asked for a new credential: that long before its own ends, and half of its life at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReauthRules {
+    /// At least; zero is never.
+    pub lead: Duration,
+    /// Up to so much more, by connection, so that those who logged in together do not all come back at once.
+    pub jitter: Duration,
+}
+
+impl Default for ReauthRules {
+    fn default() -> Self {
+        Self { lead: Duration::from_secs(60), jitter: Duration::from_secs(30) }
+    }
+}
+
+impl ReauthRules {
+    /// The lead of one connection. Its id is random, which is all that is asked of jitter.
+    pub(crate) fn lead_of(&self, id: ConnectionId) -> Duration {
+        if self.lead.is_zero() { Duration::ZERO } else { self.lead + self.jitter.mul_f64(id.fraction()) }
+    }
+}
+
+impl RouteRules {
+    /// Whether somebody who came with `carrier` (`None`: as anonymous) from a page of `origin` may be here.
+    pub fn would_admit(&self, carrier: Option<Carrier>, origin: Option<&str>) -> bool {
+        match carrier {
+            None => self.anonymous,
+            Some(Carrier::Cookie) => {
+                self.carriers.contains(Carrier::Cookie)
+                    && self.origins.allow(origin.map_or(RequestOrigin::Absent, RequestOrigin::One))
+            }
+            Some(carrier) => self.carriers.contains(carrier),
+        }
+    }
+
+    /// Whether a socket may wait for a first message here.
+    pub fn would_await(&self) -> bool {
+        self.carriers.contains(Carrier::FirstMessage)
     }
 }
 

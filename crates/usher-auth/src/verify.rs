@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::api_key::ApiKey;
 use crate::carriers::Carrier;
+use crate::connection::SessionRenewal;
 use crate::ids::{ConnectionId, UserId};
 use crate::jwt::VerifiedToken;
 use crate::permit::{CredentialFacts, Permit, Principal};
@@ -29,9 +30,12 @@ pub struct Circumstances<'a> {
 }
 
 /// Let in the holder of a session cookie.
+///
+/// `read_at` is when `user` was read, at the latest.
 pub fn session(
     session: &Session,
     user: Option<&User>,
+    read_at: UnixTime,
     limits: SessionLimits,
     at: Circumstances<'_>,
 ) -> Result<Permit, Refusal> {
@@ -42,6 +46,7 @@ pub fn session(
         token: None,
         api_key: None,
         issued_at: session.created_at,
+        roles_read_at: Some(read_at),
     };
     let principal = local(user)?;
     at.admit(principal, facts, Some(expires_at))
@@ -49,23 +54,29 @@ pub fn session(
 
 /// Let in the bearer of a token whose signature and claims have been verified.
 pub fn token(token: VerifiedToken, at: Circumstances<'_>) -> Result<Permit, Refusal> {
+    // Our own tokens say what roles their user had; another issuer's say what it thinks.
+    let roles_read_at = token.issuer.is_none().then_some(token.issued_at);
     let facts = CredentialFacts {
         user: token.user.clone(),
         session: token.session,
         token: token.token_id.map(|id| (token.issuer, id)),
         api_key: None,
-        issued_at: token.issued_at,
+        // A clock that is ahead must not carry a token past a revocation: refusing a good one costs one more log-in, admitting a
+        // revoked one costs the door.
+        issued_at: token.issued_at.minus(token.skew),
+        roles_read_at,
     };
     let principal =
         Principal { id: token.user, name: token.name, roles: token.roles, claims: token.claims, anonymous: false };
     at.admit(principal, facts, Some(token.expires_at))
 }
 
-/// Let in the holder of an API key, who may have said whose it is.
+/// Let in the holder of an API key, who may have said whose it is. `read_at` is when `user` was read, at the latest.
 pub fn api_key(
     key: &ApiKey,
     claimed_user: Option<&UserId>,
     user: Option<&User>,
+    read_at: UnixTime,
     at: Circumstances<'_>,
 ) -> Result<Permit, Refusal> {
     if claimed_user.is_some_and(|claimed| *claimed != key.user) {
@@ -77,6 +88,7 @@ pub fn api_key(
         token: None,
         api_key: Some(key.id.clone()),
         issued_at: key.created_at,
+        roles_read_at: Some(read_at),
     };
     at.admit(local(user)?, facts, key.expires_at)
 }
@@ -111,8 +123,52 @@ pub fn anonymous(connection: ConnectionId, now: Now) -> Permit {
         claims: BTreeMap::new(),
         anonymous: true,
     };
-    let facts = CredentialFacts { user: id, session: None, token: None, api_key: None, issued_at: now.unix };
+    let facts = CredentialFacts {
+        user: id,
+        session: None,
+        token: None,
+        api_key: None,
+        issued_at: now.unix,
+        roles_read_at: None,
+    };
     Permit::new(principal, None, facts, None)
+}
+
+/// The permit of a connection whose session was proved anew; `None` if it is another session's.
+///
+/// What was let in by a token, or by a ticket bought with one, goes on with the session's new token, and never for a shorter time than
+/// before; what was let in by the cookie goes on with the session.
+pub(crate) fn renewed_session(permit: &Permit, renewal: &SessionRenewal) -> Option<Permit> {
+    let facts = permit.credential();
+    if facts.session.as_ref() != Some(&renewal.session) || facts.user != renewal.user.id {
+        return None;
+    }
+    let mut facts = CredentialFacts { roles_read_at: Some(renewal.issued_at), ..facts.clone() };
+    let expires_at = if facts.token.is_some() {
+        facts.token = Some((None, renewal.token_id.clone()));
+        facts.issued_at = renewal.issued_at;
+        permit.expires_at().map_or(renewal.token_expires_at, |own| own.max(renewal.token_expires_at))
+    } else {
+        renewal.session_expires_at
+    };
+    let principal = local(Some(&renewal.user)).ok()?;
+    Some(Permit::new(with_claims_of(permit, principal), permit.carrier(), facts, Some(expires_at)))
+}
+
+/// The permit of a connection whose user was changed in our store, as read at `read_at`; `None` if it is not about them, or somebody
+/// else says what roles they have.
+pub(crate) fn changed_user(permit: &Permit, user: &User, read_at: UnixTime) -> Option<Permit> {
+    let facts = permit.credential();
+    if facts.user != user.id || facts.roles_read_at.is_none_or(|before| before > read_at) {
+        return None;
+    }
+    let facts = CredentialFacts { roles_read_at: Some(read_at), ..facts.clone() };
+    let principal = local(Some(user)).ok()?;
+    Some(Permit::new(with_claims_of(permit, principal), permit.carrier(), facts, permit.expires_at()))
+}
+
+fn with_claims_of(permit: &Permit, principal: Principal) -> Principal {
+    Principal { claims: permit.principal().claims.clone(), ..principal }
 }
 
 /// A local user as they are now, if there still is one and they are not disabled.
@@ -151,6 +207,8 @@ impl Circumstances<'_> {
     fn refused_as_revoked(&self, cause: RevocationCause) -> Refusal {
         let kind = match (cause, self.carrier) {
             (RevocationCause::UserDeleted, _) => RefusalKind::UserNotFound,
+            // The next one has the new roles.
+            (RevocationCause::RolesChanged, _) => RefusalKind::Expired,
             // As it is once the session is gone from every cache.
             (_, Carrier::Cookie) => RefusalKind::InvalidSession,
             _ => RefusalKind::Unauthorized,

@@ -61,6 +61,11 @@ impl WaitingBudget {
         Self { limits, counts: Arc::default() }
     }
 
+    /// The same places, with other limits from now on.
+    pub(crate) fn with_limits(&self, limits: WaitingLimits) -> Self {
+        Self { limits, counts: self.counts.clone() }
+    }
+
     /// A place for a socket from `source`, if there is one. Counting and taking are one step, so that no burst overshoots.
     pub(crate) fn take(&self, source: IpAddr) -> Option<WaitingPlace> {
         let mut counts = self.counts.lock();

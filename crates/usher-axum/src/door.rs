@@ -1,6 +1,7 @@
 //! The door: everything that routes share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use usher_auth::connection::Verification;
 use usher_auth::throttle::MessageRate;
@@ -20,6 +21,8 @@ pub struct DoorParts {
     pub trusted_proxies: TrustedProxies,
     /// How many sockets may wait for a first message.
     pub waiting: WaitingLimits,
+    /// How many sockets may be open that were let in as anonymous, or are being told that they were refused.
+    pub anonymous: WaitingLimits,
     /// How many open connections a user and a session may have.
     pub connections: ConnectionLimits,
     /// How fast a client may send.
@@ -39,13 +42,37 @@ pub struct DoorParts {
 pub struct Door {
     parts: Arc<DoorParts>,
     pub(crate) waiting: WaitingBudget,
+    pub(crate) anonymous: WaitingBudget,
+    /// Nobody is let in any more.
+    draining: Arc<AtomicBool>,
 }
 
 impl Door {
     /// A door nobody has come to yet.
     pub fn new(parts: DoorParts) -> Self {
         let waiting = WaitingBudget::new(parts.waiting);
-        Self { parts: Arc::new(parts), waiting }
+        let anonymous = WaitingBudget::new(parts.anonymous);
+        Self { parts: Arc::new(parts), waiting, anonymous, draining: Arc::default() }
+    }
+
+    /// The same door with other parts: who is in stays in, and is counted as before.
+    #[must_use]
+    pub fn rebuilt(&self, parts: DoorParts) -> Self {
+        Self {
+            waiting: self.waiting.with_limits(parts.waiting),
+            anonymous: self.anonymous.with_limits(parts.anonymous),
+            draining: self.draining.clone(),
+            parts: Arc::new(parts),
+        }
+    }
+
+    /// Let nobody in any more: upgrades are answered with 503.
+    pub fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// What it is made of.

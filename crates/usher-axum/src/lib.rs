@@ -25,7 +25,7 @@ pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};
 pub use handler::{Flow, Handler};
 pub use issuer_keys::{IssuerKeys, KeyFetchLimits, KeySource};
-pub use mailbox::ConnectionHandle;
+pub use mailbox::{ConnectionHandle, RouteTable};
 pub use observer::Observer;
 pub use problem::Problem;
 pub use revocations::Revocations;

@@ -1,17 +1,20 @@
 //! What others leave for a connection's task: frames to write, and orders to end.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-use usher_auth::Now;
+use parking_lot::{Mutex, MutexGuard};
 use usher_auth::close_code::CloseCause;
-use usher_auth::ids::ConnectionId;
+use usher_auth::connection::SessionRenewal;
+use usher_auth::ids::{ConnectionId, SessionId};
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::RevocationCause;
+use usher_auth::route::RouteRules;
+use usher_auth::user::User;
 use usher_auth::wire::Frame;
+use usher_auth::{Now, UnixTime};
 
 /// Places for frames that are kept when the mailbox has run empty: a connection at rest owns little.
 const KEPT_CAPACITY: usize = 8;
@@ -23,6 +26,9 @@ pub struct ConnectionHandle {
     /// Most bytes that may wait in `frames`: a client that reads more slowly than that is closed.
     outbound_limit: usize,
     mailbox: Mutex<Mailbox>,
+    /// Held by the connection's task while it takes a message in or begins to write: whoever revokes waits for that, so that after
+    /// the revocation nothing more is begun in either direction (req H4). Never held over an await.
+    traffic: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +36,7 @@ struct Mailbox {
     frames: VecDeque<Frame>,
     bytes: usize,
     order: Option<Order>,
+    amendments: Option<Box<Amendments>>,
     /// Set once nothing more may reach the peer: revoked, overflown, or the task has gone.
     shut: bool,
     facts: Option<Arc<CredentialFacts>>,
@@ -38,7 +45,7 @@ struct Mailbox {
 }
 
 /// What a connection's task must do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Order {
     /// The credential was revoked.
     Revoked {
@@ -49,11 +56,47 @@ pub(crate) enum Order {
     },
     /// End for another cause.
     End(CloseCause, Option<Duration>),
+    /// Take in what changed.
+    Amend(Box<Amendments>),
 }
+
+/// What changed about a connection from elsewhere. Of each kind the last one counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Amendments {
+    /// The credential was revoked, with a margin to bring another.
+    pub(crate) margin: Option<Duration>,
+    /// The routes, and perhaps the rooms, have other rules.
+    pub(crate) routes: Option<Arc<RouteTable>>,
+    /// The session was used, and ends then.
+    pub(crate) session_used: Option<(SessionId, UnixTime)>,
+    /// The user was changed, and read again then.
+    pub(crate) user: Option<(Arc<User>, UnixTime)>,
+    /// The session was proved anew.
+    pub(crate) session_renewed: Option<Arc<SessionRenewal>>,
+}
+
+/// The rules of every route, by path.
+pub type RouteTable = BTreeMap<String, Arc<RouteRules>>;
 
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, outbound_limit: usize) -> Self {
-        Self { id, outbound_limit, mailbox: Mutex::default() }
+        Self { id, outbound_limit, mailbox: Mutex::default(), traffic: Mutex::default() }
+    }
+
+    /// Tell the connection of a change.
+    pub(crate) fn amend(&self, amend: impl FnOnce(&mut Amendments)) {
+        let waker = {
+            let mut mailbox = self.mailbox.lock();
+            amend(mailbox.amendments.get_or_insert_default());
+            mailbox.waker.take()
+        };
+        wake(waker);
+    }
+
+    /// For the connection's task: the right to take in a message or to write, which a revocation takes away; `None` once it has.
+    pub(crate) fn traffic(&self) -> Option<MutexGuard<'_, ()>> {
+        let guard = self.traffic.lock();
+        (!self.is_shut()).then_some(guard)
     }
 
     /// The connection's id.
@@ -90,10 +133,18 @@ impl ConnectionHandle {
         wake(waker);
     }
 
-    /// The credential was revoked: what is queued is dropped now, and nothing more is taken (req H4).
-    pub(crate) fn revoke(&self, cause: RevocationCause, now: Now) {
-        let waker = self.mailbox.lock().shut_with(Order::Revoked { cause, ordered_at: now.monotonic });
+    /// The credential was revoked: what is queued is dropped now, and nothing more is taken or begun to be written once this returns
+    /// (req H4). Whether that is news.
+    pub(crate) fn revoke(&self, cause: RevocationCause, now: Now) -> bool {
+        let (news, waker) = {
+            let mut mailbox = self.mailbox.lock();
+            let news = !mailbox.shut;
+            (news, mailbox.shut_with(Order::Revoked { cause, ordered_at: now.monotonic }))
+        };
         wake(waker);
+        // What was under way is done when this is ours.
+        drop(self.traffic.lock());
+        news
     }
 
     /// Whether the credential was revoked or the end was ordered: nothing more may be taken from the peer.
@@ -118,15 +169,25 @@ impl ConnectionHandle {
 
     /// For the connection's task: an order, if there is one; else it is woken when there is something in the mailbox. The waker
     /// is left under the same lock that is looked under, so that nothing which arrives later is missed.
-    pub(crate) fn poll_order(&self, context: &mut Context<'_>) -> Poll<Order> {
+    ///
+    /// Amendments are handed out only if it `takes_amendments`; until then they stay.
+    pub(crate) fn poll_order(&self, context: &mut Context<'_>, takes_amendments: bool) -> Poll<Order> {
         let mut mailbox = self.mailbox.lock();
         if let Some(order) = mailbox.order.take() {
             return Poll::Ready(order);
+        }
+        if takes_amendments && let Some(amendments) = mailbox.amendments.take() {
+            return Poll::Ready(Order::Amend(amendments));
         }
         if mailbox.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
             mailbox.waker = Some(context.waker().clone());
         }
         Poll::Pending
+    }
+
+    /// For the connection's task: the order, if there is one.
+    pub(crate) fn take_order(&self) -> Option<Order> {
+        self.mailbox.lock().order.take()
     }
 
     /// For the connection's task: hands all queued frames to `take`, in order; whether there were any.

@@ -22,6 +22,8 @@ pub(crate) struct Registry {
 struct Maps {
     by_user: BTreeMap<(UserId, ConnectionId), Arc<ConnectionHandle>>,
     by_session: BTreeMap<(SessionId, ConnectionId), Arc<ConnectionHandle>>,
+    /// Those that wait for a first message.
+    waiting: BTreeMap<ConnectionId, Arc<ConnectionHandle>>,
 }
 
 /// Keeps a connection in the registry for as long as it lives.
@@ -30,6 +32,41 @@ pub(crate) struct Registration {
     registry: Arc<Registry>,
     handle: Arc<ConnectionHandle>,
     facts: Arc<CredentialFacts>,
+}
+
+/// Keeps a waiting socket in the registry for as long as it waits.
+#[derive(Debug)]
+pub(crate) struct WaitingRegistration {
+    registry: Arc<Registry>,
+    id: ConnectionId,
+}
+
+impl Maps {
+    /// Whether there is room for one connection more under `facts`, beside what is there under `held`.
+    fn has_room(&self, facts: &CredentialFacts, held: Option<&CredentialFacts>, limits: ConnectionLimits) -> bool {
+        let users = || self.by_user.range(all_of(&facts.user)).take(limits.per_user).count();
+        if held.is_none_or(|held| held.user != facts.user) && users() >= limits.per_user {
+            return false;
+        }
+        let Some(session) = &facts.session else { return true };
+        let of_session = || self.by_session.range(all_of(session)).take(limits.per_session).count();
+        held.is_some_and(|held| held.session == facts.session) || of_session() < limits.per_session
+    }
+
+    fn insert(&mut self, handle: &Arc<ConnectionHandle>, facts: &Arc<CredentialFacts>) {
+        handle.set_facts(facts.clone());
+        self.by_user.insert((facts.user.clone(), handle.id()), handle.clone());
+        if let Some(session) = &facts.session {
+            self.by_session.insert((session.clone(), handle.id()), handle.clone());
+        }
+    }
+
+    fn remove(&mut self, id: ConnectionId, facts: &CredentialFacts) {
+        self.by_user.remove(&(facts.user.clone(), id));
+        if let Some(session) = &facts.session {
+            self.by_session.remove(&(session.clone(), id));
+        }
+    }
 }
 
 impl Registry {
@@ -42,44 +79,53 @@ impl Registry {
         limits: ConnectionLimits,
     ) -> Option<Registration> {
         let mut maps = self.maps.lock();
-        let full = |count: usize, limit: usize| count >= limit;
-        if full(maps.by_user.range(all_of(&facts.user)).take(limits.per_user).count(), limits.per_user) {
+        if !maps.has_room(&facts, None, limits) {
             return None;
         }
-        if let Some(session) = &facts.session
-            && full(maps.by_session.range(all_of(session)).take(limits.per_session).count(), limits.per_session)
-        {
-            return None;
-        }
-        handle.set_facts(facts.clone());
-        maps.by_user.insert((facts.user.clone(), handle.id()), handle.clone());
-        if let Some(session) = &facts.session {
-            maps.by_session.insert((session.clone(), handle.id()), handle.clone());
-        }
+        maps.insert(handle, &facts);
         drop(maps);
         Some(Registration { registry: self.clone(), handle: handle.clone(), facts })
     }
 
+    /// Puts a waiting socket in, so that a drain finds it.
+    pub(crate) fn register_waiting(self: &Arc<Self>, handle: &Arc<ConnectionHandle>) -> WaitingRegistration {
+        self.maps.lock().waiting.insert(handle.id(), handle.clone());
+        WaitingRegistration { registry: self.clone(), id: handle.id() }
+    }
+
     /// The connections that `target` could be about. Whether it ends them is decided by their credential's facts.
     pub(crate) fn find(&self, target: &RevocationTarget) -> Vec<Arc<ConnectionHandle>> {
-        let maps = self.maps.lock();
         match target {
-            RevocationTarget::User { user, .. } => {
-                maps.by_user.range(all_of(user)).map(|(_, handle)| handle.clone()).collect()
+            RevocationTarget::User { user, .. } => self.of_user(user),
+            RevocationTarget::Session(session) => self.of_session(session),
+            RevocationTarget::Token(..) | RevocationTarget::ApiKey(_) => {
+                self.maps.lock().by_user.values().cloned().collect()
             }
-            RevocationTarget::Session(session) => {
-                maps.by_session.range(all_of(session)).map(|(_, handle)| handle.clone()).collect()
-            }
-            RevocationTarget::Token(..) | RevocationTarget::ApiKey(_) => maps.by_user.values().cloned().collect(),
         }
     }
 
+    /// Every connection, also those that wait.
     pub(crate) fn all(&self) -> Vec<Arc<ConnectionHandle>> {
-        self.maps.lock().by_user.values().cloned().collect()
+        let maps = self.maps.lock();
+        maps.by_user.values().chain(maps.waiting.values()).cloned().collect()
     }
 
+    pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<ConnectionHandle>> {
+        self.maps.lock().by_user.range(all_of(user)).map(|(_, handle)| handle.clone()).collect()
+    }
+
+    pub(crate) fn of_session(&self, session: &SessionId) -> Vec<Arc<ConnectionHandle>> {
+        self.maps.lock().by_session.range(all_of(session)).map(|(_, handle)| handle.clone()).collect()
+    }
+
+    /// How many are open.
     pub(crate) fn len(&self) -> usize {
         self.maps.lock().by_user.len()
+    }
+
+    /// How many wait for a first message.
+    pub(crate) fn waiting(&self) -> usize {
+        self.maps.lock().waiting.len()
     }
 }
 
@@ -87,12 +133,31 @@ fn all_of<K: Clone>(key: &K) -> RangeInclusive<(K, ConnectionId)> {
     (key.clone(), ConnectionId::from_random([0; 16]))..=(key.clone(), ConnectionId::from_random([0xff; 16]))
 }
 
+impl Registration {
+    /// Moves the connection to where its new credential is found. It is in the registry all the time: a revocation that comes
+    /// meanwhile finds it by the old one or the new one. False, and nothing changes, if another user or session than before has no
+    /// room for it.
+    pub(crate) fn replace(&mut self, facts: Arc<CredentialFacts>, limits: ConnectionLimits) -> bool {
+        let mut maps = self.registry.maps.lock();
+        if !maps.has_room(&facts, Some(&self.facts), limits) {
+            return false;
+        }
+        maps.remove(self.handle.id(), &self.facts);
+        maps.insert(&self.handle, &facts);
+        drop(maps);
+        self.facts = facts;
+        true
+    }
+}
+
 impl Drop for Registration {
     fn drop(&mut self) {
-        let mut maps = self.registry.maps.lock();
-        maps.by_user.remove(&(self.facts.user.clone(), self.handle.id()));
-        if let Some(session) = &self.facts.session {
-            maps.by_session.remove(&(session.clone(), self.handle.id()));
-        }
+        self.registry.maps.lock().remove(self.handle.id(), &self.facts);
+    }
+}
+
+impl Drop for WaitingRegistration {
+    fn drop(&mut self) {
+        self.registry.maps.lock().waiting.remove(&self.id);
     }
 }

@@ -1,17 +1,19 @@
 //! Revocation: remembered first, then carried to every live connection it ends.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
-use usher_auth::Now;
-use usher_auth::ids::UserId;
+use usher_auth::connection::SessionRenewal;
+use usher_auth::ids::{SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex};
-use usher_auth::time::UnixTime;
+use usher_auth::user::User;
+use usher_auth::{Now, UnixTime};
 
 use crate::budget::ConnectionLimits;
-use crate::mailbox::ConnectionHandle;
-use crate::registry::{Registration, Registry};
+use crate::mailbox::{ConnectionHandle, RouteTable};
+use crate::registry::{Registration, Registry, WaitingRegistration};
 
 /// The revocations that matter and the connections they could end. A cheap handle.
 ///
@@ -38,17 +40,59 @@ impl Revocations {
     }
 
     /// Refuse what `revocation` ends from now on, and end the live connections opened with it. Returns how many those are. On
-    /// return nothing more is queued for them, and nothing will be.
-    pub fn apply(&self, revocation: &Revocation, now: Now) -> usize {
+    /// return nothing more is sent to them or taken from them, and nothing will be.
+    ///
+    /// With a `margin` they are asked for another credential first, and end when none has come by then.
+    pub fn apply(&self, revocation: &Revocation, margin: Option<Duration>, now: Now) -> usize {
         self.shared.index.write().insert(revocation);
+        if !revocation.cause.ends_sessions() {
+            // A change of roles reaches live connections as what it is: [`Revocations::user_changed`].
+            return 0;
+        }
         let mut ended = 0;
         for handle in self.shared.registry.find(&revocation.target) {
-            if let Some(cause) = handle.facts().and_then(|facts| self.check(&facts)) {
-                handle.revoke(cause, now);
-                ended += 1;
+            let Some(cause) = handle.facts().and_then(|facts| self.check(&facts)) else { continue };
+            match margin {
+                None => ended += usize::from(handle.revoke(cause, now)),
+                Some(margin) => {
+                    handle.amend(|amendments| amendments.margin = Some(margin));
+                    ended += 1;
+                }
             }
         }
         ended
+    }
+
+    /// A user was changed in the store, and read again at `read_at`: their connections go on with the rights they have now.
+    pub fn user_changed(&self, user: &Arc<User>, read_at: UnixTime) {
+        for handle in self.shared.registry.of_user(&user.id) {
+            handle.amend(|amendments| {
+                if amendments.user.as_ref().is_none_or(|(_, earlier)| *earlier <= read_at) {
+                    amendments.user = Some((user.clone(), read_at));
+                }
+            });
+        }
+    }
+
+    /// A session was proved anew: its connections go on for longer.
+    pub fn session_renewed(&self, renewal: &Arc<SessionRenewal>) {
+        for handle in self.shared.registry.of_session(&renewal.session) {
+            handle.amend(|amendments| amendments.session_renewed = Some(renewal.clone()));
+        }
+    }
+
+    /// A session was used and ends at `expires_at` now: what it let in goes on with it.
+    pub fn session_used(&self, session: &SessionId, expires_at: UnixTime) {
+        for handle in self.shared.registry.of_session(session) {
+            handle.amend(|amendments| amendments.session_used = Some((session.clone(), expires_at)));
+        }
+    }
+
+    /// The routes have other rules: each connection looks whether it would still be let in.
+    pub fn routes_changed(&self, routes: &Arc<RouteTable>) {
+        for handle in self.shared.registry.all() {
+            handle.amend(|amendments| amendments.routes = Some(routes.clone()));
+        }
     }
 
     /// Take back what `cause` did to `user`.
@@ -71,7 +115,12 @@ impl Revocations {
         self.shared.registry.len()
     }
 
-    /// Every open connection.
+    /// How many sockets wait for a first message.
+    pub fn waiting(&self) -> usize {
+        self.shared.registry.waiting()
+    }
+
+    /// Every connection, also those that wait.
     pub fn live(&self) -> Vec<Arc<ConnectionHandle>> {
         self.shared.registry.all()
     }
@@ -79,6 +128,27 @@ impl Revocations {
     /// Why this credential is revoked, if it is.
     pub fn check(&self, facts: &CredentialFacts) -> Option<RevocationCause> {
         self.shared.index.read().check(facts)
+    }
+
+    pub(crate) fn register_waiting(&self, handle: &Arc<ConnectionHandle>) -> WaitingRegistration {
+        self.shared.registry.register_waiting(handle)
+    }
+
+    /// Put a connection where revocations find its new credential, then look whether one already meant it. False if another user or
+    /// session than before has as many connections as they may.
+    pub(crate) fn replace(
+        &self,
+        registration: &mut Registration,
+        handle: &ConnectionHandle,
+        facts: &Arc<CredentialFacts>,
+        limits: ConnectionLimits,
+        now: Now,
+    ) -> bool {
+        let replaced = registration.replace(facts.clone(), limits);
+        if replaced && let Some(cause) = self.check(facts) {
+            handle.revoke(cause, now);
+        }
+        replaced
     }
 
     /// Put a connection where revocations find it, then look whether one already meant it. `None` if its user or session has as

@@ -68,6 +68,10 @@ impl<H: Handler> WebSocketRoute<H> {
         };
         let address = parts.trusted_proxies.client(peer, &head.headers);
         let began = parts.clock.now();
+        if self.door.is_draining() {
+            let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
+            return Problem::from(&refusal).with_retry_after(NO_ROOM_RETRY).into_response();
+        }
         let origin = RequestOrigin::of(&head.headers);
         let presenter =
             Presenter { address, origin: origin.as_str().map(str::to_owned), path: head.uri.path().to_owned() };
@@ -84,11 +88,13 @@ impl<H: Handler> WebSocketRoute<H> {
         if let Err(refusal) = admitted {
             return Problem::from(&refusal).into_response();
         }
-        let waiting = if connection.is_waiting() {
-            let Some(place) = self.door.waiting.take(address.source()) else {
+        let nobody = connection.permit().is_none_or(|permit| permit.principal().anonymous);
+        let budget = if connection.is_waiting() { &self.door.waiting } else { &self.door.anonymous };
+        let place = if nobody {
+            let Some(place) = budget.take(address.source()) else {
                 let refusal = Refusal::new(
                     RefusalKind::TooManyConnections { retry_after: NO_ROOM_RETRY },
-                    "as many sockets wait for a first message as may",
+                    "as many sockets of nobody in particular are open as may be",
                 );
                 report_refusal(&*parts.observer, &connection, &presenter, &refusal, None);
                 return Problem::from(&refusal).into_response();
@@ -97,7 +103,7 @@ impl<H: Handler> WebSocketRoute<H> {
         } else {
             None
         };
-        let opening = Opening { connection, presenter, waiting, door: self.door, handler: self.handler };
+        let opening = Opening { connection, presenter, place, door: self.door, handler: self.handler };
         tokio::spawn(async move {
             match on_upgrade.await {
                 Ok(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {

@@ -7,14 +7,14 @@ use moka::sync::Cache;
 use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::{Carrier, Credential};
 use usher_auth::connection::Verification;
-use usher_auth::ids::{ConnectionId, UserId};
+use usher_auth::ids::{ConnectionId, SessionId, UserId};
 use usher_auth::jwt::{TokenError, TokenVerifier, VerifiedToken};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::secret::{HashedToken, PlainToken, SecretText};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
 use usher_auth::verify::{self, Circumstances};
-use usher_auth::{Clock, Now, Permit};
+use usher_auth::{Clock, Now, Permit, UnixTime};
 use usher_store::{RedeemedTicket, Store, StoreError, TicketStore};
 
 use crate::issuer_keys::IssuerKeys;
@@ -51,8 +51,17 @@ pub struct VerifierParts {
 /// The one verifier behind all carriers.
 pub struct CredentialVerifier {
     parts: VerifierParts,
-    sessions: Cache<HashedToken, Arc<(Session, Option<User>)>>,
-    api_keys: Cache<HashedToken, Arc<(ApiKey, Option<User>)>>,
+    sessions: Cache<HashedToken, Arc<Known<Session>>>,
+    api_keys: Cache<HashedToken, Arc<Known<ApiKey>>>,
+}
+
+/// What was looked up about a credential.
+#[derive(Clone)]
+struct Known<T> {
+    credential: T,
+    user: Option<User>,
+    /// Before the user was read: roles that changed later are not in it.
+    read_at: UnixTime,
 }
 
 /// Who presents a credential, apart from the credential itself.
@@ -128,28 +137,74 @@ impl CredentialVerifier {
 
     async fn session(&self, carrier: Carrier, secret: &PlainToken) -> Result<Permit, Refusal> {
         let hash = secret.hashed();
-        let found = match self.sessions.get(&hash) {
-            Some(found) => found,
-            None => {
-                let session = self.parts.store.session_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
-                let Some(session) = session else {
-                    return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
-                };
-                let user = self.parts.store.user(&session.user).await.map_err(|error| unavailable(&error))?;
-                let found = Arc::new((session, user));
-                self.sessions.insert(hash, found.clone());
-                found
-            }
-        };
-        let (session, user) = &*found;
+        let found =
+            match self.sessions.get(&hash).filter(|found| self.is_current(&found.credential.user, found.read_at)) {
+                Some(found) => found,
+                None => {
+                    let session =
+                        self.parts.store.session_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
+                    let Some(session) = session else {
+                        return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
+                    };
+                    let (user, read_at) = self.user(&session.user).await?;
+                    let found = Arc::new(Known { credential: session, user, read_at });
+                    self.sessions.insert(hash, found.clone());
+                    found
+                }
+            };
         let now = self.parts.clock.now();
         let limits = self.parts.session_limits;
-        let permit = self.admit(carrier, now, |at| verify::session(session, user.as_ref(), limits, at))?;
-        if now.unix.since(session.last_seen_at) >= TOUCH_EVERY {
-            self.parts.store.touch_session(&session.id, now.unix).await.map_err(|error| unavailable(&error))?;
-            self.sessions.invalidate(&hash);
+        let admit = |session: &Session| {
+            self.admit(carrier, now, |at| verify::session(session, found.user.as_ref(), found.read_at, limits, at))
+        };
+        let session = &found.credential;
+        let permit = admit(session)?;
+        if now.unix.since(session.last_seen_at) < TOUCH_EVERY {
+            return Ok(permit);
         }
-        Ok(permit)
+        // This use moves the session's end, so the permit is for the session as it is after it.
+        if !self.parts.store.touch_session(&session.id, now.unix).await.map_err(|error| unavailable(&error))? {
+            return Err(Refusal::new(RefusalKind::InvalidSession, "the session ended meanwhile"));
+        }
+        let session = Session { last_seen_at: now.unix, ..session.clone() };
+        self.parts.revocations.session_used(&session.id, session.expires_at(limits));
+        let permit = admit(&session);
+        self.sessions.insert(hash, Arc::new(Known { credential: session, ..(*found).clone() }));
+        permit
+    }
+
+    /// A session was used by a message on one of its sockets. Returns when it ends now; `None` if it has ended, or cannot be asked.
+    pub async fn session_used(&self, id: &SessionId) -> Option<UnixTime> {
+        let used = async {
+            let now = self.parts.clock.now().unix;
+            if !self.parts.store.touch_session(id, now).await? {
+                return Ok(None);
+            }
+            self.parts.store.session(id).await
+        };
+        match used.await {
+            Ok(session) => session.map(|session| {
+                self.forget_session(&session.secret);
+                session.expires_at(self.parts.session_limits)
+            }),
+            Err(error) => {
+                // The session's end stands as it was; the next message tries again.
+                tracing::warn!(%error, source = %error.source, "the use of a session could not be written down");
+                None
+            }
+        }
+    }
+
+    /// A local user as they are now, and a moment before they were read.
+    async fn user(&self, id: &UserId) -> Result<(Option<User>, UnixTime), Refusal> {
+        let read_at = self.parts.clock.now().unix;
+        let user = self.parts.store.user(id).await.map_err(|error| unavailable(&error))?;
+        Ok((user, read_at))
+    }
+
+    /// Whether what was read about a user then says what roles they have now.
+    fn is_current(&self, user: &UserId, read_at: UnixTime) -> bool {
+        !self.parts.revocations.with_index(|index| index.roles_changed_after(user, read_at))
     }
 
     async fn token(&self, carrier: Carrier, token: &SecretText) -> Result<Permit, Refusal> {
@@ -177,21 +232,22 @@ impl CredentialVerifier {
 
     async fn api_key(&self, carrier: Carrier, claimed: Option<&UserId>, key: &PlainToken) -> Result<Permit, Refusal> {
         let hash = key.hashed();
-        let found = match self.api_keys.get(&hash) {
-            Some(found) => found,
-            None => {
-                let key = self.parts.store.api_key_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
-                let Some(key) = key else {
-                    return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
-                };
-                let user = self.parts.store.user(&key.user).await.map_err(|error| unavailable(&error))?;
-                let found = Arc::new((key, user));
-                self.api_keys.insert(hash, found.clone());
-                found
-            }
-        };
-        let (key, user) = &*found;
-        self.admit(carrier, self.parts.clock.now(), |at| verify::api_key(key, claimed, user.as_ref(), at))
+        let found =
+            match self.api_keys.get(&hash).filter(|found| self.is_current(&found.credential.user, found.read_at)) {
+                Some(found) => found,
+                None => {
+                    let key = self.parts.store.api_key_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
+                    let Some(key) = key else {
+                        return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
+                    };
+                    let (user, read_at) = self.user(&key.user).await?;
+                    let found = Arc::new(Known { credential: key, user, read_at });
+                    self.api_keys.insert(hash, found.clone());
+                    found
+                }
+            };
+        let Known { credential: key, user, read_at } = &*found;
+        self.admit(carrier, self.parts.clock.now(), |at| verify::api_key(key, claimed, user.as_ref(), *read_at, at))
     }
 
     async fn ticket(&self, carrier: Carrier, ticket: &PlainToken, presenter: &Presenter) -> Result<Permit, Refusal> {
@@ -216,12 +272,17 @@ impl CredentialVerifier {
         self.parts.revocations.with_index(|revoked| decide(Circumstances { carrier, now, revoked }))
     }
 
+    /// Forget what was looked up about the session of that cookie: it was used elsewhere.
+    pub fn forget_session(&self, secret: &HashedToken) {
+        self.sessions.invalidate(secret);
+    }
+
     /// Forget cached look-ups about a user: they were changed.
     pub fn forget_user(&self, user: &UserId) {
         let of = user.clone();
-        let sessions = self.sessions.invalidate_entries_if(move |_, found| found.0.user == of);
+        let sessions = self.sessions.invalidate_entries_if(move |_, found| found.credential.user == of);
         let of = user.clone();
-        let api_keys = self.api_keys.invalidate_entries_if(move |_, found| found.0.user == of);
+        let api_keys = self.api_keys.invalidate_entries_if(move |_, found| found.credential.user == of);
         if sessions.is_err() || api_keys.is_err() {
             // Forgetting too much costs a look-up; forgetting too little keeps a right alive.
             self.sessions.invalidate_all();

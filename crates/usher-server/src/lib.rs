@@ -14,6 +14,7 @@ mod rooms_handler;
 
 mod access_tokens;
 pub mod cookies;
+mod drain;
 pub mod passwords;
 mod revoker;
 mod sealed;

@@ -41,8 +41,13 @@ pub struct Entrance {
     pub only_from: Option<TrustedProxies>,
 }
 
-/// Serves `router` on `listener` until `shutdown` is done. Connections in progress are not waited for: that is the drain's business.
-pub async fn serve(listener: TcpListener, entrance: Entrance, router: Router, shutdown: impl Future<Output = ()>) {
+/// Serves `router`, as it is at each request, on `listener` until `shutdown` is done. Connections in progress are not waited for: that is the drain's business.
+pub async fn serve(
+    listener: TcpListener,
+    entrance: Entrance,
+    router: impl Fn() -> Router + Clone + Send + 'static,
+    shutdown: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
@@ -83,12 +88,12 @@ pub async fn serve(listener: TcpListener, entrance: Entrance, router: Router, sh
     }
 }
 
-async fn serve_connection<IO>(io: IO, peer: SocketAddr, router: Router)
+async fn serve_connection<IO>(io: IO, peer: SocketAddr, router: impl Fn() -> Router + Clone + Send + 'static)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        let router = router.clone();
+        let router = router();
         async move {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(PeerAddress(peer));

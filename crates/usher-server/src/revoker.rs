@@ -1,11 +1,14 @@
 //! Revocation in a running server: durable first, then carried to every live socket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use usher_auth::Clock;
+use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::UserId;
-use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::secret::HashedToken;
 use usher_axum::{CredentialVerifier, Revocations};
 use usher_store::{Store, StoreError};
 
@@ -32,15 +35,38 @@ impl LiveRevoker {
     }
 }
 
+impl LiveRevoker {
+    /// A session was proved anew: what is open under it goes on for longer.
+    pub fn session_renewed(&self, secret: &HashedToken, renewal: SessionRenewal) {
+        self.verifier.forget_session(secret);
+        self.revocations.session_renewed(&Arc::new(renewal));
+    }
+
+    /// A user's roles changed: what is open goes on with those they have now.
+    async fn roles_changed(&self, id: &UserId) -> Result<(), StoreError> {
+        self.verifier.forget_user(id);
+        let read_at = self.clock.now().unix;
+        if let Some(user) = self.store.user(id).await? {
+            self.revocations.user_changed(&Arc::new(user), read_at);
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Revoker for LiveRevoker {
     /// Once this returns, the revocation is durable, refuses every later use of what it ends, and nothing more is sent
     /// to or taken from the sockets opened with it. Returns how many sockets those were.
-    async fn revoke(&self, revocation: &Revocation) -> Result<usize, StoreError> {
+    async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError> {
         let remembered = self.store.revoke(revocation).await?;
         let now = self.clock.now();
-        let ended = remembered.iter().map(|one| self.revocations.apply(one, now)).sum();
+        let ended = remembered.iter().map(|one| self.revocations.apply(one, margin, now)).sum();
         tracing::info!(cause = revocation.cause.as_str(), sockets = ended, "revoked");
+        if let (RevocationCause::RolesChanged, RevocationTarget::User { user, .. }) =
+            (revocation.cause, &revocation.target)
+        {
+            self.roles_changed(user).await?;
+        }
         Ok(ended)
     }
 

@@ -43,6 +43,10 @@ impl Handler for RoomsHandler {
         }
     }
 
+    fn recheck(&self, attendance: &mut Attendance, _now: Now) -> Vec<RoomName> {
+        attendance.recheck()
+    }
+
     fn renew(&self, attendance: &mut Attendance, permit: &Permit, _now: Now) -> Vec<RoomName> {
         attendance.renew(permit)
     }

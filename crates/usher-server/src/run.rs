@@ -5,36 +5,27 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
-use usher_auth::close_code::CloseCause;
 use usher_auth::jwt::{AccessTokenProfile, InvalidVerifier, IssuerRules, KeyRing, TokenVerifier, TrustedIssuer};
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_axum::issuer_keys::InvalidKeySource;
-use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits, Revocations};
+use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits};
 use usher_rooms::RoomLimits;
 use usher_sql::{OpenError, SqlOptions, SqlStore};
 use usher_store::memory::MemoryTickets;
 use usher_store::{Store, StoreError, TicketBounds};
 
 use crate::admin::{Administration, ControlError, ControlSocket};
-use crate::config::{ResolvedConfig, TlsError};
+use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::passwords::PasswordHasher;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
-
-/// How long connections have to end at a shutdown before the process does.
-const DRAIN: Duration = Duration::from_secs(5);
-/// How often it is looked whether they have.
-const DRAIN_POLL: Duration = Duration::from_millis(20);
-/// Clients are told to come back at moments spread over this, so that they do not come all at once.
-const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +66,11 @@ pub enum RunError {
 
 /// Runs until a signal ends it. `ready` is told the address once clients may come.
 ///
-/// `boards_page` serves the demo's page at `/`.
+/// `boards_page` serves the demo's page at `/`; `reload` reads the configuration again when a SIGHUP asks for it.
 pub async fn run(
     config: ResolvedConfig,
     boards_page: bool,
+    reload: impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
     ready: impl FnOnce(SocketAddr) + Send,
 ) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -98,7 +90,7 @@ pub async fn run(
     };
     let proxied = config.server.plaintext_behind_proxy && tls.is_none();
     let entrance = Entrance { tls, only_from: proxied.then(|| config.server.trusted_proxies.clone()) };
-    let server = Server::assemble(
+    let server = Arc::new(Server::assemble(
         settings(&config, boards_page),
         Backends {
             store: store.clone(),
@@ -110,7 +102,7 @@ pub async fn run(
             clock: clock.clone(),
             randomness: randomness.clone(),
         },
-    );
+    ));
     let revoked = server.load_revocations().await?;
     let administration = Arc::new(Administration {
         store,
@@ -121,15 +113,20 @@ pub async fn run(
         longest_credential_life: config.longest_credential_life(),
         clock,
         randomness: randomness.clone(),
+        turn: tokio::sync::Mutex::default(),
     });
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
+    let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
+    let serving = server.clone();
+    let router = move || serving.router();
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     ready(address);
     tokio::select! {
-        () = listener::serve(listener, entrance, server.router(), signals.next()) => {}
+        () = listener::serve(listener, entrance, router, signals.next()) => {}
+        () = reload_on_hangup(&server, hangups, &reload) => {}
         () = control.serve(administration) => {}
         () = server.update_rooms() => {}
         () = server.reap() => {}
@@ -137,33 +134,41 @@ pub async fn run(
     }
     tracing::info!(connections = server.revocations().connections(), "shutting down");
     tokio::select! {
-        () = drain(server.revocations(), &*randomness) => {}
+        _ = server.drain(config.server.drain) => {}
         () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
     }
     Ok(())
 }
 
-/// Tells every client to come back later, and waits until they are gone, but not for ever.
-async fn drain(revocations: &Revocations, randomness: &dyn Randomness) {
-    for connection in revocations.live() {
-        let [high, low] = randomness.bytes();
-        let share = f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX);
-        connection.end(CloseCause::Draining, Some(RECONNECT_SPREAD.mul_f64(share)));
-    }
-    let gone = async {
-        while revocations.connections() > 0 {
-            tokio::time::sleep(DRAIN_POLL).await;
+/// Takes in the configuration anew at each SIGHUP. One that is wrong changes nothing.
+async fn reload_on_hangup(
+    server: &Server,
+    mut hangups: Signal,
+    reload: &impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
+) {
+    while hangups.recv().await.is_some() {
+        match reload() {
+            Ok((config, warnings)) => {
+                for warning in warnings {
+                    tracing::warn!("{warning}");
+                }
+                server.reload(&settings(&config, false));
+                tracing::info!(
+                    "the routes, rooms, limits, origins and trusted proxies of the configuration are in force; what else was changed \
+                     needs a restart"
+                );
+            }
+            Err(errors) => tracing::error!("the configuration was not reloaded, everything is as before:\n{errors}"),
         }
-    };
-    if tokio::time::timeout(DRAIN, gone).await.is_err() {
-        tracing::warn!(connections = revocations.connections(), "some clients did not go in time");
     }
+    // No more signals: nothing to do, but the server goes on.
+    std::future::pending::<()>().await;
 }
 
 /// The two signals that end a server.
 struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
 impl Signals {
@@ -209,6 +214,7 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         ticket_ttl: config.tokens.ticket_ttl,
         failures: config.limits.failures,
         waiting: config.limits.waiting,
+        anonymous: config.limits.anonymous,
         connections: ConnectionLimits {
             per_user: config.limits.connections_per_user,
             per_session: config.limits.connections_per_session,

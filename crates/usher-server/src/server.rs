@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use http::Request;
+use parking_lot::RwLock;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
@@ -16,8 +17,8 @@ use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::{
-    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, Throttle,
-    TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
+    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, RouteTable,
+    Throttle, TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
@@ -26,6 +27,7 @@ use crate::access_tokens::AccessTokens;
 use crate::api::{self, ApiState};
 use crate::boards;
 use crate::cookies::CookieSettings;
+use crate::drain;
 use crate::passwords::PasswordHasher;
 use crate::revoker::LiveRevoker;
 use crate::rooms_handler::RoomsHandler;
@@ -64,6 +66,8 @@ pub struct ServerSettings {
     pub failures: FailureLimits,
     /// How many sockets may wait for a first message.
     pub waiting: WaitingLimits,
+    /// How many sockets may be open that were let in as anonymous.
+    pub anonymous: WaitingLimits,
     /// How many open connections a user and a session may have.
     pub connections: ConnectionLimits,
     /// How fast a client may send.
@@ -98,14 +102,27 @@ pub struct Backends {
 
 /// A server that has not begun to listen.
 pub struct Server {
-    router: Router,
+    /// Replaced by a reload.
+    current: RwLock<Current>,
+    /// What a reload builds on.
+    api: ApiState,
+    handler: Arc<RoomsHandler>,
+    https: bool,
+    boards_page: bool,
     revocations: Revocations,
     revoker: LiveRevoker,
     rooms: Rooms,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    randomness: Arc<dyn Randomness>,
     session_limits: SessionLimits,
     refresh_ttl: Duration,
+}
+
+/// What requests meet now.
+struct Current {
+    router: Router,
+    door: Door,
 }
 
 impl Server {
@@ -125,7 +142,7 @@ impl Server {
             clock: clock.clone(),
         }));
         let revoker = LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone(), clock.clone());
-        let access_tokens = Arc::new(AccessTokens::new(keys, settings.token_profile, settings.access_ttl));
+        let access_tokens = Arc::new(AccessTokens::new(keys, settings.token_profile.clone(), settings.access_ttl));
         let sessions = Sessions::new(SessionsParts {
             store: store.clone(),
             access_tokens: access_tokens.clone(),
@@ -135,7 +152,7 @@ impl Server {
             clock: clock.clone(),
             randomness: randomness.clone(),
         });
-        let api = api::router(ApiState {
+        let api = ApiState {
             store: store.clone(),
             sessions,
             passwords,
@@ -144,49 +161,99 @@ impl Server {
             verifier: verifier.clone(),
             throttle,
             trusted_proxies: settings.trusted_proxies.clone(),
-            cookies: settings.cookies,
+            cookies: settings.cookies.clone(),
             origins: Arc::new(settings.origins.clone()),
             clock: clock.clone(),
-        });
-        let rooms = Rooms::new(settings.rooms, settings.room_limits);
+        };
+        let rooms = Rooms::new(settings.rooms.clone(), settings.room_limits);
         let door = Door::new(DoorParts {
             verifier,
             revocations: revocations.clone(),
-            trusted_proxies: settings.trusted_proxies,
+            trusted_proxies: settings.trusted_proxies.clone(),
             waiting: settings.waiting,
+            anonymous: settings.anonymous,
             connections: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
             observer: Arc::new(()),
             clock: clock.clone(),
-            randomness,
+            randomness: randomness.clone(),
         });
         let handler = Arc::new(RoomsHandler::new(rooms.clone()));
-        let mut router = api;
-        for rules in settings.routes {
-            let path = rules.path.clone();
-            let route = WebSocketRoute { rules: Arc::new(rules), door: door.clone(), handler: handler.clone() };
-            router = router.route(&path, any(move |request: Request<Body>| route.clone().upgrade(request)));
-        }
-        if settings.boards_page {
-            router = router.merge(boards::router());
-        }
-        let router = api::finish(router, &settings.origins, settings.https);
-        Self {
-            router,
+        let server = Self {
+            current: RwLock::new(Current { router: Router::new(), door: door.clone() }),
+            api,
+            handler,
+            https: settings.https,
+            boards_page: settings.boards_page,
             revocations,
             revoker,
             rooms,
             store,
             clock,
+            randomness,
             session_limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
-        }
+        };
+        let router = server.build_router(server.api.clone(), &door, &rules_by_path(&settings), &settings.origins);
+        server.current.write().router = router;
+        server
     }
 
-    /// The HTTP service. Whoever serves it puts a [`usher_axum::client_address::PeerAddress`] into each request's extensions.
+    /// Takes in settings that changed: routes, rooms, limits, origins and trusted proxies. The others need a restart and are not looked
+    /// at. Of the live connections only those end that would not be let in any more; those that lose rooms are told (req H14).
+    pub fn reload(&self, settings: &ServerSettings) {
+        let mut current = self.current.write();
+        let parts = current.door.parts();
+        let door = current.door.rebuilt(DoorParts {
+            verifier: parts.verifier.clone(),
+            revocations: parts.revocations.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            waiting: settings.waiting,
+            anonymous: settings.anonymous,
+            connections: settings.connections,
+            messages: settings.messages,
+            outbound_limit: settings.outbound_limit,
+            observer: parts.observer.clone(),
+            clock: parts.clock.clone(),
+            randomness: parts.randomness.clone(),
+        });
+        let api = ApiState {
+            trusted_proxies: settings.trusted_proxies.clone(),
+            origins: Arc::new(settings.origins.clone()),
+            ..self.api.clone()
+        };
+        let routes = Arc::new(rules_by_path(settings));
+        let router = self.build_router(api, &door, &routes, &settings.origins);
+        self.rooms.set_policy(settings.rooms.clone());
+        *current = Current { router, door };
+        drop(current);
+        // Whoever comes from here on meets the new rules; those who are in look at them now.
+        self.revocations.routes_changed(&routes);
+    }
+
+    /// Lets nobody in any more, and tells everybody to come back elsewhere. Returns how many were left after `limit`.
+    pub async fn drain(&self, limit: Duration) -> usize {
+        self.current.read().door.begin_drain();
+        drain::drain(&self.revocations, limit, &*self.randomness).await
+    }
+
+    fn build_router(&self, api: ApiState, door: &Door, routes: &RouteTable, origins: &AllowedOrigins) -> Router {
+        let mut router = api::router(api);
+        for rules in routes.values() {
+            let path = rules.path.clone();
+            let route = WebSocketRoute { rules: rules.clone(), door: door.clone(), handler: self.handler.clone() };
+            router = router.route(&path, any(move |request: Request<Body>| route.clone().upgrade(request)));
+        }
+        if self.boards_page {
+            router = router.merge(boards::router());
+        }
+        api::finish(router, origins, self.https)
+    }
+
+    /// The HTTP service as it is now: asked for with each request, a reload counts at once. Whoever serves it puts a [`usher_axum::client_address::PeerAddress`] into each request's extensions.
     pub fn router(&self) -> Router {
-        self.router.clone()
+        self.current.read().router.clone()
     }
 
     /// What ends sessions and sockets.
@@ -236,4 +303,8 @@ impl Server {
         self.store.reap_sessions(now.minus(idle), now.minus(self.session_limits.absolute)).await?;
         Ok(())
     }
+}
+
+fn rules_by_path(settings: &ServerSettings) -> RouteTable {
+    settings.routes.iter().map(|rules| (rules.path.clone(), Arc::new(rules.clone()))).collect()
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use usher_auth::ids::{SessionId, UserId};
+use usher_auth::connection::SessionRenewal;
+use usher_auth::ids::{SessionId, TokenId, UserId};
 use usher_auth::jwt::AccessTokenClaims;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
@@ -63,6 +64,8 @@ pub struct Granted {
     pub user: User,
     /// A new access token.
     pub access_token: SecretText,
+    /// Its `jti`.
+    pub token_id: TokenId,
     /// How long it lasts.
     pub expires_in: Duration,
     /// The cookie's secret; only at log-in.
@@ -152,7 +155,7 @@ impl Sessions {
             RefreshOutcome::Unknown => return Err(RefreshError::Invalid("unknown")),
         };
         self.parts.store.touch_session(&session.id, now).await?;
-        let mut granted = self.grant(session, user, now);
+        let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now);
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
     }
@@ -164,27 +167,33 @@ impl Sessions {
         if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
             return Ok(None);
         }
-        Ok(Some(self.grant(Session { last_seen_at: now, ..session }, user, now)))
+        Ok(Some(self.renew(Session { last_seen_at: now, ..session }, user, now)))
     }
 
-    /// The session of that id, if it has not ended.
+    /// The session of that id, whatever of it can still be used.
     pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
-        let now = self.parts.clock.now().unix;
-        let session = self.parts.store.session(id).await?;
-        Ok(session.filter(|session| session.expires_at(self.parts.limits) > now))
+        self.parts.store.session(id).await
     }
 
-    /// A user's sessions that have not ended.
+    /// A user's sessions of which anything can still be used: one whose cookie has idled out may come back by its refresh token, and
+    /// its owner must see it (req J6).
     pub async fn of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
         let now = self.parts.clock.now().unix;
         let mut sessions = self.parts.store.sessions_of(user).await?;
-        sessions.retain(|session| session.expires_at(self.parts.limits) > now);
+        sessions.retain(|session| session.created_at.plus(self.parts.limits.absolute) > now);
         Ok(sessions)
     }
 
     /// End one session with its tokens and sockets.
     pub async fn end(&self, id: &SessionId, cause: RevocationCause) -> Result<(), StoreError> {
         self.revoke(RevocationTarget::Session(id.clone()), cause).await
+    }
+
+    /// End all of a user's sessions but one, with their tokens and sockets.
+    pub async fn end_others(&self, user: &UserId, kept: &SessionId) -> Result<(), StoreError> {
+        let (user, issued_before) = (user.clone(), self.parts.clock.now().unix);
+        let target = RevocationTarget::User { user, issued_before, except: Some(kept.clone()) };
+        self.revoke(target, RevocationCause::LogoutEverywhere).await
     }
 
     /// End all of a user's sessions with their tokens and sockets.
@@ -198,7 +207,7 @@ impl Sessions {
         // No cookie, refresh token or access token of a session outlives its absolute limit by more than an access token's life.
         let longest = self.parts.limits.absolute.max(self.parts.refresh_ttl) + self.parts.access_tokens.lifetime();
         let revocation = Revocation { target, cause, at, forget_at: at.plus(longest) };
-        self.parts.revoker.revoke(&revocation).await.map(|_| ())
+        self.parts.revoker.revoke(&revocation, None).await.map(|_| ())
     }
 
     /// A session within its absolute limit, and its user if they may still come in.
@@ -211,21 +220,39 @@ impl Sessions {
         Ok(user.filter(|user| !user.disabled).map(|user| (session, user)))
     }
 
+    /// A new access token for a session that was just proved anew, and more time for what is open under it.
+    fn renew(&self, session: Session, user: User, now: UnixTime) -> Granted {
+        let granted = self.grant(session, user, now);
+        self.parts.revoker.session_renewed(
+            &granted.session.secret,
+            SessionRenewal {
+                session: granted.session.id.clone(),
+                session_expires_at: granted.session.expires_at(self.parts.limits),
+                user: granted.user.clone(),
+                token_id: granted.token_id.clone(),
+                issued_at: now,
+                token_expires_at: now.plus(granted.expires_in),
+            },
+        );
+        granted
+    }
+
     fn grant(&self, session: Session, user: User, now: UnixTime) -> Granted {
         let access_tokens = &self.parts.access_tokens;
         // An access token does not outlive the session's absolute limit.
         let left = session.created_at.plus(self.parts.limits.absolute).since(now);
         let expires_in = access_tokens.lifetime().min(left);
+        let token_id = TokenId::from_random(self.parts.randomness.bytes());
         let access_token = access_tokens.sign(&AccessTokenClaims {
             subject: user.id.clone(),
             name: user.name.clone(),
             roles: user.roles.clone(),
             session: Some(session.id.clone()),
-            token_id: usher_auth::ids::TokenId::from_random(self.parts.randomness.bytes()),
+            token_id: token_id.clone(),
             issued_at: now,
             expires_at: now.plus(expires_in),
         });
-        Granted { session, user, access_token, expires_in, cookie: None, refresh_token: None }
+        Granted { session, user, access_token, token_id, expires_in, cookie: None, refresh_token: None }
     }
 
     fn refresh_record(&self, token: &PlainToken, session: &Session, now: UnixTime) -> RefreshToken {

@@ -1,6 +1,7 @@
 //! A server of its own for each test: on a free loopback port, over SQLite in a folder of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use reqwest::header::{ORIGIN as ORIGIN_HEADER, SET_COOKIE};
@@ -160,9 +161,11 @@ impl TestServerBuilder {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (running, entrance) = (server.clone(), self.entrance);
+        let serving = server.clone();
+        let router = move || serving.router();
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = listener::serve(listener, entrance, running.router(), std::future::pending()) => {}
+                () = listener::serve(listener, entrance, router, std::future::pending()) => {}
                 () = running.update_rooms() => {}
             }
         });
@@ -297,7 +300,23 @@ impl TestServer {
     pub async fn db_revoke(&self, target: RevocationTarget, cause: RevocationCause) -> usize {
         let at = self.now();
         let revocation = Revocation { target, cause, at, forget_at: UnixTime::MAX };
-        self.server.revoker().revoke(&revocation).await.expect("a store")
+        self.server.revoker().revoke(&revocation, None).await.expect("a store")
+    }
+
+    /// Revokes with a margin in which clients may bring another credential.
+    pub async fn db_revoke_softly(&self, target: RevocationTarget, margin: Duration) -> usize {
+        let (cause, at) = (RevocationCause::Administrator, self.now());
+        let revocation = Revocation { target, cause, at, forget_at: UnixTime::MAX };
+        self.server.revoker().revoke(&revocation, Some(margin)).await.expect("a store")
+    }
+
+    /// Sets a user's roles, as the administrator's tools do.
+    pub async fn db_set_roles(&self, user: &str, roles: &[&str]) {
+        let user = UserId::new(user).expect("an id");
+        let roles: Vec<Role> = roles.iter().map(|role| Role::new(role).expect("a role")).collect();
+        assert!(self.store.set_roles(&user, &roles).await.expect("a store"));
+        let target = RevocationTarget::User { user, issued_before: self.now(), except: None };
+        self.db_revoke(target, RevocationCause::RolesChanged).await;
     }
 
     /// Disables a user, as the administrator's tools do.

@@ -7,7 +7,7 @@ use usher_auth::carriers::{Carrier, CarrierSet};
 use usher_auth::close_code::{CloseCodes, CloseProfile};
 use usher_auth::origin::{AllowedOrigins, Origin};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
-use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_axum::{ConnectionLimits, FailureLimits, TrustedProxies, WaitingLimits};
@@ -29,6 +29,8 @@ pub fn route(path: &str, carriers: &[Carrier]) -> RouteRules {
         origins: AllowedOrigins::new(vec![Origin::parse(ORIGIN).expect("an origin")]),
         cookie_name: "usher".to_owned(),
         max_age: None,
+        reauth: ReauthRules { lead: Duration::ZERO, jitter: Duration::ZERO },
+        heartbeat: None,
         first_message: FirstMessageRules::default(),
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::default(),
@@ -58,6 +60,10 @@ fn routes() -> Vec<RouteRules> {
     routes.push(with_profile("/policy", CloseProfile::Policy));
     routes.push(with_profile("/iana", CloseProfile::Iana));
     routes.push(RouteRules { anonymous: true, ..route("/anonymous", &[Carrier::FirstMessage, Carrier::Cookie]) });
+    let asking = ReauthRules { lead: Duration::from_secs(60), jitter: Duration::ZERO };
+    routes.push(RouteRules { reauth: asking, ..route("/asking", &Carrier::ALL) });
+    let beat = Some(Duration::from_millis(200));
+    routes.push(RouteRules { heartbeat: beat, ..route("/beating", &[Carrier::Header]) });
     let hurried = FirstMessageRules { timeout: Duration::from_millis(200), ..FirstMessageRules::default() };
     routes.push(RouteRules { first_message: hurried, ..route("/hurried", &[Carrier::FirstMessage]) });
     routes
@@ -106,6 +112,7 @@ pub fn settings() -> ServerSettings {
         ticket_ttl: Duration::from_secs(30),
         failures: FailureLimits::default(),
         waiting: WaitingLimits::default(),
+        anonymous: WaitingLimits::default(),
         connections: ConnectionLimits::default(),
         messages: MessageRate::default(),
         outbound_limit: 1024 * 1024,

@@ -30,6 +30,11 @@ pub enum Action {
     Renewed,
     /// Write a frame.
     Send(Frame),
+    /// The session behind the connection was used: write that down, and tell its connections with
+    /// [`super::Connection::handle_session_used`].
+    TouchSession,
+    /// Send a ping: the peer has been silent for long.
+    Ping,
     /// A message for what stands behind the door.
     Deliver(ClientMessage),
     /// Drop every frame that is queued and not begun: nothing more may reach this peer but what follows.

@@ -13,7 +13,9 @@
 
 mod action;
 mod admission;
+mod amendment;
 mod closing;
+mod life;
 mod open;
 
 use std::collections::VecDeque;
@@ -21,6 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use action::{Action, Verification};
+pub use amendment::SessionRenewal;
+
+use life::Life;
 
 use crate::carriers::Carrier;
 use crate::close_code::CloseCause;
@@ -62,14 +67,11 @@ enum State {
 #[derive(Debug)]
 struct Open {
     permit: Permit,
-    /// The route's `max_age`, as a moment on both clocks. A renewal does not move it.
-    latest_end: Option<Now>,
-    /// When the permit ends, on the clock that does not step.
-    deadline: Option<Duration>,
+    life: Life,
     renewal: Renewal,
 }
 
-/// Where a renewal in band stands.
+/// Where a renewal stands.
 #[derive(Debug)]
 enum Renewal {
     None,
@@ -77,10 +79,17 @@ enum Renewal {
     Verifying {
         id: Option<FrameId>,
     },
-    /// It holds; the rooms are being looked at again.
-    Applying {
-        id: Option<FrameId>,
-    },
+    /// The permit was replaced; the rooms are being looked at again.
+    Applying(Answer),
+}
+
+/// What is said once the rooms were looked at again.
+#[derive(Debug)]
+enum Answer {
+    /// `authenticated`, to whoever brought a new credential.
+    Authenticated { id: Option<FrameId> },
+    /// `rooms_lost`, if any were.
+    RoomsLost,
 }
 
 /// What a peer did that RFC 6455 or our protocol does not allow.
@@ -159,7 +168,7 @@ impl Connection {
             State::Waiting { deadline } | State::Verifying { deadline, .. } | State::Closing { deadline } => {
                 Some(*deadline)
             }
-            State::Open(open) => open.deadline,
+            State::Open(open) => open.life.next(),
             State::Deciding { .. } | State::Ended => None,
         }
     }
@@ -167,7 +176,7 @@ impl Connection {
     /// Time has passed. Calling it early or twice changes nothing.
     pub fn handle_timeout(&mut self, now: Now) {
         let passed = self.poll_timeout().is_some_and(|deadline| now.monotonic >= deadline);
-        if !passed && !self.permit().is_some_and(|permit| permit.has_ended(now.unix)) {
+        if !passed && !matches!(self.state, State::Open(_)) {
             return;
         }
         match &self.state {
@@ -175,7 +184,7 @@ impl Connection {
                 let refusal = Refusal::new(RefusalKind::AuthenticationTimeout, "no credential came in time");
                 self.refuse_open_socket(now, None, &refusal);
             }
-            State::Open(_) => self.end(now, CloseCause::Expired),
+            State::Open(_) => self.live_on(now),
             State::Closing { .. } => self.release(),
             State::Deciding { .. } | State::Ended => {}
         }
@@ -211,7 +220,7 @@ impl Connection {
                 let deadline = *deadline;
                 self.first_message(now, deadline, text);
             }
-            State::Open(Open { renewal: Renewal::None, .. }) => self.message(text),
+            State::Open(Open { renewal: Renewal::None, .. }) => self.message(now, text),
             // A driver that reads while it may not: nothing is taken under rights that are being looked at again.
             State::Open(_) => self.end(now, CloseCause::Internal),
             // The same: nothing gets past, and the sender learns that it came too early.

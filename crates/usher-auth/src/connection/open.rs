@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Connection, Open, Renewal, State, Verification};
+use super::{Action, Answer, Connection, Life, Open, Renewal, State, Verification};
 use crate::carriers::Carrier;
 use crate::close_code::CloseCause;
 use crate::permit::Permit;
@@ -14,16 +14,16 @@ use crate::wire::{ClientMessage, Frame, FrameId, InvalidFrame, ServerMessage};
 impl Connection {
     /// Let the holder of `permit` in. The only way to [`State::Open`]; `permit` comes from [`crate::verify`].
     pub(super) fn open(&mut self, now: Now, permit: Permit, id: Option<&FrameId>) {
-        let latest_end = self.rules.max_age.map(|age| now.after(age));
-        let (permit, deadline) = capped(permit, latest_end, now);
+        let (life, permit) = Life::begin(self.id, &self.rules, permit, now);
         self.actions.push_back(Action::Opened);
         self.actions.push_back(Action::Send(self.authenticated(&permit, &[], id)));
-        self.state = State::Open(Open { permit, latest_end, deadline, renewal: Renewal::None });
+        self.state = State::Open(Open { permit, life, renewal: Renewal::None });
     }
 
-    pub(super) fn message(&mut self, text: &str) {
+    pub(super) fn message(&mut self, now: Now, text: &str) {
         match ClientMessage::parse(text) {
             Ok(ClientMessage::Ping { id }) => {
+                self.count_as_use(now);
                 self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Pong { id: id.as_ref() })));
             }
             Ok(ClientMessage::Auth(auth)) => {
@@ -41,7 +41,10 @@ impl Connection {
                     self.actions.push_back(Action::Verify(Verification { carrier, credential: auth.credential }));
                 }
             }
-            Ok(message) => self.actions.push_back(Action::Deliver(message)),
+            Ok(message) => {
+                self.count_as_use(now);
+                self.actions.push_back(Action::Deliver(message));
+            }
             Err(InvalidFrame { error, code, id }) => {
                 self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
                     error: &error,
@@ -51,6 +54,14 @@ impl Connection {
                     id: id.as_ref(),
                 })));
             }
+        }
+    }
+
+    fn count_as_use(&mut self, now: Now) {
+        if let State::Open(open) = &mut self.state
+            && open.life.counts_as_use(&open.permit, now)
+        {
+            self.actions.push_back(Action::TouchSession);
         }
     }
 
@@ -66,24 +77,32 @@ impl Connection {
             Ok(permit) if !open.permit.principal().anonymous && permit.principal().id != open.permit.principal().id => {
                 self.end(now, CloseCause::Forbidden);
             }
-            Ok(permit) => {
-                (open.permit, open.deadline) = capped(permit, open.latest_end, now);
-                open.renewal = Renewal::Applying { id };
-                self.actions.push_back(Action::Renewed);
-            }
+            Ok(permit) => self.apply(now, permit, Answer::Authenticated { id }),
         }
+    }
+
+    /// Put a new permit in the old one's place; the rooms are looked at again before `answer` is given.
+    pub(super) fn apply(&mut self, now: Now, permit: Permit, answer: Answer) {
+        let State::Open(open) = &mut self.state else { return };
+        open.permit = open.life.renew(self.id, &self.rules, permit, now);
+        open.renewal = Renewal::Applying(answer);
+        self.actions.push_back(Action::Renewed);
     }
 
     /// The rooms were looked at again after [`Action::Renewed`]; these were lost.
     pub fn handle_renewed(&mut self, rooms_lost: &[RoomName]) {
         let State::Open(open) = &mut self.state else { return };
-        let Renewal::Applying { id } = &mut open.renewal else { return };
-        let id = id.take();
-        open.renewal = Renewal::None;
-        let permit = open.permit.clone();
-        let lost: Vec<&str> = rooms_lost.iter().map(RoomName::as_str).collect();
-        let frame = self.authenticated(&permit, &lost, id.as_ref());
-        self.actions.push_back(Action::Send(frame));
+        match std::mem::replace(&mut open.renewal, Renewal::None) {
+            Renewal::Applying(Answer::Authenticated { id }) => {
+                let permit = open.permit.clone();
+                let lost: Vec<&str> = rooms_lost.iter().map(RoomName::as_str).collect();
+                let frame = self.authenticated(&permit, &lost, id.as_ref());
+                self.actions.push_back(Action::Send(frame));
+            }
+            Renewal::Applying(Answer::RoomsLost) if !rooms_lost.is_empty() => self.tell_rooms_lost(rooms_lost),
+            Renewal::Applying(Answer::RoomsLost) => {}
+            other => open.renewal = other,
+        }
     }
 
     /// The credential was revoked: from here on no data frame is begun in either direction (req H4).
@@ -133,18 +152,5 @@ impl Connection {
             room: None,
             id,
         })));
-    }
-}
-
-/// The permit, ending no later than `latest`, and its end on the monotonic clock. `latest` holds on each clock by itself, so that a
-/// step of the wall clock does not move it.
-fn capped(permit: Permit, latest: Option<Now>, now: Now) -> (Permit, Option<Duration>) {
-    let deadline = permit.expires_at().map(|end| now.deadline(end));
-    match latest {
-        None => (permit, deadline),
-        Some(latest) => {
-            let deadline = deadline.map_or(latest.monotonic, |own| own.min(latest.monotonic));
-            (permit.capped_at(latest.unix), Some(deadline))
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! From a token as its bearer wrote it to what it proves, or the reason why it proves nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::claims::{self, ClaimError, Claims};
 use super::compact::{Compact, FormError};
@@ -45,6 +46,8 @@ pub struct VerifiedToken {
     pub session: Option<SessionId>,
     /// `iat`, or the epoch where it is missing, so that every revocation of its user meets it.
     pub issued_at: UnixTime,
+    /// How far its issuer's clock may be ahead of ours; zero for our own.
+    pub skew: Duration,
     /// `exp`, without the leeway.
     pub expires_at: UnixTime,
     /// The id of the key that verified it, if that has one.
@@ -217,6 +220,7 @@ impl TokenVerifier {
             token_id: claims.token_id.clone(),
             session,
             issued_at: claims.issued_at.unwrap_or(UnixTime::EPOCH),
+            skew: if rules.name.is_some() { rules.leeway } else { Duration::ZERO },
             expires_at: claims.expires_at,
             key_id: key_id.map(str::to_owned),
         })

@@ -2,8 +2,10 @@
 //! simulated time.
 
 mod admission;
+mod amendments;
 mod carriers;
 mod closing;
+mod life;
 mod open;
 mod origins;
 mod properties;

@@ -6,15 +6,17 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use usher_auth::Permit;
+use std::sync::Arc;
+
 use usher_auth::carriers::{Carrier, Presented};
 use usher_auth::close_code::CloseCause;
-use usher_auth::connection::{Action, LINGER, Violation};
-use usher_auth::ids::UserId;
+use usher_auth::connection::{Action, LINGER, SessionRenewal, Violation};
+use usher_auth::ids::{TokenId, UserId};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::route::{RefuseMode, RouteRules};
+use usher_auth::{Now, Permit};
 
-use crate::scene::{Scene, TIMEOUT, line, nothing, permit, presented, refusal, route};
+use crate::scene::{Scene, TIMEOUT, line, nothing, permit, presented, refusal, route, session, user};
 
 /// What may happen to a connection.
 #[derive(Clone, Debug)]
@@ -30,6 +32,12 @@ enum Input {
     Revoked,
     End(CloseCause),
     Renewed,
+    SessionRenewed,
+    SessionUsed,
+    UserChanged,
+    RevokedWithMargin,
+    RulesChanged,
+    Heard,
 }
 
 /// How it begins.
@@ -87,6 +95,9 @@ fn input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Revoked),
         1 => prop::sample::select(CloseCause::ALL.to_vec()).prop_map(Input::End),
         6 => Just(Input::Renewed),
+        4 => prop::sample::select(vec![
+            Input::SessionRenewed, Input::SessionUsed, Input::UserChanged, Input::RevokedWithMargin, Input::RulesChanged, Input::Heard,
+        ]),
     ]
 }
 
@@ -120,6 +131,18 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
     prop::collection::vec(input(), 0..40)
 }
 
+fn session_renewal(now: Now) -> SessionRenewal {
+    let user = user("alice");
+    SessionRenewal {
+        session: session(&user).id,
+        session_expires_at: now.unix.plus(Duration::from_secs(9)),
+        token_id: TokenId::new("jti-new").expect("an id"),
+        issued_at: now.unix,
+        token_expires_at: now.unix.plus(Duration::from_secs(5)),
+        user,
+    }
+}
+
 /// Follows one connection from outside and checks every action it asks for.
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that was seen, in any combination")]
 struct Watch {
@@ -143,7 +166,8 @@ struct Watch {
 impl Watch {
     fn new(beginning: Beginning) -> Self {
         let Beginning { carriers, anonymous, refuse, max_age, presented, browser } = beginning;
-        let rules = RouteRules { anonymous, refuse, max_age, ..route(&carriers) };
+        let heartbeat = Some(Duration::from_secs(4));
+        let rules = RouteRules { anonymous, refuse, max_age, heartbeat, ..route(&carriers) };
         let mut watch = Self {
             scene: Scene::begin(rules, presented, browser),
             anonymous_route: anonymous,
@@ -193,6 +217,18 @@ impl Watch {
             Input::Revoked => connection.handle_revoked(*now),
             Input::End(cause) => connection.handle_end(*now, cause, None),
             Input::Renewed => connection.handle_renewed(&[]),
+            Input::SessionRenewed => connection.handle_session_renewed(*now, &session_renewal(*now)),
+            Input::SessionUsed => {
+                let session = session(&user("alice")).id;
+                connection.handle_session_used(*now, &session, now.unix.plus(Duration::from_secs(7)));
+            }
+            Input::UserChanged => connection.handle_user_changed(*now, &user("alice"), now.unix),
+            Input::RevokedWithMargin => connection.handle_revoked_with_margin(*now, Duration::from_secs(3)),
+            Input::RulesChanged => {
+                let rules = Arc::new(RouteRules { anonymous: false, ..route(&[Carrier::FirstMessage]) });
+                connection.handle_rules_changed(*now, Some(&rules), None);
+            }
+            Input::Heard => connection.handle_heard(*now),
         }
         let actions = self.carry_out();
         if was_ended {
@@ -274,6 +310,7 @@ impl Watch {
                 assert_eq!(self.bye, Some(u64::from(code)), "one code, said twice");
                 self.closed = true;
             }
+            Action::Ping | Action::TouchSession => assert!(self.opened && !self.closed),
             Action::Release => self.released = true,
             Action::Refused { .. } | Action::DiscardQueued => {}
         }

@@ -12,7 +12,7 @@ use usher_auth::ids::{ApiKeyId, ConnectionId, Role, SessionId, UserId};
 use usher_auth::origin::{AllowedOrigins, Origin};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::revocation::RevocationIndex;
-use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
@@ -52,6 +52,8 @@ pub(crate) fn route(carriers: &[Carrier]) -> RouteRules {
         first_message: FirstMessageRules { timeout: TIMEOUT, max_bytes: 8 * 1024 },
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::from(CloseProfile::Usher),
+        reauth: ReauthRules { lead: Duration::ZERO, jitter: Duration::ZERO },
+        heartbeat: None,
         max_message_bytes: 64 * 1024,
     }
 }
@@ -99,9 +101,9 @@ pub(crate) fn permit(id: &str, carrier: Carrier, lasting: Option<Duration>, now:
     match lasting {
         Some(lasting) => {
             let session = Session { created_at: now.unix, last_seen_at: now.unix, ..session(&user) };
-            verify::session(&session, Some(&user), SessionLimits { idle: lasting, absolute: lasting }, at)
+            verify::session(&session, Some(&user), now.unix, SessionLimits { idle: lasting, absolute: lasting }, at)
         }
-        None => verify::api_key(&api_key(&user), None, Some(&user), at),
+        None => verify::api_key(&api_key(&user), None, Some(&user), now.unix, at),
     }
     .expect("a session that has just begun, or a key without an end")
 }
@@ -268,6 +270,8 @@ pub(crate) fn line(action: &Action) -> String {
         Action::Opened => "opened".to_owned(),
         Action::Renewed => "renewed".to_owned(),
         Action::Send(frame) => format!("send {}", sent(&serde_json::from_str(frame.text()).expect("a frame is JSON"))),
+        Action::TouchSession => "touch session".to_owned(),
+        Action::Ping => "ping".to_owned(),
         Action::Deliver(message) => format!("deliver {}", delivered(message)),
         Action::DiscardQueued => "discard queued".to_owned(),
         Action::Close { code, reason, .. } => format!("close {code} {reason}"),
@@ -295,9 +299,13 @@ fn sent(frame: &Value) -> String {
             let end = frame["expires_at"].as_i64().map(|end| end - START.unix.as_seconds());
             format!("authenticated {user} {}", end.map_or("for ever".to_owned(), |end| format!("until {end} s")))
         }
+        "reauth_required" => {
+            let at = |name: &str| frame[name].as_i64().expect("a time") - START.unix.as_seconds();
+            format!("reauth_required {} s, by {} s", at("expires_at"), at("deadline"))
+        }
         other => other.to_owned(),
     };
-    for name in ["id", "rooms_lost", "retry_after_ms"] {
+    for name in ["rooms", "id", "rooms_lost", "retry_after_ms"] {
         if let Some(value) = frame.get(name) {
             text = format!("{text} {name}={value}");
         }

@@ -48,6 +48,7 @@ fn token(issuer: Option<&str>) -> VerifiedToken {
         token_id: Some(TokenId::new("jti-1").expect("an id")),
         session: Some(session(&user).id),
         issued_at: START.unix,
+        skew: if issuer.is_some() { 30 * SECOND } else { 0 * SECOND },
         expires_at: START.unix.plus(60 * SECOND),
         key_id: Some("k1".to_owned()),
     }
@@ -69,6 +70,7 @@ fn ticket() -> Ticket {
             token: None,
             api_key: None,
             issued_at: START.unix,
+            roles_read_at: Some(START.unix),
         },
         credential_expires_at: Some(START.unix.plus(3600 * SECOND)),
         expires_at: START.unix.plus(30 * SECOND),
@@ -83,12 +85,12 @@ type Verify = fn(Option<&User>, Now, &RevocationIndex) -> Result<Permit, Refusal
 /// Each kind, all of which end 60 s after [`START`].
 const KINDS: [(&str, Verify); 4] = [
     ("session", |user, now, revoked| {
-        verify::session(&session(&crate::scene::user("alice")), user, LIMITS, at(now, revoked))
+        verify::session(&session(&crate::scene::user("alice")), user, now.unix, LIMITS, at(now, revoked))
     }),
     ("api key", |user, now, revoked| {
         let end = Some(START.unix.plus(60 * SECOND));
         let key = ApiKey { expires_at: end, ..api_key(&crate::scene::user("alice")) };
-        verify::api_key(&key, None, user, at(now, revoked))
+        verify::api_key(&key, None, user, now.unix, at(now, revoked))
     }),
     ("token", |_, now, revoked| verify::token(token(None), at(now, revoked))),
     ("ticket", |_, now, revoked| {
@@ -142,7 +144,7 @@ fn each_kind_ends_with_a_revocation_of_its_user() {
     // req C6, D6
     let alice = user("alice");
     for (kind, verify) in KINDS {
-        for cause in RevocationCause::ALL {
+        for cause in RevocationCause::ALL.into_iter().filter(|cause| cause.ends_sessions()) {
             let index = everything_of(&alice, cause);
             if kind == "api key" && !cause.reaches_api_keys() {
                 // A key has a revocation of its own, and goes else only with its owner.
@@ -160,6 +162,39 @@ fn each_kind_ends_with_a_revocation_of_its_user() {
         let bobs = everything_of(&user("bob"), RevocationCause::Administrator);
         assert!(verify(Some(&alice), START, &bobs).is_ok(), "{kind}: bob's revocation is not alice's");
     }
+}
+
+#[test]
+fn a_clock_that_is_ahead_carries_no_token_past_a_revocation() {
+    // req H3: the issuer's clock is 20 s ahead, which its leeway allows.
+    let alice = user("alice");
+    let token = VerifiedToken { issued_at: START.unix.plus(20 * SECOND), ..token(Some("idp")) };
+    let target = RevocationTarget::User { user: alice.id, issued_before: START.unix, except: None };
+    let index = revoked(target, RevocationCause::LogoutEverywhere);
+    for now in [START, START.after(25 * SECOND)] {
+        assert_eq!(refused(verify::token(token.clone(), at(now, &index))), RefusalKind::Unauthorized);
+    }
+}
+
+#[test]
+fn other_roles_end_what_says_that_they_are_the_old_ones() {
+    // req H3
+    let alice = user("alice");
+    let changed_at = START.unix.plus(10 * SECOND);
+    let target = RevocationTarget::User { user: alice.id.clone(), issued_before: changed_at, except: None };
+    let index = revoked(target, RevocationCause::RolesChanged);
+    for (kind, verify) in KINDS {
+        let verdict = verify(Some(&alice), START.after(20 * SECOND), &index);
+        match kind {
+            // Looked up after the change.
+            "session" | "api key" => assert!(verdict.is_ok(), "{kind}"),
+            _ => assert_eq!(refused(verdict), RefusalKind::Expired, "{kind}: the next one has the new roles"),
+        }
+        let stale = verify(Some(&alice), START, &index);
+        assert_eq!(refused(stale), RefusalKind::Expired, "{kind}: looked up before the change");
+    }
+    // Another issuer's roles are not ours to change.
+    assert!(verify::token(token(Some("idp")), at(START, &index)).is_ok());
 }
 
 #[test]
@@ -190,7 +225,7 @@ fn a_token_is_revoked_by_its_id_for_its_issuer_alone() {
 fn a_key_is_revoked_by_its_id() {
     let alice = user("alice");
     let index = revoked(RevocationTarget::ApiKey(api_key(&alice).id), RevocationCause::KeyRevoked);
-    let verdict = verify::api_key(&api_key(&alice), None, Some(&alice), at(START, &index));
+    let verdict = verify::api_key(&api_key(&alice), None, Some(&alice), START.unix, at(START, &index));
     assert_eq!(refused(verdict), RefusalKind::Unauthorized);
 }
 
@@ -217,9 +252,9 @@ fn a_session_ends_at_its_idle_or_its_absolute_limit() {
     // req J4
     let alice = user("alice");
     let seen = |after: u32| Session { last_seen_at: START.unix.plus(after * SECOND), ..session(&alice) };
-    let end = |session: &Session, limits, now| {
+    let end = |session: &Session, limits, now: Now| {
         let none = RevocationIndex::default();
-        verify::session(session, Some(&alice), limits, at(now, &none))
+        verify::session(session, Some(&alice), now.unix, limits, at(now, &none))
             .map(|permit| permit.expires_at().map(|end| end.since(START.unix)))
     };
     assert_eq!(end(&seen(0), LIMITS, START), Ok(Some(60 * SECOND)));
@@ -234,7 +269,7 @@ fn a_key_is_its_owners_alone() {
     let (alice, bob) = (user("alice"), user("bob"));
     let none = RevocationIndex::default();
     let key = api_key(&alice);
-    let claimed = |id: &UserId| verify::api_key(&key, Some(id), Some(&alice), at(START, &none));
+    let claimed = |id: &UserId| verify::api_key(&key, Some(id), Some(&alice), START.unix, at(START, &none));
     assert_eq!(claimed(&alice.id).expect("her key").expires_at(), None);
     assert_eq!(refused(claimed(&bob.id)), RefusalKind::Unauthorized);
     assert_eq!(refused(claimed(&UserId::new("Alice").expect("an id"))), RefusalKind::Unauthorized);

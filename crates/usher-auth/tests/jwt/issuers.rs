@@ -238,6 +238,7 @@ fn a_revoked_token_stays_revoked_in_another_form() {
             token: verified.token_id.map(|id| (verified.issuer, id)),
             api_key: None,
             issued_at: verified.issued_at,
+            roles_read_at: None,
         }
     };
     assert_eq!(revoked.check(&facts(&token)), None);

@@ -19,15 +19,21 @@ use usher_auth::{Now, Permit, Refusal};
 
 use self::transport::{Incoming, Transport};
 use crate::budget::WaitingPlace;
-use crate::mailbox::Order;
+use crate::mailbox::{Amendments, Order};
 use crate::observer::Event as Observed;
-use crate::registry::Registration;
+use crate::registry::{Registration, WaitingRegistration};
 use crate::upgrade::{report_refusal, scene};
 use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
 
 /// Bytes waiting to be written at which nothing more is read from the client, so that whoever asks without reading the answers
 /// fills the network's buffers and not ours.
 const PAUSE_READING_AT: usize = 64 * 1024;
+
+/// Bytes beside the first message that a waiting socket may send: frame headers, and a few pings (req E2).
+const WAITING_OVERHEAD_BYTES: usize = 1024;
+
+/// A client that sent too much is not told to come back at once.
+const LEAST_RETRY: Duration = Duration::from_secs(1);
 
 /// When a client that was one too many should come back.
 const TOO_MANY_RETRY: Duration = Duration::from_secs(30);
@@ -36,7 +42,8 @@ const TOO_MANY_RETRY: Duration = Duration::from_secs(30);
 pub(crate) struct Opening<H: Handler> {
     pub(crate) connection: Connection,
     pub(crate) presenter: Presenter,
-    pub(crate) waiting: Option<WaitingPlace>,
+    /// In the budget of those who wait, or of those who are let in as nobody.
+    pub(crate) place: Option<WaitingPlace>,
     pub(crate) door: Door,
     pub(crate) handler: Arc<H>,
 }
@@ -48,10 +55,14 @@ where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let Opening { connection, presenter, waiting, door, handler } = opening;
+    let Opening { connection, presenter, place, door, handler } = opening;
     let handle = Arc::new(ConnectionHandle::new(connection.id(), door.parts().outbound_limit));
     let door_now = door.parts().clock.now();
-    let transport = Transport::new(io, read_ahead, connection.message_limit());
+    let mut transport = Transport::new(io, read_ahead, connection.message_limit());
+    let waiting = connection.is_waiting().then(|| door.parts().revocations.register_waiting(&handle));
+    if waiting.is_some() {
+        transport.limit_input(connection.message_limit() + WAITING_OVERHEAD_BYTES);
+    }
     let driver = Driver {
         connection,
         transport,
@@ -61,6 +72,7 @@ where
         handler,
         session: None,
         registration: None,
+        place,
         waiting,
         verification: None,
         timer: None,
@@ -84,7 +96,9 @@ struct Driver<IO, H: Handler> {
     handler: Arc<H>,
     session: Option<H::Session>,
     registration: Option<Registration>,
-    waiting: Option<WaitingPlace>,
+    /// While it waits, or is let in as nobody in particular.
+    place: Option<WaitingPlace>,
+    waiting: Option<WaitingRegistration>,
     verification: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
     /// The deadline it is set to, and the timer. One a connection, made when first needed.
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
@@ -159,12 +173,18 @@ where
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
         if !self.closing
-            && let Poll::Ready(order) = self.handle.poll_order(context)
+            && let Poll::Ready(order) =
+                self.handle.poll_order(context, self.connection.takes_amendments() || self.waiting.is_some())
         {
             return Poll::Ready(Event::Order(order));
         }
         // Everything queued goes into one write; what arrives during it goes into the next.
         loop {
+            // A revocation waits for what is being written, and nothing is begun after it (req H4).
+            let traffic = self.handle.traffic();
+            if traffic.is_none() && !self.closing {
+                break;
+            }
             match self.transport.poll_flush(context, self.closing) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::Gone),
@@ -185,7 +205,11 @@ where
             return Poll::Ready(Event::Timeout);
         }
         if self.connection.wants_read() && self.transport.queued_bytes() < PAUSE_READING_AT {
-            if let Poll::Ready(incoming) = self.transport.poll_incoming(context) {
+            let incoming = self.transport.poll_incoming(context);
+            if self.transport.take_heard() {
+                self.connection.handle_heard(self.now());
+            }
+            if let Poll::Ready(incoming) = incoming {
                 return Poll::Ready(Event::Incoming(incoming));
             }
             // Reading may have queued a pong.
@@ -221,17 +245,25 @@ where
         match event {
             Event::Order(Order::Revoked { cause, ordered_at }) => {
                 self.farewell.revoked = Some((cause, ordered_at));
-                self.connection.handle_revoked(now);
+                if cause.ends_sessions() {
+                    self.connection.handle_revoked(now);
+                } else {
+                    // It was let in with roles that are no longer theirs; the next token has the new ones.
+                    self.connection.handle_end(now, CloseCause::Expired, None);
+                }
             }
+            Event::Order(Order::Amend(amendments)) => self.amend(*amendments, now),
             Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
             Event::Verdict(verdict) => self.connection.handle_verdict(now, verdict),
             Event::Timeout => self.connection.handle_timeout(now),
-            // Whoever revoked has been told that nothing more is taken (req H4).
-            Event::Incoming(Incoming::Text(_)) if !self.closing && self.handle.is_shut() => {}
-            Event::Incoming(Incoming::Text(text)) => match self.pace.count(self.door.parts().messages, now) {
-                Ok(()) => self.connection.handle_text(now, text.as_str()),
-                Err(wait) => self.connection.handle_end(now, CloseCause::TooMany, Some(wait)),
-            },
+            Event::Incoming(Incoming::Text(text)) => {
+                if self.is_in_pace(now) {
+                    self.connection.handle_text(now, text.as_str());
+                }
+            }
+            Event::Incoming(Incoming::Control) => {
+                self.is_in_pace(now);
+            }
             Event::Incoming(Incoming::Violation(violation)) => {
                 if violation == Violation::Protocol {
                     tracing::debug!(connection = %self.connection.id(), "the client broke the WebSocket protocol");
@@ -260,8 +292,10 @@ where
                 }
                 Action::Deliver(message) => {
                     let now = self.now();
+                    let handle = self.handle.clone();
+                    // Whoever revoked has been told that nothing more is taken (req H4).
                     if let Some(session) = &mut self.session
-                        && !self.handle.is_shut()
+                        && let Some(_traffic) = handle.traffic()
                         && let Flow::End(cause) = self.handler.message(session, message, now)
                     {
                         self.connection.handle_end(now, cause, None);
@@ -280,6 +314,8 @@ where
                     self.closing = true;
                     self.end_session();
                 }
+                Action::Ping => self.transport.ping(),
+                Action::TouchSession => self.touch_session(),
                 Action::Release => self.released = true,
                 // Both are carried out before there is a socket.
                 Action::Accept | Action::Reject(_) => {}
@@ -300,9 +336,13 @@ where
         let now = self.now();
         let Some(permit) = self.connection.permit().cloned() else { return };
         self.waiting = None;
+        if !permit.principal().anonymous {
+            self.place = None;
+        }
         if !self.register(&permit, now) {
             return;
         }
+        self.transport.limit_input(usize::MAX);
         self.observe(&Observed::Opened { permit: &permit });
         self.farewell.permit = Some(permit.clone());
         self.transport.set_message_limit(self.connection.message_limit());
@@ -320,14 +360,23 @@ where
     /// Puts the connection where revocations find it. False if it ends instead: one too many, or revoked meanwhile.
     fn register(&mut self, permit: &Permit, now: Now) -> bool {
         let parts = self.door.parts();
-        self.registration =
-            parts.revocations.register(&self.handle, &permit.shared_credential(), parts.connections, now);
-        if self.registration.is_none() {
+        let (revocations, facts, limits) = (&parts.revocations, permit.shared_credential(), parts.connections);
+        let registered = match &mut self.registration {
+            Some(registration) => revocations.replace(registration, &self.handle, &facts, limits, now),
+            None => {
+                self.registration = revocations.register(&self.handle, &facts, limits, now);
+                self.registration.is_some()
+            }
+        };
+        if !registered {
             self.connection.handle_one_too_many(now, TOO_MANY_RETRY);
             return false;
         }
         if self.handle.is_shut() {
-            self.connection.handle_revoked(now);
+            // A revocation meant it already: before anything is said.
+            if let Some(order) = self.handle.take_order() {
+                self.handle_event(Event::Order(order));
+            }
             return false;
         }
         true
@@ -336,11 +385,10 @@ where
     fn renew(&mut self) {
         let now = self.now();
         let Some(permit) = self.connection.permit().cloned() else { return };
-        // The old place first: both may be under the same key.
-        self.registration = None;
         if !self.register(&permit, now) {
             return;
         }
+        self.place = None;
         let lost = match &mut self.session {
             Some(session) => self.handler.renew(session, &permit, now),
             None => Vec::new(),
@@ -350,10 +398,63 @@ where
         self.connection.handle_renewed(&lost);
     }
 
+    /// What changed about the connection from elsewhere.
+    fn amend(&mut self, amendments: Amendments, now: Now) {
+        let Amendments { margin, routes, session_used, user, session_renewed } = amendments;
+        if let Some(routes) = routes {
+            let rules = routes.get(&self.connection.rules().path);
+            self.connection.handle_rules_changed(now, rules, self.presenter.origin.as_deref());
+            if let Some(session) = &mut self.session {
+                let lost = self.handler.recheck(session, now);
+                self.connection.handle_rooms_lost(&lost);
+            }
+        }
+        if let Some(margin) = margin {
+            self.connection.handle_revoked_with_margin(now, margin);
+        }
+        if let Some((session, expires_at)) = session_used {
+            self.connection.handle_session_used(now, &session, expires_at);
+        }
+        if let Some((user, read_at)) = user {
+            self.connection.handle_user_changed(now, &user, read_at);
+            // The rooms first: one change at a time.
+            self.carry_out_actions();
+        }
+        if let Some(renewal) = session_renewed {
+            self.connection.handle_session_renewed(now, &renewal);
+        }
+    }
+
+    /// Writes down that the session was used, away from the connection's path.
+    fn touch_session(&self) {
+        let Some(session) = self.connection.permit().and_then(|permit| permit.credential().session.clone()) else {
+            return;
+        };
+        let door = self.door.clone();
+        tokio::spawn(async move {
+            let parts = door.parts();
+            if let Some(expires_at) = parts.verifier.session_used(&session).await {
+                parts.revocations.session_used(&session, expires_at);
+            }
+        });
+    }
+
+    /// Whether the client keeps to its pace; else its end has begun. Control frames count as messages (req M11).
+    fn is_in_pace(&mut self, now: Now) -> bool {
+        match self.pace.count(self.door.parts().messages, now) {
+            Ok(()) => true,
+            Err(wait) => {
+                self.connection.handle_end(now, CloseCause::TooMany, Some(wait.max(LEAST_RETRY)));
+                false
+            }
+        }
+    }
+
     /// Leaves the rooms and the registry; nothing more is taken for this peer.
     fn end_session(&mut self) {
         self.session = None;
         self.registration = None;
+        self.waiting = None;
         self.verification = None;
         self.handle.shut();
     }

@@ -28,12 +28,24 @@ pub(super) struct Transport<IO> {
     /// Nothing that comes is looked at any more.
     draining: bool,
     half_closed: bool,
+    input: Input,
+}
+
+/// What was read.
+#[derive(Debug)]
+struct Input {
+    /// Bytes that may still come, counted before anything is made of them.
+    left: usize,
+    /// Whether any came since this was last asked.
+    heard: bool,
 }
 
 /// What came in.
 pub(super) enum Incoming {
     /// A text message.
     Text(Utf8Bytes),
+    /// A ping or a pong. A ping's answer is queued.
+    Control,
     /// Something that may not come. From here on input is read and dropped.
     Violation(Violation),
     /// The peer's close frame, or the end of the stream.
@@ -53,7 +65,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
         } else {
             WebSocketContext::from_partially_read(read_ahead.to_vec(), Role::Server, Some(config))
         };
-        Self { io, websocket, out: OutQueue::default(), draining: false, half_closed: false }
+        Self {
+            io,
+            websocket,
+            out: OutQueue::default(),
+            draining: false,
+            half_closed: false,
+            input: Input { left: usize::MAX, heard: false },
+        }
     }
 
     /// Largest message from now on, in bytes; checked on the frame's header.
@@ -62,6 +81,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
             config.max_message_size = Some(limit);
             config.max_frame_size = Some(limit);
         });
+    }
+
+    /// From now on at most `bytes` may come, frame headers and control frames included; more is a violation.
+    pub(super) fn limit_input(&mut self, bytes: usize) {
+        self.input.left = bytes;
+    }
+
+    /// Whether anything came since this was last asked.
+    pub(super) fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.input.heard)
+    }
+
+    /// Queues a ping.
+    pub(super) fn ping(&mut self) {
+        // The stream only queues, and a socket that is closed needs no ping.
+        let _ = self.websocket.write(&mut QueueOnly { out: &mut self.out }, Message::Ping(bytes::Bytes::new()));
     }
 
     pub(super) fn queued_bytes(&self) -> usize {
@@ -104,17 +139,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
         if self.draining {
             return self.poll_drain(context);
         }
-        let mut stream = Stream { io: &mut self.io, out: &mut self.out, context };
+        let mut stream = Stream { io: &mut self.io, out: &mut self.out, input: &mut self.input, context };
         loop {
             let violation = match self.websocket.read(&mut stream) {
                 Ok(Message::Text(text)) => return Poll::Ready(Incoming::Text(text)),
-                Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => continue,
+                Ok(Message::Ping(_) | Message::Pong(_)) => return Poll::Ready(Incoming::Control),
+                Ok(Message::Frame(_)) => continue,
                 Ok(Message::Close(_)) => {
                     let _ = self.websocket.flush(&mut stream);
                     return Poll::Ready(Incoming::Closed);
                 }
                 Ok(Message::Binary(_)) => Violation::Binary,
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => Violation::TooBig,
                 Err(Error::Capacity(_)) => Violation::TooBig,
                 Err(Error::Utf8(_)) => Violation::InvalidUtf8,
                 Err(Error::Protocol(error)) if error != ProtocolError::ResetWithoutClosingHandshake => {
@@ -145,14 +182,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
 struct Stream<'a, 'c, IO> {
     io: &'a mut IO,
     out: &'a mut OutQueue,
+    input: &'a mut Input,
     context: &'a mut Context<'c>,
 }
 
 impl<IO: AsyncRead + Unpin> Read for Stream<'_, '_, IO> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let mut buffer = ReadBuf::new(bytes);
+        if self.input.left == 0 {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let most = bytes.len().min(self.input.left);
+        let mut buffer = ReadBuf::new(&mut bytes[..most]);
         match Pin::new(&mut *self.io).poll_read(self.context, &mut buffer) {
-            Poll::Ready(result) => result.map(|()| buffer.filled().len()),
+            Poll::Ready(result) => result.map(|()| {
+                let count = buffer.filled().len();
+                self.input.heard |= count > 0;
+                if self.input.left != usize::MAX {
+                    self.input.left -= count;
+                }
+                count
+            }),
             Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

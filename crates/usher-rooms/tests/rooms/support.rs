@@ -115,7 +115,7 @@ pub(crate) fn named_permit(id: &str, name: &str, roles: &[&str]) -> Permit {
     };
     let revoked = RevocationIndex::default();
     let at = verify::Circumstances { carrier: Carrier::Header, now: START, revoked: &revoked };
-    verify::api_key(&key, None, Some(&user), at).expect("a good key")
+    verify::api_key(&key, None, Some(&user), at.now.unix, at).expect("a good key")
 }
 
 /// One rule; rights are separated by commas.

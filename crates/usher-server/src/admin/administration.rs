@@ -31,6 +31,8 @@ pub struct Administration {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub randomness: Arc<dyn Randomness>,
+    /// Held by the operation that is being carried out: each is several steps, and two about one user must not mix.
+    pub turn: tokio::sync::Mutex<()>,
 }
 
 /// Why an operation was not carried out.
@@ -93,6 +95,7 @@ impl AdminError {
 impl Administration {
     /// Carries out one operation. What it changed is durable, and what it ended has ended, when this returns.
     pub async fn execute(&self, operation: Operation) -> Result<Answer, AdminError> {
+        let _turn = self.turn.lock().await;
         match operation {
             Operation::AddUser { id, name, roles, password } => self.add_user(id, name, roles, password).await,
             Operation::ListUsers { after, limit } => self.list_users(after.as_ref(), limit).await,
@@ -104,8 +107,13 @@ impl Administration {
             Operation::ListKeys { user } => self.list_keys(user.as_ref()).await,
             Operation::RevokeKey { id } => self.revoke_key(id).await,
             Operation::ListSessions { user } => self.list_sessions(&user).await,
-            Operation::RevokeSession { id } => self.revoke_session(id).await,
-            Operation::RevokeSessionsOf { user } => self.revoke_sessions_of(user).await,
+            Operation::SetRoles { id, roles } => self.set_roles(&id, roles).await,
+            Operation::RevokeSession { id, margin_seconds } => {
+                self.revoke_session(id, margin_seconds.map(Duration::from_secs)).await
+            }
+            Operation::RevokeSessionsOf { user, margin_seconds } => {
+                self.revoke_sessions_of(user, margin_seconds.map(Duration::from_secs)).await
+            }
             Operation::Explain { user, roles, claims, room, action } => {
                 self.explain(user, roles, claims, &room, action).await.map(Answer::Explained)
             }
@@ -118,8 +126,19 @@ impl Administration {
 
     /// Revokes for as long as anything that it ends could live.
     pub(super) async fn revoke(&self, target: RevocationTarget, cause: RevocationCause) -> Result<usize, StoreError> {
+        self.revoke_with_margin(target, cause, None).await
+    }
+
+    /// The same, with a margin in which live connections may bring another credential.
+    pub(super) async fn revoke_with_margin(
+        &self,
+        target: RevocationTarget,
+        cause: RevocationCause,
+        margin: Option<Duration>,
+    ) -> Result<usize, StoreError> {
         let at = self.now();
-        self.revoker.revoke(&Revocation { target, cause, at, forget_at: at.plus(self.longest_credential_life) }).await
+        let forget_at = at.plus(self.longest_credential_life);
+        self.revoker.revoke(&Revocation { target, cause, at, forget_at }, margin).await
     }
 }
 

@@ -55,6 +55,13 @@ pub enum Operation {
         /// The new one.
         password: NewPassword,
     },
+    /// Set what a user may do. What they have open goes on with the new roles.
+    SetRoles {
+        /// Whose.
+        id: UserId,
+        /// All of them; those not listed are taken away.
+        roles: Vec<Role>,
+    },
     /// Make an API key.
     AddKey {
         /// Whose.
@@ -83,11 +90,17 @@ pub enum Operation {
     RevokeSession {
         /// Which, by its public name.
         id: SessionId,
+        /// For how long live connections may go on to bring another credential, in seconds.
+        #[serde(default)]
+        margin_seconds: Option<u64>,
     },
     /// End all of a user's sessions, and tokens of theirs from other issuers.
     RevokeSessionsOf {
         /// Whose.
         user: UserId,
+        /// For how long live connections may go on to bring another credential, in seconds.
+        #[serde(default)]
+        margin_seconds: Option<u64>,
     },
     /// Why somebody may or may not do something in a room.
     Explain {

@@ -1,5 +1,7 @@
 //! Operations on sessions.
 
+use std::time::Duration;
+
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
 
@@ -9,8 +11,8 @@ impl Administration {
     pub(super) async fn list_sessions(&self, user: &UserId) -> Result<Answer, AdminError> {
         let now = self.now();
         let mut sessions = self.store.sessions_of(user).await?;
-        // What has ended and is not removed yet is nobody's business.
-        sessions.retain(|session| session.expires_at(self.session_limits) > now);
+        // One whose cookie has idled out may come back by its refresh token; one past its absolute limit is nobody's business.
+        sessions.retain(|session| session.created_at.plus(self.session_limits.absolute) > now);
         let sessions = sessions.into_iter().map(|session| SessionRow {
             expires_at: session.expires_at(self.session_limits).as_seconds(),
             id: session.id,
@@ -22,18 +24,23 @@ impl Administration {
         Ok(Answer::Sessions { sessions: sessions.collect() })
     }
 
-    pub(super) async fn revoke_session(&self, id: SessionId) -> Result<Answer, AdminError> {
+    pub(super) async fn revoke_session(&self, id: SessionId, margin: Option<Duration>) -> Result<Answer, AdminError> {
         if self.store.session(&id).await?.is_none() {
             return Err(AdminError::NoSuchSession(id));
         }
-        let connections_ended = self.revoke(RevocationTarget::Session(id), RevocationCause::Administrator).await?;
+        let connections_ended =
+            self.revoke_with_margin(RevocationTarget::Session(id), RevocationCause::Administrator, margin).await?;
         Ok(Answer::Done { connections_ended })
     }
 
     /// Also for users of other issuers, whom we do not know until they come.
-    pub(super) async fn revoke_sessions_of(&self, user: UserId) -> Result<Answer, AdminError> {
+    pub(super) async fn revoke_sessions_of(
+        &self,
+        user: UserId,
+        margin: Option<Duration>,
+    ) -> Result<Answer, AdminError> {
         let target = RevocationTarget::User { user, issued_before: self.now(), except: None };
-        let connections_ended = self.revoke(target, RevocationCause::Administrator).await?;
+        let connections_ended = self.revoke_with_margin(target, RevocationCause::Administrator, margin).await?;
         Ok(Answer::Done { connections_ended })
     }
 }

@@ -1,7 +1,5 @@
 //! Operations on users.
 
-use std::time::Duration;
-
 use usher_auth::UnixTime;
 use usher_auth::ids::{Role, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
@@ -69,7 +67,7 @@ impl Administration {
         // Everything, also what is issued later: until the user is enabled nothing of theirs holds.
         let target = RevocationTarget::User { user: id.clone(), issued_before: UnixTime::MAX, except: None };
         let (cause, at, forget_at) = (RevocationCause::UserDisabled, self.now(), UnixTime::MAX);
-        let connections_ended = self.revoker.revoke(&Revocation { target, cause, at, forget_at }).await?;
+        let connections_ended = self.revoker.revoke(&Revocation { target, cause, at, forget_at }, None).await?;
         Ok(Answer::Done { connections_ended })
     }
 
@@ -95,12 +93,22 @@ impl Administration {
         Ok(Answer::Done { connections_ended: before + after })
     }
 
-    /// Everything up to now. The id may be given to somebody else later, who must not be locked out.
+    /// Everything up to now. The id may be given to somebody else at once, who must not be locked out; a token of the running second,
+    /// which has only whole ones, ends with its session, each of which is revoked by its id.
     async fn revoke_removed(&self, id: &UserId) -> Result<usize, AdminError> {
-        // A token's `iat` has whole seconds: those of the running one are meant too.
-        let issued_before = self.now().plus(Duration::from_secs(1));
+        let issued_before = self.now();
         let target = RevocationTarget::User { user: id.clone(), issued_before, except: None };
         Ok(self.revoke(target, RevocationCause::UserDeleted).await?)
+    }
+
+    /// The next token has the new roles, and so has what is open; tokens with the old ones end.
+    pub(super) async fn set_roles(&self, id: &UserId, roles: Vec<Role>) -> Result<Answer, AdminError> {
+        if !self.store.set_roles(id, &roles).await? {
+            return Err(AdminError::NoSuchUser(id.clone()));
+        }
+        let target = RevocationTarget::User { user: id.clone(), issued_before: self.now(), except: None };
+        let connections_ended = self.revoke(target, RevocationCause::RolesChanged).await?;
+        Ok(Answer::Done { connections_ended })
     }
 
     pub(super) async fn set_password(&self, id: &UserId, password: NewPassword) -> Result<Answer, AdminError> {

@@ -73,7 +73,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/auth/refresh", post(refresh::refresh))
         .route("/auth/logout", post(logout::log_out))
         .route("/auth/session", get(session::current))
-        .route("/auth/sessions", get(sessions::list))
+        .route("/auth/sessions", get(sessions::list).delete(sessions::end_others))
         .route("/auth/sessions/{id}", delete(sessions::end))
         .route("/ws_ticket", get(ws_ticket::buy_with_header).post(ws_ticket::buy))
         .layer(always(CACHE_CONTROL, "no-store"));

@@ -15,6 +15,7 @@ use utoipa::{Modify, openapi};
         super::logout::log_out,
         super::session::current,
         super::sessions::list,
+        super::sessions::end_others,
         super::sessions::end,
         super::ws_ticket::buy_with_header,
         super::ws_ticket::buy,

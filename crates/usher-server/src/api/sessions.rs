@@ -1,4 +1,4 @@
-//! `GET /auth/sessions`, `DELETE /auth/sessions/{id}`: a user's own sessions (req J6).
+//! `GET` and `DELETE /auth/sessions`, `DELETE /auth/sessions/{id}`: a user's own sessions (req J6).
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -59,6 +59,30 @@ pub(super) async fn list(
         user_agent: session.user_agent,
     });
     Ok(Json(items.collect()))
+}
+
+/// End all my sessions but the one this call is made with, with their tokens and sockets.
+#[utoipa::path(
+    delete, path = "/auth/sessions", tag = "auth",
+    responses(
+        (status = 204, description = "Ended"),
+        (status = 401, description = "No credential that holds"),
+        (status = 403, description = "The page may not use its visitors' sessions"),
+        (status = 409, description = "The call was made with a credential that belongs to no session"),
+    )
+)]
+pub(super) async fn end_others(
+    _guard: OriginGuard,
+    State(sessions): State<Sessions>,
+    Caller { permit, .. }: Caller,
+) -> Result<StatusCode, Response> {
+    let Some(current) = &permit.credential().session else {
+        let problem = Problem::new(StatusCode::CONFLICT, "no_session", "This credential belongs to no session");
+        return Err(problem.with_detail("to end all of them, use POST /auth/logout?everywhere=true").into_response());
+    };
+    let ended = sessions.end_others(&permit.principal().id, current).await;
+    ended.map_err(|error| store_unavailable(&error))?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// End one of my sessions, with its tokens and sockets. Somebody else's is not found.

@@ -133,6 +133,14 @@ pub(super) enum UserCommand {
         /// Whom
         id: UserId,
     },
+    /// Set what a user may do; what they have open goes on with the new roles
+    Roles {
+        /// Whose
+        id: UserId,
+        /// A role; may be given more than once. Those not given are taken away
+        #[arg(long = "role", value_name = "ROLE")]
+        roles: Vec<Role>,
+    },
     /// Remove a user with everything of theirs, and end what they have open
     Remove {
         /// Whom
@@ -223,13 +231,16 @@ pub(super) enum SessionCommand {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
 pub(super) struct RevokeArgs {
     /// Its id, as listed
+    #[arg(required_unless_present = "user", conflicts_with = "user")]
     pub(super) id: Option<SessionId>,
-    /// All of this user's, who may be another issuer's
+    /// All of this user's, who may be another issuer's; their API keys stay (see `usher key revoke`)
     #[arg(long, value_name = "ID")]
     pub(super) user: Option<UserId>,
+    /// Let live connections go on for so long, to bring another credential; new ones are refused at once
+    #[arg(long, value_name = "SPAN")]
+    pub(super) margin: Option<TimeSpan>,
 }
 
 #[derive(Debug, Args)]

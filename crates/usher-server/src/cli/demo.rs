@@ -37,7 +37,8 @@ pub(super) fn run(args: &DemoArgs) -> Result<Outcome, CommandError> {
              The passwords are new at each start; the data is kept in {folder}. Stop with Ctrl-C.\n"
         ));
     };
-    runtime.block_on(crate::run::run(config, true, ready))?;
+    let reload = || config::demo(&args.folder, args.listen).resolve();
+    runtime.block_on(crate::run::run(config, true, reload, ready))?;
     Ok(Outcome::Yes)
 }
 

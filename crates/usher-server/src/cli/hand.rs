@@ -49,6 +49,7 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
         longest_credential_life: config.longest_credential_life(),
         clock: Arc::new(SystemClock::new()),
         randomness,
+        turn: tokio::sync::Mutex::default(),
     };
     Ok(OpenStore { administration, store })
 }

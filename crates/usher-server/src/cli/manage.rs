@@ -28,6 +28,11 @@ pub(super) fn user(args: UserArgs) -> Result<Outcome, CommandError> {
             let done = format!("enabled {id}");
             (Operation::EnableUser { id }, done)
         }
+        UserCommand::Roles { id, roles } => {
+            let names = roles.iter().map(Role::as_str).collect::<Vec<_>>().join(", ");
+            let done = format!("{id} has the roles: {}", if names.is_empty() { "none" } else { &names });
+            (Operation::SetRoles { id, roles }, done)
+        }
         UserCommand::Remove { id } => {
             let done = format!("removed {id}");
             (Operation::RemoveUser { id }, done)
@@ -111,17 +116,20 @@ pub(super) fn session(args: SessionArgs) -> Result<Outcome, CommandError> {
             })?;
             return Ok(Outcome::Yes);
         }
-        SessionCommand::Revoke(which) => match (which.id, which.user) {
-            (Some(id), _) => {
-                let done = format!("ended {id}");
-                (Operation::RevokeSession { id }, done)
+        SessionCommand::Revoke(which) => {
+            let margin_seconds = which.margin.map(|margin| margin.0.as_secs());
+            match (which.id, which.user) {
+                (Some(id), _) => {
+                    let done = format!("ended {id}");
+                    (Operation::RevokeSession { id, margin_seconds }, done)
+                }
+                (None, Some(user)) => {
+                    let done = format!("ended all sessions of {user}");
+                    (Operation::RevokeSessionsOf { user, margin_seconds }, done)
+                }
+                (None, None) => return Err(CommandError::Usage("give a session's id or --user")),
             }
-            (None, Some(user)) => {
-                let done = format!("ended all sessions of {user}");
-                (Operation::RevokeSessionsOf { user }, done)
-            }
-            (None, None) => return Err(CommandError::Usage("give a session's id or --user")),
-        },
+        }
     };
     report(perform(&args.file, operation)?, &done)
 }

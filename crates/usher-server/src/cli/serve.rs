@@ -11,6 +11,6 @@ pub(super) fn run(args: &ServeArgs) -> Result<Outcome, CommandError> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Runtime::new()?.block_on(crate::run::run(config, false, |_| {}))?;
+    Runtime::new()?.block_on(crate::run::run(config, false, || config::load(&args.file), |_| {}))?;
     Ok(Outcome::Yes)
 }

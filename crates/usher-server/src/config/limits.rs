@@ -8,12 +8,17 @@ use usher_auth::throttle::FailureRate;
 use usher_axum::{FailureLimits, WaitingLimits};
 
 use super::resolve::Resolver;
-use super::units::{ByteSize, Rate};
+use super::units::{ByteSize, Rate, TimeSpan};
 
 /// Largest that a message may be allowed to be: each connection may have to hold one.
 const MAX_MESSAGE: ByteSize = ByteSize(16 << 20);
 /// Smallest: our own frames must fit.
 const MIN_MESSAGE: ByteSize = ByteSize(1 << 10);
+
+/// Shortest heartbeat: each is a packet for each silent client.
+const MIN_HEARTBEAT: TimeSpan = TimeSpan::seconds(1);
+/// Longest: a client that is gone keeps its place for twice that.
+const MAX_HEARTBEAT: TimeSpan = TimeSpan::seconds(3600);
 
 /// How much of everything there may be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +26,8 @@ const MIN_MESSAGE: ByteSize = ByteSize(1 << 10);
 pub struct Limits {
     /// Sockets on which nobody has authenticated yet. They have a budget of their own and never crowd out users.
     pub waiting: Waiting,
+    /// Sockets that were let in as anonymous, where a route says so. One more is refused.
+    pub anonymous: Waiting,
     /// Open connections of one user, and of one session. One more is refused.
     pub connections: Connections,
     /// Largest message of an authenticated client; a larger one closes with 1009. 1KiB to 16MiB.
@@ -32,11 +39,14 @@ pub struct Limits {
     pub rooms_per_connection: usize,
     /// Most that may be queued for one client; one that reads more slowly is closed as a slow consumer.
     pub outbound: ByteSize,
+    /// How long a client may be silent before it is pinged; after twice that without a sign of life it is gone. Browsers answer pings
+    /// themselves, also for a tab in the background. 1s to 1h.
+    pub heartbeat: TimeSpan,
     /// How often credentials may fail before more attempts have to wait. Good credentials cost nothing.
     pub failures: Failures,
 }
 
-/// Sockets on which nobody has authenticated yet.
+/// Sockets of nobody in particular.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Waiting {
@@ -75,6 +85,8 @@ pub struct Failures {
 pub struct LimitSettings {
     /// Sockets that wait for a first message.
     pub waiting: WaitingLimits,
+    /// Sockets that were let in as anonymous.
+    pub anonymous: WaitingLimits,
     /// Most connections of one user.
     pub connections_per_user: usize,
     /// Most connections of one session.
@@ -87,6 +99,8 @@ pub struct LimitSettings {
     pub rooms_per_connection: usize,
     /// Most bytes queued for one client.
     pub outbound_bytes: usize,
+    /// How long a client may be silent before it is pinged.
+    pub heartbeat: Duration,
     /// How often credentials may fail.
     pub failures: FailureLimits,
 }
@@ -95,11 +109,13 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             waiting: Waiting::default(),
+            anonymous: Waiting::default(),
             connections: Connections::default(),
             message: ByteSize(64 << 10),
             messages: Rate { count: 100, per: Duration::from_secs(1), burst: 200 },
             rooms_per_connection: 128,
             outbound: ByteSize(1 << 20),
+            heartbeat: TimeSpan::seconds(25),
             failures: Failures::default(),
         }
     }
@@ -139,14 +155,20 @@ impl Limits {
             );
             resolver.problem("limits.outbound", reason, "make it several times as large");
         }
+        if !(MIN_HEARTBEAT..=MAX_HEARTBEAT).contains(&self.heartbeat) {
+            let advice = format!("write {MIN_HEARTBEAT} to {MAX_HEARTBEAT}");
+            resolver.problem("limits.heartbeat", format!("{} is out of range", self.heartbeat), advice);
+        }
         LimitSettings {
             waiting: WaitingLimits { total: self.waiting.total, per_ip: self.waiting.per_ip },
+            anonymous: WaitingLimits { total: self.anonymous.total, per_ip: self.anonymous.per_ip },
             connections_per_user: self.connections.per_user,
             connections_per_session: self.connections.per_session,
             message_bytes: self.message.0,
             messages: self.messages,
             rooms_per_connection: self.rooms_per_connection,
             outbound_bytes: self.outbound.0,
+            heartbeat: self.heartbeat.0,
             failures: FailureLimits {
                 per_account: failure_rate("limits.failures.per_account", self.failures.per_account, resolver),
                 per_source: failure_rate("limits.failures.per_source", self.failures.per_source, resolver),

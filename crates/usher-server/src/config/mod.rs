@@ -44,7 +44,7 @@ pub use limits::{Connections, Failures, LimitSettings, Limits, Waiting};
 pub use problem::{ConfigErrors, Location, Problem, Warning};
 pub use resolve::ResolvedConfig;
 pub use rooms::Room;
-pub use routes::{FirstMessage, Route};
+pub use routes::{FirstMessage, Reauth, Route};
 pub use server::{Server, ServerSettings};
 pub use sessions::{SameSite, SessionCookie, SessionSettings, Sessions};
 pub use store::{Store, StoreSettings};

@@ -89,7 +89,12 @@ impl Config {
         let (rooms, room_claims) = rooms::resolve(&self.rooms, resolver);
         let limits = self.limits.resolve(resolver);
         let server = server?;
-        let context = RouteContext { server: &server, sessions: &self.sessions, message: self.limits.message };
+        let context = RouteContext {
+            server: &server,
+            sessions: &self.sessions,
+            message: self.limits.message,
+            heartbeat: self.limits.heartbeat,
+        };
         let routes = routes::resolve(&self.routes, &context, resolver);
         Some(ResolvedConfig {
             api_origins: routes::api_origins(&server.public_url, &routes),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use usher_auth::carriers::Carrier;
 use usher_auth::origin::{AllowedOrigins, InvalidOrigin, Origin};
-use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 
 use super::close_codes::CloseCodeSetting;
 use super::resolve::Resolver;
@@ -57,6 +57,9 @@ pub struct Route {
     #[serde(default)]
     #[schemars(example = &"12h")]
     pub max_age: Option<TimeSpan>,
+    /// When a client is told that its credential ends soon (`reauth_required`): that long before, and half of its life at most.
+    #[serde(default)]
+    pub reauth: Reauth,
     /// The pages whose visitors' cookies count, as their browsers send it in Origin. Absent, server.public_url's own; [] is none.
     #[serde(default)]
     #[schemars(extend("examples" = [["https://app.example.com"]]))]
@@ -71,6 +74,16 @@ pub struct Route {
     /// { profile = "usher", forbidden = 4403 }.
     #[serde(default)]
     pub close_codes: CloseCodeSetting,
+}
+
+/// When a client is told that its credential ends soon.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reauth {
+    /// How long before; 0s is never.
+    pub lead: TimeSpan,
+    /// Up to so much earlier, by connection, so that those who logged in together do not all come back at once.
+    pub jitter: TimeSpan,
 }
 
 /// The wait for a first message, and how much of it may come.
@@ -91,11 +104,19 @@ impl Route {
             carriers: default_carriers(),
             anonymous: false,
             max_age: None,
+            reauth: Reauth::default(),
             origins: None,
             first_message: FirstMessage::default(),
             refuse: RefuseMode::default(),
             close_codes: CloseCodeSetting::default(),
         }
+    }
+}
+
+impl Default for Reauth {
+    fn default() -> Self {
+        let ReauthRules { lead, jitter } = ReauthRules::default();
+        Self { lead: TimeSpan(lead), jitter: TimeSpan(jitter) }
     }
 }
 
@@ -116,6 +137,7 @@ pub(super) struct RouteContext<'a> {
     pub(super) server: &'a ServerSettings,
     pub(super) sessions: &'a Sessions,
     pub(super) message: ByteSize,
+    pub(super) heartbeat: TimeSpan,
 }
 
 /// Resolves all routes.
@@ -183,6 +205,8 @@ impl Route {
             origins,
             cookie_name: cookie_name(context.server.is_https()).to_owned(),
             max_age: self.max_age.map(|age| resolver.span(&key("max_age"), age, None)),
+            reauth: ReauthRules { lead: self.reauth.lead.0, jitter: self.reauth.jitter.0 },
+            heartbeat: Some(context.heartbeat.0),
             first_message: FirstMessageRules { timeout, max_bytes: max_bytes.0 },
             refuse: self.refuse,
             close_codes: self.close_codes.resolve(&key("close_codes"), resolver),

@@ -1,6 +1,7 @@
 //! `[server]`: where clients come in, and by which URL.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use schemars::JsonSchema;
@@ -10,6 +11,7 @@ use usher_axum::TrustedProxies;
 
 use super::resolve::Resolver;
 use super::tls::{Tls, TlsFiles};
+use super::units::TimeSpan;
 
 /// Where clients come in, and by which URL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +30,8 @@ pub struct Server {
     pub trusted_proxies: Vec<String>,
     /// Whether a proxy in trusted_proxies does the TLS, so that an address other than loopback may be listened on without it.
     pub plaintext_behind_proxy: bool,
+    /// How long clients have to go when the server shuts down. They are told to, batch by batch, over the first half. At most 5m.
+    pub drain: TimeSpan,
 }
 
 /// `[server]`, resolved.
@@ -43,7 +47,12 @@ pub struct ServerSettings {
     pub trusted_proxies: TrustedProxies,
     /// Whether clients may come only through one of the proxies.
     pub plaintext_behind_proxy: bool,
+    /// How long a shutdown may take.
+    pub drain: Duration,
 }
+
+/// Longest shutdown: whoever restarts a server waits for it.
+const MAX_DRAIN: TimeSpan = TimeSpan::seconds(300);
 
 impl Default for Server {
     fn default() -> Self {
@@ -53,6 +62,7 @@ impl Default for Server {
             tls: None,
             trusted_proxies: Vec::new(),
             plaintext_behind_proxy: false,
+            drain: TimeSpan::seconds(10),
         }
     }
 }
@@ -73,6 +83,7 @@ impl Server {
         if let Some(listen) = listen {
             self.check_transport(listen, resolver);
         }
+        let drain = resolver.span("server.drain", self.drain, Some(MAX_DRAIN));
         let (listen, public_url) = (listen?, public_url?);
         if public_url.scheme() == "https" && tls.is_none() && networks.is_empty() {
             resolver.warn(
@@ -86,6 +97,7 @@ impl Server {
             tls,
             trusted_proxies: TrustedProxies::new(networks),
             plaintext_behind_proxy: self.plaintext_behind_proxy,
+            drain,
         })
     }
 

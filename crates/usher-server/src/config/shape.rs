@@ -14,7 +14,7 @@ const NOT_BUILT: [&str; 4] = ["audit", "cluster", "gateway", "sockjs"];
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 70] = [
+const READING_ORDER: [&str; 75] = [
     // The sections.
     "server",
     "admin",
@@ -33,6 +33,7 @@ const READING_ORDER: [&str; 70] = [
     "key",
     "trusted_proxies",
     "plaintext_behind_proxy",
+    "drain",
     "url",
     // [[issuers]], [tokens]
     "name",
@@ -65,6 +66,9 @@ const READING_ORDER: [&str; 70] = [
     "carriers",
     "anonymous",
     "max_age",
+    "reauth",
+    "lead",
+    "jitter",
     "origins",
     "first_message",
     "timeout",
@@ -89,6 +93,7 @@ const READING_ORDER: [&str; 70] = [
     "messages",
     "rooms_per_connection",
     "outbound",
+    "heartbeat",
     "failures",
     "per_account",
     "per_source",

@@ -179,6 +179,7 @@ async fn the_api_describes_itself() {
         }
     }
     let expected = [
+        "DELETE /auth/sessions",
         "DELETE /auth/sessions/{id}",
         "GET /.well-known/jwks.json",
         "GET /auth",

@@ -46,7 +46,7 @@ async fn a_log_in_does_not_outlive_a_password_change_that_happened_under_it() {
             let target = RevocationTarget::User { user: alice(), issued_before: changed_at, except: None };
             let cause = RevocationCause::PasswordChanged;
             let revocation = Revocation { target, cause, at: changed_at, forget_at: UnixTime::MAX };
-            usher_server::admin::Revoker::revoke(&revoker, &revocation).await.expect("a store");
+            usher_server::admin::Revoker::revoke(&revoker, &revocation, None).await.expect("a store");
         });
         let (status, body) = log_in(&server).await;
         assert!(store.was_taken(), "{id}");

@@ -94,6 +94,7 @@ async fn s5_a_user_who_was_removed_while_the_session_is_cached() {
             at: server.clock.unix(),
             forget_at: usher_auth::UnixTime::MAX,
         },
+        None,
         usher_auth::Clock::now(&*server.clock),
     );
     assert_eq!(ends(&server, Upgrade::at(ROUTE).cookie(&alice.cookie)).await.1, closed(4001, "User not found"));

@@ -73,6 +73,7 @@ async fn remove_what_ends(
             delete.execute(&mut **transaction).await.during(REVOKING)?;
             Ok(vec![id.clone()])
         }
+        RevocationTarget::User { .. } if !revocation.cause.ends_sessions() => Ok(Vec::new()),
         RevocationTarget::User { user, issued_before, except } => {
             if revocation.cause == RevocationCause::UserDeleted {
                 let delete = sqlx::query("DELETE FROM api_keys WHERE user_id = ? AND created_at < ?");

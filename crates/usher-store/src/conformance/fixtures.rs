@@ -112,6 +112,7 @@ pub fn ticket(user: &str, session: Option<&str>, now: UnixTime) -> Ticket {
             token: None,
             api_key: None,
             issued_at: now,
+            roles_read_at: Some(now),
         },
         credential_expires_at: Some(UnixTime::from_millis(now.as_millis() + 600_000)),
         expires_at: UnixTime::from_millis(now.as_millis() + 30_000),

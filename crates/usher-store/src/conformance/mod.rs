@@ -124,6 +124,7 @@ macro_rules! store_conformance {
             ],
             revoked_users: [
                 a_user_is_revoked_up_to_a_moment_and_but_one_session,
+                other_roles_end_no_session,
                 a_user_is_revoked_without_end,
                 api_keys_end_with_their_user_and_not_before,
                 two_revocations_of_a_user_differ_by_moment_exception_and_cause,

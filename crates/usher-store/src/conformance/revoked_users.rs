@@ -66,6 +66,18 @@ pub async fn a_user_is_revoked_up_to_a_moment_and_but_one_session(store: Arc<dyn
 }
 
 /// Disabled: everything, also what is to come.
+pub async fn other_roles_end_no_session(store: Arc<dyn Store>) {
+    store.create_user(&user("alice"), None).await.expect("the store works");
+    create(&*store, &session("one", "alice", at(5))).await;
+    store.create_api_key(&api_key("key", "alice")).await.expect("the store works");
+    let changed = revocation(user_target("alice", at(10), None), RevocationCause::RolesChanged, at(10));
+    assert_eq!(revoke(&*store, &changed).await, [changed.clone()]);
+    assert_eq!(remembered(&*store).await, [changed]);
+    assert_eq!(ids_of(&*store, "alice").await, ["one"]);
+    assert!(store.api_key_by_secret(&secret("key")).await.expect("the store works").is_some());
+}
+
+/// MAX.
 pub async fn a_user_is_revoked_without_end(store: Arc<dyn Store>) {
     for (id, created) in [("one", UnixTime::EPOCH), ("two", at(10)), ("three", at(1_000_000))] {
         create(&*store, &session(id, "alice", created)).await;

@@ -41,6 +41,7 @@ impl Tables {
     fn remove_what_ends(&mut self, revocation: &Revocation) -> Vec<SessionId> {
         match &revocation.target {
             RevocationTarget::Session(id) => self.remove_sessions(|session| session.id == *id),
+            RevocationTarget::User { .. } if !revocation.cause.ends_sessions() => Vec::new(),
             RevocationTarget::User { user, issued_before, except } => {
                 if revocation.cause == RevocationCause::UserDeleted {
                     self.remove_api_keys(|key| key.user == *user && key.created_at < *issued_before);

@@ -36,7 +36,7 @@ struct TwoConnections(Arc<dyn Store>);
 
 #[async_trait]
 impl Revoker for TwoConnections {
-    async fn revoke(&self, revocation: &Revocation) -> Result<usize, StoreError> {
+    async fn revoke(&self, revocation: &Revocation, _margin: Option<Duration>) -> Result<usize, StoreError> {
         self.0.revoke(revocation).await.map(|_| 2)
     }
 
@@ -67,6 +67,7 @@ fn administration() -> Administration {
         longest_credential_life: LONGEST,
         clock: Arc::new(StandingClock),
         randomness,
+        turn: tokio::sync::Mutex::default(),
     }
 }
 

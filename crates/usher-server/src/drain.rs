@@ -1,0 +1,59 @@
+//! The end of a server: its clients are told to come back elsewhere, batch by batch.
+
+use std::time::Duration;
+
+use usher_auth::Randomness;
+use usher_auth::close_code::CloseCause;
+use usher_axum::Revocations;
+
+/// How often a batch is told.
+const BATCH_EVERY: Duration = Duration::from_millis(100);
+/// How often it is looked whether all have gone.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Clients are told to come back at moments spread over this, so that they do not come all at once.
+const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
+
+/// Tells every connection to end, in batches of random order over the first half of `limit`, and waits for them to be gone, but no
+/// longer than `limit`. Returns how many are left (req H14).
+///
+/// Nobody may be let in meanwhile: see [`usher_axum::Door::begin_drain`].
+pub async fn drain(revocations: &Revocations, limit: Duration, randomness: &dyn Randomness) -> usize {
+    let patience = tokio::time::timeout(limit, async {
+        tell_all(revocations, limit / 2, randomness).await;
+        while left(revocations) > 0 {
+            // Whoever slipped in while the batches were told is told now.
+            for connection in revocations.live() {
+                connection.end(CloseCause::Draining, Some(some_of(RECONNECT_SPREAD, randomness)));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    });
+    if patience.await.is_err() {
+        tracing::warn!(connections = left(revocations), "some clients did not go in time");
+    }
+    left(revocations)
+}
+
+async fn tell_all(revocations: &Revocations, over: Duration, randomness: &dyn Randomness) {
+    let mut connections: Vec<_> = revocations.live().into_iter().map(|one| (randomness.bytes::<8>(), one)).collect();
+    connections.sort_unstable_by_key(|(order, _)| *order);
+    let batches = usize::try_from(over.as_millis() / BATCH_EVERY.as_millis()).unwrap_or(usize::MAX).max(1);
+    let size = connections.len().div_ceil(batches).max(1);
+    let mut batches = connections.chunks(size).peekable();
+    while let Some(batch) = batches.next() {
+        for (_, connection) in batch {
+            connection.end(CloseCause::Draining, Some(some_of(RECONNECT_SPREAD, randomness)));
+        }
+        if batches.peek().is_some() {
+            tokio::time::sleep(BATCH_EVERY).await;
+        }
+    }
+}
+
+fn left(revocations: &Revocations) -> usize {
+    revocations.connections() + revocations.waiting()
+}
+
+fn some_of(span: Duration, randomness: &dyn Randomness) -> Duration {
+    span.mul_f64(f64::from(u16::from_be_bytes(randomness.bytes())) / f64::from(u16::MAX))
+}
