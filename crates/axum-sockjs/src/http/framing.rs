@@ -14,7 +14,8 @@ const HTMLFILE_HEAD_BYTES: usize = 1024 + 64;
 pub(crate) fn wrap(frame: &Frame, transport: Transport, callback: &str) -> Bytes {
     let text = frame.to_text();
     let wrapped = match transport {
-        Transport::EventSource => format!("data: {text}\r\n\r\n"),
+        // The client library decodes events like an address, which the protocol's text does not mention: a bare `%` would break it.
+        Transport::EventSource => format!("data: {}\r\n\r\n", text.replace('%', "%25")),
         Transport::HtmlFile => format!("<script>\np({});\n</script>\r\n", script_literal(&text)),
         // The comment keeps others from taking the start of the answer, which the client chooses, for something else.
         Transport::Jsonp => format!("/**/{callback}({});\r\n", script_literal(&text)),
@@ -65,6 +66,13 @@ mod tests {
         assert_eq!(wrapped(Transport::EventSource), "data: a[\"x\"]\r\n\r\n");
         assert_eq!(wrapped(Transport::HtmlFile), "<script>\np(\"a[\\\"x\\\"]\");\n</script>\r\n");
         assert_eq!(wrapped(Transport::Jsonp), "/**/cb(\"a[\\\"x\\\"]\");\r\n");
+    }
+
+    #[test]
+    fn a_percent_sign_survives_the_decoding_of_the_client_library() {
+        let frame = Frame::Messages(vec![quote("100%")]);
+        assert_eq!(wrap(&frame, Transport::EventSource, ""), "data: a[\"100%25\"]\r\n\r\n");
+        assert_eq!(wrap(&frame, Transport::Xhr, ""), "a[\"100%\"]\n");
     }
 
     #[test]
