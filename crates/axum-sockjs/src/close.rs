@@ -25,6 +25,8 @@ impl Close {
     pub const MALFORMED: Self = Self::fixed(1007, "a message is a JSON array of strings, or one JSON string");
     /// To a WebSocket whose message is larger than may be.
     pub const TOO_BIG: Self = Self::fixed(1009, "Message too big");
+    /// To a WebSocket that breaks RFC 6455.
+    pub const PROTOCOL_ERROR: Self = Self::fixed(1002, "WebSocket protocol error");
     /// To a WebSocket that sends binary messages, which SockJS does not know.
     pub const BINARY: Self = Self::fixed(1003, "Text only");
 
@@ -59,7 +61,7 @@ pub enum Ended {
     TimedOut,
     /// More was sent than the outbound queue holds.
     Overflow,
-    /// The client's WebSocket message was malformed, binary or too big.
+    /// The client's WebSocket message was malformed, binary or too big, or broke RFC 6455.
     Malformed,
 }
 

@@ -14,6 +14,9 @@ const REPLACEMENT_ESCAPE: &str = "\\ufffd";
 /// Length of a `\uXXXX` escape in bytes.
 const ESCAPE_BYTES: usize = 6;
 
+/// Most messages in one text of a client. Each costs more than its bytes, so empty ones must be bounded, too.
+pub const MAX_MESSAGES: usize = 4096;
+
 /// What the server tells the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -63,8 +66,8 @@ pub enum DecodeError {
     /// An array with something in it that is no string.
     #[error("an array with items that are no strings")]
     NotStrings,
-    /// A message longer than allowed.
-    #[error("a message is too big")]
+    /// A message longer than allowed, or more than [`MAX_MESSAGES`].
+    #[error("a message is too big, or there are too many")]
     TooBig,
 }
 
@@ -86,7 +89,8 @@ pub fn decode(text: &str, wrapping: Wrapping, limit: usize) -> Result<Vec<String
         Ok(messages) => messages,
         Err(_) => decode_otherwise(&text, wrapping)?,
     };
-    if messages.iter().any(|message| message.len() > limit) { Err(DecodeError::TooBig) } else { Ok(messages) }
+    let too_big = messages.len() > MAX_MESSAGES || messages.iter().any(|message| message.len() > limit);
+    if too_big { Err(DecodeError::TooBig) } else { Ok(messages) }
 }
 
 /// What is not an array of strings: one string, or an error that says what it is instead.
@@ -239,6 +243,9 @@ mod tests {
     fn a_message_over_the_limit_is_too_big() {
         assert!(websocket(&format!("[\"{}\"]", "x".repeat(LIMIT))).is_ok());
         assert_eq!(websocket(&format!("[\"{}\"]", "x".repeat(LIMIT + 1))), Err(DecodeError::TooBig));
+        let many = |count| websocket(&format!("[{}]", vec!["\"\""; count].join(",")));
+        assert_eq!(many(MAX_MESSAGES).map(|messages| messages.len()), Ok(MAX_MESSAGES));
+        assert_eq!(many(MAX_MESSAGES + 1), Err(DecodeError::TooBig));
     }
 
     #[test]

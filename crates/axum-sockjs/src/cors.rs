@@ -34,19 +34,17 @@ impl AllowedOrigins {
     /// Adds to `answer` what lets the page behind `request` read it: its origin echoed, `null` as well, with credentials; or `*`
     /// without, if the request names no origin and any is allowed.
     pub(crate) fn apply(&self, request: &HeaderMap, answer: &mut HeaderMap) {
+        // Answers differ by origin, so a cache must not give one's to another.
+        answer.append(VARY, HeaderValue::from_static("Origin"));
         match request.get(ORIGIN) {
-            Some(origin) => {
-                // Answers differ by origin, so a cache must not give one's to another.
-                answer.append(VARY, HeaderValue::from_static("Origin"));
-                if origin.to_str().is_ok_and(|origin| self.allows(origin)) {
-                    answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-                    answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-                }
+            Some(origin) if origin.to_str().is_ok_and(|origin| self.allows(origin)) => {
+                answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
             }
             None if matches!(self, Self::Any) => {
                 answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
 

@@ -27,3 +27,8 @@ pub use service::SockJs;
 pub use session::message::{Incoming, Malformed, Unsendable};
 pub use session::{SendJsonError, Session, SessionHandle};
 pub use transport::Transport;
+
+/// The example in the read-me is compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -192,7 +192,7 @@ impl<A: Application> Inner<A> {
     ) -> Result<Opened<A>, Response> {
         let transport = request.transport();
         let Some(place) = self.registry.reserve() else {
-            tracing::warn!(transport = transport.as_str(), "a session was refused: there are as many as may be");
+            tracing::debug!(transport = transport.as_str(), "a session was refused: there are as many as may be");
             return Err(answer::empty(StatusCode::SERVICE_UNAVAILABLE));
         };
         let opener = self.application.accept(request).await?;

@@ -10,6 +10,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
+use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig};
@@ -124,6 +125,9 @@ impl<A: Application> Socket<'_, A> {
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
             Some(Err(Error::Capacity(_))) => return Err(End::Violation(Close::TOO_BIG)),
             Some(Err(Error::Utf8(_))) => return Err(End::Violation(Close::MALFORMED)),
+            Some(Err(Error::Protocol(error))) if error != ProtocolError::ResetWithoutClosingHandshake => {
+                return Err(End::Violation(Close::PROTOCOL_ERROR));
+            }
             Some(Err(_)) | None => return Err(End::Broken),
         };
         if !self.framed {
