@@ -253,7 +253,9 @@ impl Machine {
             self.told_open = true;
             Frame::Open
         } else if !self.outbound.is_empty() {
-            Frame::Messages(self.outbound.take_all())
+            // Without framing one at a time, so that those after it can still be dropped.
+            let one_or_all = if self.rules.framed { usize::MAX } else { 1 };
+            Frame::Messages(self.outbound.take(one_or_all, String::len))
         } else if let Phase::Closing { close, .. } = &self.phase {
             Frame::Close(close.clone())
         } else if receiver.heartbeat_due {
@@ -282,7 +284,7 @@ impl Machine {
 
     /// The next thing the client sent.
     pub fn poll_incoming(&mut self) -> Option<Incoming> {
-        self.inbound.take_one(Incoming::bytes)
+        self.inbound.take(1, Incoming::bytes).pop()
     }
 
     /// When [`Self::handle_timeout`] wants to be called.

@@ -30,15 +30,15 @@ impl<T> Queue<T> {
         self.items.push_back(item);
     }
 
-    pub(super) fn take_one(&mut self, bytes: impl Fn(&T) -> usize) -> Option<T> {
-        let item = self.items.pop_front()?;
-        self.bytes -= cost(bytes(&item));
-        Some(item)
-    }
-
-    pub(super) fn take_all(&mut self) -> Vec<T> {
-        self.bytes = 0;
-        std::mem::take(&mut self.items).into()
+    /// The first so many, of which `bytes` tells the length.
+    pub(super) fn take(&mut self, most: usize, bytes: impl Fn(&T) -> usize) -> Vec<T> {
+        let taken: Vec<T> = self.items.drain(..most.min(self.items.len())).collect();
+        self.bytes -= taken.iter().map(|item| cost(bytes(item))).sum::<usize>();
+        if self.items.is_empty() {
+            // A session at rest keeps no room for its worst moment.
+            self.items = VecDeque::new();
+        }
+        taken
     }
 }
 

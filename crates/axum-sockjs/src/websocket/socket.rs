@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::CloseFrame;
@@ -97,8 +97,9 @@ impl<A: Application> Socket<'_, A> {
         };
         match end {
             End::Close(close) => {
-                if self.framed {
-                    let _ = self.send(Message::text(Frame::Close(close.clone()).to_text())).await;
+                let farewell = Message::text(Frame::Close(close.clone()).to_text());
+                if self.framed && self.send(farewell).await.is_err() {
+                    return self.receiver.leave(Left::Aborted);
                 }
                 self.close(&close).await;
                 self.receiver.leave(Left::Finished);
@@ -161,10 +162,20 @@ impl<A: Application> Socket<'_, A> {
         }
     }
 
+    /// Writes a message. A peer that takes nothing does not hold a session that has ended longer than we linger.
     async fn send(&mut self, message: Message) -> Result<(), End> {
-        match timeout(self.service.config.limits.write_wait, self.stream.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(End::Broken),
+        let live = &self.entry.live;
+        let cut_off = async {
+            live.wait_ended().await;
+            sleep(LINGER).await;
+        };
+        tokio::select! {
+            biased;
+            written = timeout(self.service.config.limits.write_wait, self.stream.send(message)) => match written {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(End::Broken),
+            },
+            () = cut_off => Err(End::Broken),
         }
     }
 

@@ -36,6 +36,22 @@ async fn an_outbound_overflow_is_a_stated_close() {
 }
 
 #[tokio::test]
+async fn a_websocket_that_reads_nothing_is_let_go() {
+    let mut world = World::with(Config { disconnect_delay: Duration::from_secs(60), ..Config::default() }).await;
+    let _socket = world.client.websocket("/s/0/a/websocket").await;
+    let (session, _) = world.session().await;
+    let text = "x".repeat(100_000);
+    within(async {
+        while session.send(text.clone()).is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(session.ended(), Some(Ended::Overflow));
+    within(world.service.drain(Close::GO_AWAY)).await;
+}
+
+#[tokio::test]
 async fn a_request_too_big_is_413() {
     let mut world = limited(Limits { request_bytes: 200, message_bytes: 100, ..Limits::default() }).await;
     let _session = world.opened("/0/a").await;
