@@ -132,3 +132,53 @@ impl<T> Drop for Registration<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::close::Close;
+    use crate::session::machine::Rules;
+    use crate::{Transport, ambient};
+
+    fn live(number: u64) -> Arc<Live> {
+        let rules = Rules {
+            heartbeat: Duration::from_secs(25),
+            disconnect_delay: Duration::from_secs(5),
+            outbound_bytes: 1,
+            inbound_bytes: 1,
+            overflow: Close::SLOW_CONSUMER,
+            framed: true,
+        };
+        Live::new(number, Transport::Xhr, rules, ambient::Clock::new())
+    }
+
+    fn name() -> Option<SessionId> {
+        match crate::path::place("/0/a/xhr") {
+            Some(crate::path::Place::Session(id, _)) => Some(id),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn of_two_that_open_one_session_one_wins() {
+        let registry = Registry::new(2);
+        let (one, two) = (registry.reserve().unwrap(), registry.reserve().unwrap());
+        let Registered::New(first, registration) = registry.register(one, name(), 1, live) else { panic!() };
+        let Registered::Taken(second) = registry.register(two, name(), 2, live) else { panic!() };
+        assert_eq!((second.live.number, *second.opener), (first.live.number, 1));
+        assert!(registry.reserve().is_some(), "the loser's place is free again");
+        drop(registration);
+        assert!(registry.find(&name().unwrap()).is_none());
+        assert_eq!(registry.count(), 0);
+    }
+
+    #[test]
+    fn who_was_on_the_way_in_when_a_drain_began_is_not_let_in() {
+        let registry = Registry::new(1);
+        let place = registry.reserve().unwrap();
+        assert!(registry.begin_drain().is_empty());
+        assert!(matches!(registry.register(place, None, (), live), Registered::Draining));
+    }
+}

@@ -55,3 +55,16 @@ async fn a_poll_hears_a_heartbeat_after_25_seconds() {
     assert!(timeout(Duration::from_secs(25).checked_sub(A_MOMENT).unwrap(), &mut poll).await.is_err());
     assert_eq!(timeout(2 * A_MOMENT, poll).await.as_deref(), Ok("h\n"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_back_before_its_leaving_is_noticed_is_not_sent_away() {
+    let mut service = Service::new();
+    let session = service.opened().await;
+    let mut first = Box::pin(service.poll());
+    assert!(timeout(A_MOMENT, &mut first).await.is_err());
+    let mut second = std::pin::pin!(service.poll());
+    assert!(timeout(A_MOMENT, &mut second).await.is_err(), "the place is taken, and may be left in a moment");
+    drop(first);
+    assert_eq!(timeout(A_MOMENT, second).await.as_deref(), Ok("c[1002,\"Connection interrupted\"]\n"));
+    assert_eq!(session.ended(), Some(Ended::Interrupted));
+}

@@ -37,7 +37,7 @@ async fn an_outbound_overflow_is_a_stated_close() {
 
 #[tokio::test]
 async fn a_websocket_that_reads_nothing_is_let_go() {
-    let mut world = World::with(Config { disconnect_delay: Duration::from_secs(60), ..Config::default() }).await;
+    let mut world = World::with(Config { disconnect_delay: Duration::from_mins(1), ..Config::default() }).await;
     let _socket = world.client.websocket("/s/0/a/websocket").await;
     let (session, _) = world.session().await;
     let text = "x".repeat(100_000);
