@@ -6,8 +6,9 @@ use crate::Transport;
 use crate::close::Close;
 use crate::cors::AllowedOrigins;
 
-/// Where the iframe page loads the SockJS client from, unless told otherwise.
-const SOCKJS_URL: &str = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js";
+/// Where the iframe page loads the SockJS client from, unless told otherwise: of our own origin, so that no page of it runs what
+/// others serve unless somebody decided so.
+const SOCKJS_URL: &str = "/sockjs.min.js";
 const KIB: usize = 1024;
 
 /// A service's settings.
@@ -25,7 +26,7 @@ pub struct Config {
     pub disconnect_delay: Duration,
     /// What a client is told when its outbound queue overflows.
     pub overflow: Close,
-    /// Address of the client library, for the iframe page.
+    /// Address of the client library, for the iframe page. The service does not serve it.
     pub sockjs_url: String,
     /// The bounds.
     pub limits: Limits,
@@ -170,5 +171,28 @@ impl Config {
         let known = ["/", "http://", "https://"].iter().any(|start| self.sockjs_url.starts_with(start));
         let breaks = |character: char| matches!(character, '"' | '<' | '>' | '\'') || character <= ' ';
         if known && !self.sockjs_url.contains(breaks) { Ok(()) } else { Err(ConfigError::SockjsUrl) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_can_be_used_and_zeroes_cannot() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let no_heartbeat = Config { heartbeat: Duration::ZERO, ..Config::default() };
+        assert_eq!(no_heartbeat.validate(), Err(ConfigError::Zero("heartbeat")));
+        let limits = Limits { response_bytes: 0, ..Limits::default() };
+        assert_eq!(Config { limits, ..Config::default() }.validate(), Err(ConfigError::Zero("response_bytes")));
+    }
+
+    #[test]
+    fn the_address_of_the_client_library_cannot_break_its_page() {
+        let with = |url: &str| Config { sockjs_url: url.to_owned(), ..Config::default() }.validate();
+        assert_eq!(with("https://static.example/sockjs.js?v=1"), Ok(()));
+        for bad in ["", "javascript:alert(1)", "/a\"><script>", "/a b"] {
+            assert_eq!(with(bad), Err(ConfigError::SockjsUrl), "{bad}");
+        }
     }
 }

@@ -51,22 +51,22 @@ impl<A: Application> SockJs<A> {
         })))
     }
 
-    /// A router that serves all under `base`, which begins with a slash and does not end with one.
+    /// A router that serves all under `base`, which begins with a slash; `/` is the root.
     ///
     /// # Panics
-    /// Like axum's own, when `base` is no path, or `/`.
+    /// Like axum's own, when `base` is no path.
     pub fn router<S: Clone + Send + Sync + 'static>(&self, base: &str) -> Router<S> {
-        let service = self.clone();
+        let base = base.trim_end_matches('/');
         let length = base.len();
+        let service = self.clone();
         let all = any(move |request| {
             let service = service.clone();
             async move { service.serve(length, request).await }
         });
         // Not nested: axum takes `//` after the base of a nest for `/`, and the two are not the same here.
-        Router::new()
-            .route(base, all.clone())
-            .route(&format!("{base}/"), all.clone())
-            .route(&format!("{base}/{{*rest}}"), all)
+        let router = Router::new().route(&format!("{base}/"), all.clone());
+        let router = router.route(&format!("{base}/{{*rest}}"), all.clone());
+        if base.is_empty() { router } else { router.route(base, all) }
     }
 
     /// Answers one request, of whose path the base has been taken off.

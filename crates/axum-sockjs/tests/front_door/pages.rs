@@ -16,6 +16,17 @@ async fn the_greeting() {
 }
 
 #[tokio::test]
+async fn a_service_stands_at_any_depth() {
+    for (base, prefix) in [("/", ""), ("", ""), ("/a/b/c", "/a/b/c"), ("/a/", "/a")] {
+        let world = World::at(base).await;
+        assert_eq!(world.client.get(&format!("{prefix}/")).await.status, 200, "{base}");
+        assert_eq!(world.client.get(&format!("{prefix}/info")).await.status, 200, "{base}");
+        assert_eq!(world.client.post(&format!("{prefix}/0/a/xhr"), "").await.body().await, "o\n", "{base}");
+        assert_eq!(world.client.get(&format!("{prefix}//")).await.status, 404, "{base}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_nothing_is_404() {
     let world = World::new().await;
     for path in ["/s/a", "/s/a.html", "/s//", "/s///", "/s/a/a", "/s/a/a/", "/s///xhr", "/s/a./a/xhr", "/s/a/a./xhr"] {

@@ -78,11 +78,20 @@ impl World {
     }
 
     pub async fn with_malformed(config: Config, on_malformed: OnMalformed) -> Self {
+        Self::start("/s", config, on_malformed).await
+    }
+
+    /// Under another base.
+    pub async fn at(base: &str) -> Self {
+        Self::start(base, Config::default(), OnMalformed::Refuse).await
+    }
+
+    async fn start(base: &str, config: Config, on_malformed: OnMalformed) -> Self {
         let (sender, sessions) = mpsc::unbounded_channel();
         let service = SockJs::new(Probe { sessions: sender, on_malformed }, config).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = Client::new(listener.local_addr().unwrap());
-        let router = service.router::<()>("/s");
+        let router = service.router::<()>(base);
         tokio::spawn(async move {
             axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap();
         });
