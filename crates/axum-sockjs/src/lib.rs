@@ -1,8 +1,8 @@
 //! A SockJS server for axum: sessions that look like a WebSocket to the application and survive where a WebSocket cannot.
 //!
 //! This crate refuses to know who its clients are: it asks an [`Application`] about every request and keeps no credentials. Source
-//! of the protocol is the head of the `sockjs/sockjs-protocol` repository, whose tests it passes, but for the one of the WebSocket
-//! draft hixie-76.
+//! of the protocol is the head of the `sockjs/sockjs-protocol` repository; the WebSocket draft hixie-76, for which it still has a
+//! test, is not supported.
 
 pub mod codec;
 pub mod session;
