@@ -33,7 +33,8 @@ enum Tests {
 
 const TESTKIT: &str = "usher-testkit";
 
-const TABLE: [Row; 8] = [
+const TABLE: [Row; 9] = [
+    Row { name: "axum-sockjs", may: &[], never: &["sqlx", "redis"], not_itself: &[], tests_may: Tests::Testkit },
     Row {
         name: "usher-auth",
         may: &[],

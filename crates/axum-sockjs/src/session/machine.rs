@@ -1,0 +1,330 @@
+//! The life of a session as a state machine: `handle_*` in, `poll_*` out, time passed in. No I/O, no clock, no task.
+//!
+//! A session has at most one receiver: the poll, stream or socket over which the server talks. Between two receivers it waits; if
+//! none comes within the disconnect delay, it dies.
+
+use std::time::Duration;
+
+use super::message::{Incoming, Outgoing, Unsendable, Untaken};
+use super::queue::{Queue, cost};
+use crate::close::{Close, Ended};
+use crate::codec::{Frame, quote};
+
+/// What a machine is made with.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// A receiver that was told nothing for this long is sent a heartbeat. One that did not even take that for as long again is
+    /// taken for broken.
+    pub heartbeat: Duration,
+    /// How long a session lives without a receiver, and after its close.
+    pub disconnect_delay: Duration,
+    /// Bytes that may wait to be sent. One more ends the session and drops what waits.
+    pub outbound_bytes: usize,
+    /// Bytes that may wait for the application. A batch that does not fit waits outside, unless nothing is queued.
+    pub inbound_bytes: usize,
+    /// What the client is told when the outbound queue overflows.
+    pub overflow: Close,
+    /// Whether messages are SockJS frames or, on the raw WebSocket, the text itself.
+    pub framed: bool,
+}
+
+/// One way of telling the client things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReceiverKind {
+    /// Takes one frame and is done.
+    Poll,
+    /// Takes frames until somebody ends it.
+    Stream,
+    /// A WebSocket: the session lives and dies with it.
+    Socket,
+}
+
+/// A receiver of this session. Old ones are never mistaken for new ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiverId(u64);
+
+/// What becomes of somebody who wants to receive.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// It is the receiver now.
+    Receiver(ReceiverId),
+    /// It is told this one frame, and is done.
+    Answer(Frame),
+}
+
+/// How a receiver left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// All that it was handed was written.
+    Finished,
+    /// Its connection broke; what was on its way may be lost.
+    Aborted,
+    /// A WebSocket that the client closed.
+    Closed(Option<u16>),
+}
+
+/// What a receiver does next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Transmit {
+    /// Write this. After it a poll is done, as is everybody after a close frame.
+    Frame(Frame),
+    /// Nothing now.
+    Wait,
+    /// It is no receiver any more.
+    Over,
+}
+
+/// What to do with messages that wait to be sent when the session is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// They go out before the close frame.
+    Deliver,
+    /// They are dropped now.
+    Drop,
+}
+
+/// One session.
+#[derive(Debug)]
+pub struct Machine {
+    rules: Rules,
+    phase: Phase,
+    /// Whether the client was told `o`.
+    told_open: bool,
+    outbound: Queue<String>,
+    inbound: Queue<Incoming>,
+    receiver: Option<Receiver>,
+    receivers_so_far: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// `lonely_until` is set while there is no receiver.
+    Open {
+        lonely_until: Option<Duration>,
+    },
+    /// Whoever asks is told `close`, until it dies.
+    Closing {
+        close: Close,
+        why: Ended,
+        dies_at: Duration,
+    },
+    Dead {
+        why: Ended,
+    },
+}
+
+#[derive(Debug)]
+struct Receiver {
+    id: ReceiverId,
+    kind: ReceiverKind,
+    heartbeat_at: Duration,
+    heartbeat_due: bool,
+}
+
+impl Machine {
+    /// A session that was accepted just now; its first receiver is about to attach.
+    pub fn new(rules: Rules, now: Duration) -> Self {
+        let lonely_until = Some(now + rules.disconnect_delay);
+        Self {
+            told_open: !rules.framed,
+            rules,
+            phase: Phase::Open { lonely_until },
+            outbound: Queue::default(),
+            inbound: Queue::default(),
+            receiver: None,
+            receivers_so_far: 0,
+        }
+    }
+
+    /// Somebody wants to receive.
+    pub fn handle_attach(&mut self, now: Duration, kind: ReceiverKind) -> Attach {
+        match &mut self.phase {
+            Phase::Open { .. } if self.receiver.is_some() => return Attach::Answer(Frame::Close(Close::STILL_OPEN)),
+            Phase::Open { lonely_until } => *lonely_until = None,
+            // What was sent before the close goes out before it, to one receiver.
+            Phase::Closing { .. } if self.receiver.is_none() && !(self.told_open && self.outbound.is_empty()) => {}
+            Phase::Closing { close, .. } => return Attach::Answer(Frame::Close(close.clone())),
+            Phase::Dead { .. } => return Attach::Answer(Frame::Close(Close::GO_AWAY)),
+        }
+        self.receivers_so_far += 1;
+        let id = ReceiverId(self.receivers_so_far);
+        let heartbeat_at = now + self.rules.heartbeat;
+        self.receiver = Some(Receiver { id, kind, heartbeat_at, heartbeat_due: false });
+        Attach::Receiver(id)
+    }
+
+    /// A receiver left. Nothing happens if it had been let go before.
+    pub fn handle_detach(&mut self, now: Duration, id: ReceiverId, left: Left) {
+        let Some(receiver) = self.receiver.take_if(|receiver| receiver.id == id) else { return };
+        let Phase::Open { lonely_until } = &mut self.phase else {
+            if receiver.kind == ReceiverKind::Socket {
+                self.die(Ended::Client(None));
+            }
+            return;
+        };
+        match (receiver.kind, left) {
+            (ReceiverKind::Socket, Left::Closed(code)) => self.die(Ended::Client(code)),
+            (ReceiverKind::Socket, _) => self.die(Ended::Interrupted),
+            (_, Left::Finished) => *lonely_until = Some(now + self.rules.disconnect_delay),
+            (_, Left::Aborted | Left::Closed(_)) => {
+                self.handle_close(now, Close::INTERRUPTED, Ended::Interrupted, Unsent::Drop);
+            }
+        }
+    }
+
+    /// The application sends something.
+    ///
+    /// # Errors
+    /// When the session has ended, also by this.
+    pub fn handle_send(&mut self, now: Duration, item: Outgoing) -> Result<(), Unsendable> {
+        let Phase::Open { .. } = self.phase else { return Err(Unsendable::Ended) };
+        let encoded = match item {
+            Outgoing::Text(text) if self.rules.framed => quote(&text),
+            Outgoing::Text(text) | Outgoing::Json(text) => text,
+        };
+        if self.outbound.bytes() + cost(encoded.len()) > self.rules.outbound_bytes {
+            self.handle_close(now, self.rules.overflow.clone(), Ended::Overflow, Unsent::Drop);
+            return Err(Unsendable::Overflow);
+        }
+        let bytes = encoded.len();
+        self.outbound.push(encoded, bytes);
+        Ok(())
+    }
+
+    /// Closes the session; the first close stays. With `Unsent::Drop` what waits is dropped even if it was closed before.
+    pub fn handle_close(&mut self, now: Duration, close: Close, why: Ended, unsent: Unsent) {
+        if unsent == Unsent::Drop {
+            self.outbound = Queue::default();
+        }
+        if let Phase::Open { .. } = self.phase {
+            if !matches!(why, Ended::Client(_) | Ended::TimedOut | Ended::Interrupted) {
+                self.inbound = Queue::default();
+            }
+            self.phase = Phase::Closing { close, why, dies_at: now + self.rules.disconnect_delay };
+        }
+    }
+
+    /// The client broke the rules so that nothing more can be said over this session: its socket is cut off.
+    pub fn handle_violation(&mut self) {
+        self.die(Ended::Malformed);
+    }
+
+    /// The client sent `batch`, which is taken as a whole or not at all.
+    ///
+    /// # Errors
+    /// When the session has ended, or there is no room.
+    pub fn handle_incoming(&mut self, batch: Vec<Incoming>) -> Result<(), Untaken> {
+        let Phase::Open { .. } = self.phase else { return Err(Untaken::Ended) };
+        let bytes: usize = batch.iter().map(|incoming| cost(incoming.bytes())).sum();
+        if !self.inbound.is_empty() && self.inbound.bytes() + bytes > self.rules.inbound_bytes {
+            return Err(Untaken::Full(batch));
+        }
+        for incoming in batch {
+            let bytes = incoming.bytes();
+            self.inbound.push(incoming, bytes);
+        }
+        Ok(())
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        if let Some(receiver) = &mut self.receiver
+            && now >= receiver.heartbeat_at
+        {
+            if receiver.heartbeat_due {
+                let id = receiver.id;
+                self.handle_detach(now, id, Left::Aborted);
+            } else {
+                receiver.heartbeat_due = true;
+                receiver.heartbeat_at = now + self.rules.heartbeat;
+            }
+        }
+        match &self.phase {
+            Phase::Open { lonely_until: Some(then) } if now >= *then => self.die(Ended::TimedOut),
+            Phase::Closing { dies_at, why, .. } if now >= *dies_at => self.die(why.clone()),
+            _ => {}
+        }
+    }
+
+    /// What a receiver writes next.
+    pub fn poll_transmit(&mut self, now: Duration, id: ReceiverId) -> Transmit {
+        let Some(receiver) = self.receiver.as_mut().filter(|receiver| receiver.id == id) else { return Transmit::Over };
+        let frame = if !self.told_open {
+            self.told_open = true;
+            Frame::Open
+        } else if !self.outbound.is_empty() {
+            // Without framing one at a time, so that those after it can still be dropped.
+            let one_or_all = if self.rules.framed { usize::MAX } else { 1 };
+            Frame::Messages(self.outbound.take(one_or_all, String::len))
+        } else if let Phase::Closing { close, .. } = &self.phase {
+            Frame::Close(close.clone())
+        } else if receiver.heartbeat_due {
+            Frame::Heartbeat
+        } else {
+            return Transmit::Wait;
+        };
+        receiver.heartbeat_at = now + self.rules.heartbeat;
+        receiver.heartbeat_due = false;
+        if receiver.kind == ReceiverKind::Poll || (receiver.kind == ReceiverKind::Stream && frame.is_close()) {
+            self.handle_detach(now, id, Left::Finished);
+        }
+        Transmit::Frame(frame)
+    }
+
+    /// Whether the receiver has something to write.
+    pub fn wants_transmit(&self) -> bool {
+        let Some(receiver) = &self.receiver else { return false };
+        !self.told_open || !self.outbound.is_empty() || receiver.heartbeat_due || self.ended().is_some()
+    }
+
+    /// Whether somebody is the receiver.
+    pub fn has_receiver(&self) -> bool {
+        self.receiver.is_some()
+    }
+
+    /// The next thing the client sent.
+    pub fn poll_incoming(&mut self) -> Option<Incoming> {
+        self.inbound.take(1, Incoming::bytes).pop()
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Duration> {
+        let phase = match &self.phase {
+            Phase::Open { lonely_until } => *lonely_until,
+            Phase::Closing { dies_at, .. } => Some(*dies_at),
+            Phase::Dead { .. } => return None,
+        };
+        let heartbeat = self.receiver.as_ref().map(|receiver| receiver.heartbeat_at);
+        phase.into_iter().chain(heartbeat).min()
+    }
+
+    /// Why nothing more can be sent or taken, if so.
+    pub fn ended(&self) -> Option<&Ended> {
+        match &self.phase {
+            Phase::Open { .. } => None,
+            Phase::Closing { why, .. } | Phase::Dead { why } => Some(why),
+        }
+    }
+
+    /// Whether it can be forgotten.
+    pub fn is_dead(&self) -> bool {
+        matches!(self.phase, Phase::Dead { .. })
+    }
+
+    fn die(&mut self, why: Ended) {
+        let why = self.ended().cloned().unwrap_or(why);
+        self.phase = Phase::Dead { why };
+        self.receiver = None;
+        self.outbound = Queue::default();
+    }
+}
+
+impl Frame {
+    fn is_close(&self) -> bool {
+        matches!(self, Self::Close(_))
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

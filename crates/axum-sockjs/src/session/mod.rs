@@ -1,0 +1,11 @@
+//! A session: its state machine, and the handles through which tasks share it.
+
+pub mod machine;
+pub mod message;
+
+mod handle;
+mod live;
+mod queue;
+
+pub use handle::{SendJsonError, Session, SessionHandle};
+pub(crate) use live::{Deliver, Live, Receiver};

@@ -1,0 +1,222 @@
+//! The task of a WebSocket: carries frames between it and its session.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::WebSocketStream;
+use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::CloseFrame;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{Role, WebSocketConfig};
+use tungstenite::{Error, Message, Utf8Bytes};
+
+use crate::application::{Application, OnMalformed};
+use crate::close::Close;
+use crate::codec::{DecodeError, Frame, Wrapping, decode};
+use crate::registry::Entry;
+use crate::service::Inner;
+use crate::session::machine::Left;
+use crate::session::message::{Incoming, Malformed};
+use crate::session::{Deliver, Receiver};
+use crate::{Limits, Transport};
+
+/// How long the peer's answer to our close frame is waited for, and what it still sends read and dropped, so that it sees the close
+/// and no reset.
+const LINGER: Duration = Duration::from_secs(1);
+/// Bytes of a reason that fit a close frame (RFC 6455 §5.5: 125 with the code).
+const MAX_REASON_BYTES: usize = 123;
+/// Bytes read at once. tungstenite's default of 128 KiB would be most of what a connection costs.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+type Stream = WebSocketStream<TokioIo<Upgraded>>;
+
+struct Socket<'a, A: Application> {
+    stream: Stream,
+    receiver: Receiver,
+    service: &'a Inner<A>,
+    entry: &'a Entry<A::Opener>,
+    framed: bool,
+}
+
+/// How a socket ends.
+enum End {
+    /// The session is closed; the peer is told.
+    Close(Close),
+    /// The peer broke the rules, and is told.
+    Violation(Close),
+    /// The peer closed it.
+    Peer(Option<u16>),
+    /// It broke, or takes nothing any more.
+    Broken,
+}
+
+pub(super) async fn run<A: Application>(
+    upgraded: Upgraded,
+    service: &Arc<Inner<A>>,
+    entry: &Entry<A::Opener>,
+    receiver: Receiver,
+    transport: Transport,
+) {
+    let framed = transport == Transport::Websocket;
+    let Limits { message_bytes, request_bytes, .. } = service.config.limits;
+    let limit = if framed { request_bytes } else { message_bytes };
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_message_size(Some(limit))
+        .max_frame_size(Some(limit));
+    let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    Socket { stream, receiver, service, entry, framed }.run().await;
+}
+
+impl<A: Application> Socket<'_, A> {
+    async fn run(mut self) {
+        let mut inbound: Deliver = None;
+        let end = loop {
+            let waits = inbound.is_some();
+            tokio::select! {
+                frame = self.receiver.next() => match frame {
+                    Some(Frame::Close(close)) => break End::Close(close),
+                    Some(frame) => if let Err(end) = self.write(frame).await { break end },
+                    // The session died of something else, a receiver that took nothing, say.
+                    None => break End::Broken,
+                },
+                message = self.stream.next(), if !waits => match self.read(message) {
+                    Ok(batch) => inbound = batch,
+                    Err(end) => break end,
+                },
+                // Once the session has ended nothing is taken; the receiver above says why.
+                _ = self.entry.live.deliver(&mut inbound), if waits => inbound = None,
+            }
+        };
+        match end {
+            End::Close(close) => {
+                let farewell = Message::text(Frame::Close(close.clone()).to_text());
+                if self.framed && self.send(farewell).await.is_err() {
+                    return self.receiver.leave(Left::Aborted);
+                }
+                self.close(&close).await;
+                self.receiver.leave(Left::Finished);
+            }
+            End::Violation(close) => {
+                self.entry.live.with(|machine, _| machine.handle_violation());
+                self.close(&close).await;
+            }
+            End::Peer(code) => {
+                self.receiver.leave(Left::Closed(code));
+                // Tells the peer that its close frame was seen.
+                let _ = timeout(LINGER, self.stream.flush()).await;
+            }
+            End::Broken => self.receiver.leave(Left::Aborted),
+        }
+    }
+
+    /// What a message of the peer holds for the application; `None` if nothing.
+    fn read(&self, message: Option<Result<Message, Error>>) -> Result<Deliver, End> {
+        let text = match message {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Close(frame))) => return Err(End::Peer(frame.map(|frame| frame.code.into()))),
+            Some(Ok(Message::Binary(_))) => return Err(End::Violation(Close::BINARY)),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
+            Some(Err(Error::Capacity(_))) => return Err(End::Violation(Close::TOO_BIG)),
+            Some(Err(Error::Utf8(_))) => return Err(End::Violation(Close::MALFORMED)),
+            Some(Err(Error::Protocol(error))) if error != ProtocolError::ResetWithoutClosingHandshake => {
+                return Err(End::Violation(Close::PROTOCOL_ERROR));
+            }
+            Some(Err(_)) | None => return Err(End::Broken),
+        };
+        if !self.framed {
+            return Ok(Some(vec![Incoming::Message(text.as_str().to_owned())]));
+        }
+        let limit = self.service.config.limits.message_bytes;
+        let error = match decode(text.as_str(), Wrapping::ArrayOrString, limit) {
+            Ok(messages) if messages.is_empty() => return Ok(None),
+            Ok(messages) => return Ok(Some(messages.into_iter().map(Incoming::Message).collect())),
+            Err(DecodeError::TooBig) => return Err(End::Violation(Close::TOO_BIG)),
+            Err(error) => error,
+        };
+        let malformed = Malformed { error, text: text.as_str().to_owned() };
+        match self.service.application.malformed(&self.entry.opener, &malformed) {
+            OnMalformed::Deliver => Ok(Some(vec![Incoming::Malformed(malformed)])),
+            OnMalformed::Refuse => Err(End::Violation(Close::MALFORMED)),
+        }
+    }
+
+    async fn write(&mut self, frame: Frame) -> Result<(), End> {
+        match frame {
+            // Without frames each message is one; a ping keeps the way open.
+            Frame::Messages(messages) if !self.framed => {
+                for message in messages {
+                    self.send(Message::text(message)).await?;
+                }
+                Ok(())
+            }
+            Frame::Heartbeat if !self.framed => self.send(Message::Ping(Bytes::new())).await,
+            frame => self.send(Message::text(frame.to_text())).await,
+        }
+    }
+
+    /// Writes a message. A peer that takes nothing does not hold a session that has ended longer than we linger.
+    async fn send(&mut self, message: Message) -> Result<(), End> {
+        let live = &self.entry.live;
+        let cut_off = async {
+            live.wait_ended().await;
+            sleep(LINGER).await;
+        };
+        tokio::select! {
+            biased;
+            written = timeout(self.service.config.limits.write_wait, self.stream.send(message)) => match written {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) | Err(_) => Err(End::Broken),
+            },
+            () = cut_off => Err(End::Broken),
+        }
+    }
+
+    /// Our close frame, and a while for the peer's. Its messages until then are dropped.
+    async fn close(&mut self, close: &Close) {
+        let farewell = async {
+            let _ = self.stream.send(Message::Close(Some(close_frame(close)))).await;
+            while let Some(Ok(_)) = self.stream.next().await {}
+            // After a frame that it refused tungstenite reads nothing more. Bytes left unread would turn our close into a reset, so
+            // they are dropped below it, once our side has ended.
+            let io = self.stream.get_mut();
+            let _ = io.shutdown().await;
+            let mut scratch = [0; 1024];
+            while io.read(&mut scratch).await.is_ok_and(|read| read > 0) {}
+        };
+        let _ = timeout(LINGER, farewell).await;
+    }
+}
+
+/// Codes that may not stand on the wire become 1000; a reason is cut between two characters.
+fn close_frame(close: &Close) -> CloseFrame {
+    let code = CloseCode::from(close.code);
+    let code = if code.is_allowed() { code } else { CloseCode::Normal };
+    let mut end = close.reason.len().min(MAX_REASON_BYTES);
+    while !close.reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    CloseFrame { code, reason: Utf8Bytes::from(&close.reason[..end]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_frame_can_always_be_written() {
+        let frame = close_frame(&Close::new(3000, "Go away!"));
+        assert_eq!((u16::from(frame.code), frame.reason.as_str()), (3000, "Go away!"));
+        assert_eq!(u16::from(close_frame(&Close::new(1006, "")).code), 1000);
+        assert_eq!(u16::from(close_frame(&Close::new(2010, "")).code), 1000);
+        let long = close_frame(&Close::new(3000, "é".repeat(100)));
+        assert_eq!(long.reason.len(), 122);
+    }
+}

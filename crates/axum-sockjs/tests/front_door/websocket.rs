@@ -1,0 +1,153 @@
+//! WebSockets, with SockJS frames and without.
+
+use std::time::Duration;
+
+use axum_sockjs::{Close, Config, Ended, Transport};
+use futures_util::SinkExt;
+use tungstenite::Message;
+
+use tokio::io::AsyncWriteExt;
+
+use super::client::within;
+use super::world::{World, message};
+
+#[tokio::test]
+async fn a_session_over_a_websocket() {
+    let mut world = World::new().await;
+    let mut socket = world.client.websocket("/s/0/a/websocket").await;
+    assert_eq!(socket.text().await, "o");
+    let (mut session, facts) = world.session().await;
+    assert_eq!(facts.transport, Transport::Websocket);
+    socket.send("").await;
+    socket.send("[]").await;
+    socket.send(r#"["a","b"]"#).await;
+    socket.send(r#""c""#).await;
+    for expected in ["a", "b", "c"] {
+        assert_eq!(message(&mut session).await, expected, "an array of strings or one string; nothing is nothing");
+    }
+    session.send("d\u{2028}").unwrap();
+    assert_eq!(socket.text().await, r#"a["d\u2028"]"#);
+    session.close(Close::GO_AWAY);
+    assert_eq!(socket.text().await, r#"c[3000,"Go away!"]"#);
+    assert_eq!(socket.closed().await, (3000, "Go away!".to_owned()));
+}
+
+#[tokio::test]
+async fn two_websockets_may_use_one_session_id() {
+    let mut world = World::new().await;
+    let mut first = world.client.websocket("/s/0/a/websocket").await;
+    assert_eq!(first.text().await, "o");
+    let (one, _) = world.session().await;
+    let mut second = world.client.websocket("/s/0/a/websocket").await;
+    assert_eq!(second.text().await, "o");
+    let (two, _) = world.session().await;
+    one.send("1").unwrap();
+    two.send("2").unwrap();
+    assert_eq!(first.text().await, "a[\"1\"]");
+    assert_eq!(second.text().await, "a[\"2\"]");
+    assert_eq!(world.client.poll("/0/a").await, "o\n", "a poll of that id is a third session");
+}
+
+#[tokio::test]
+async fn the_application_learns_that_the_client_left() {
+    let mut world = World::new().await;
+    let mut socket = world.client.websocket("/s/0/a/websocket").await;
+    let (mut session, _) = world.session().await;
+    socket.send("[\"last words\"]").await;
+    within(socket.0.close(None)).await.unwrap();
+    assert_eq!(within(session.wait_ended()).await, Ended::Client(None));
+    assert_eq!(message(&mut session).await, "last words");
+    assert_eq!(session.receive().await, None);
+
+    let socket = world.client.websocket("/s/0/a/websocket").await;
+    let (session, _) = world.session().await;
+    drop(socket);
+    assert_eq!(within(session.wait_ended()).await, Ended::Interrupted);
+}
+
+#[tokio::test]
+async fn what_is_no_message_closes_the_socket_with_a_reason() {
+    let mut world = World::new().await;
+    for text in ["[\"a", r#"{"auth":"user:key"}"#, "[1]"] {
+        let mut socket = world.client.websocket("/s/0/a/websocket").await;
+        assert_eq!(socket.text().await, "o");
+        socket.send(text).await;
+        let (code, reason) = socket.closed().await;
+        assert_eq!(code, 1007, "{text}");
+        assert!(reason.contains("array of strings"), "{reason}");
+        let (session, _) = world.session().await;
+        assert_eq!(within(session.wait_ended()).await, Ended::Malformed);
+    }
+}
+
+#[tokio::test]
+async fn binary_and_too_big_close_the_socket() {
+    let mut config = Config::default();
+    config.limits.request_bytes = 1000;
+    config.limits.message_bytes = 100;
+    let world = World::with(config).await;
+    let over = format!("[\"{}\"]", "x".repeat(101));
+    let far_over = format!("[\"{}\"]", "x".repeat(300_000));
+    for (message, code) in
+        [(Message::binary(vec![1]), 1003), (Message::text(over), 1009), (Message::text(far_over), 1009)]
+    {
+        let mut socket = world.client.websocket("/s/0/a/websocket").await;
+        assert_eq!(socket.text().await, "o");
+        // Whether all of it could be written is not the point.
+        let _ = within(socket.0.send(message)).await;
+        assert_eq!(socket.closed().await.0, code);
+    }
+}
+
+#[tokio::test]
+async fn a_frame_without_a_mask_closes_the_socket() {
+    let world = World::new().await;
+    let mut socket = world.client.websocket("/s/0/a/websocket").await;
+    assert_eq!(socket.text().await, "o");
+    within(socket.0.get_mut().write_all(b"\x81\x02[]")).await.unwrap();
+    assert_eq!(socket.closed().await.0, 1002);
+}
+
+#[tokio::test]
+async fn what_is_no_upgrade_is_400() {
+    let world = World::new().await;
+    for path in ["/s/0/0/websocket", "/s/websocket"] {
+        assert_eq!(world.client.get(path).await.status, 400);
+        let client = world.client.with("Upgrade", "WebSocket").with("Connection", "close");
+        assert_eq!(client.get(path).await.status, 400);
+        let client = world.client.with("Upgrade", "WebSocket").with("Connection", "Upgrade");
+        assert_eq!(client.get(path).await.status, 400, "hixie-76 names no version");
+        let answer = client.with("Sec-WebSocket-Version", "8").get(path).await;
+        assert_eq!((answer.status, answer.header("sec-websocket-version")), (426, Some("13")));
+        assert_eq!(client.post(path, "").await.status, 405);
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_websocket_hears_heartbeats() {
+    let world = World::with(Config { heartbeat: Duration::from_millis(50), ..Config::default() }).await;
+    let mut socket = world.client.websocket("/s/0/a/websocket").await;
+    assert_eq!(socket.text().await, "o");
+    assert_eq!(socket.text().await, "h");
+    assert_eq!(socket.text().await, "h");
+    let mut raw = world.client.websocket("/s/websocket").await;
+    assert!(raw.is_pinged().await, "without frames it is a ping");
+}
+
+#[tokio::test]
+async fn the_raw_websocket_goes_to_the_same_application_without_frames() {
+    let mut world = World::new().await;
+    let mut socket = world.client.websocket("/s/websocket").await;
+    let (mut session, facts) = world.session().await;
+    assert_eq!(facts.transport, Transport::RawWebsocket);
+    socket.send("Hello world!\u{ffff}").await;
+    assert_eq!(message(&mut session).await, "Hello world!\u{ffff}");
+    session.send("as it is \u{2028}").unwrap();
+    session.send("and apart").unwrap();
+    session.send_json(&serde_json::json!({"connected": true})).unwrap();
+    assert_eq!(socket.text().await, "as it is \u{2028}");
+    assert_eq!(socket.text().await, "and apart");
+    assert_eq!(socket.text().await, r#"{"connected":true}"#);
+    session.close(Close::GO_AWAY);
+    assert_eq!(socket.closed().await, (3000, "Go away!".to_owned()));
+}
