@@ -20,10 +20,8 @@ pub trait Handler: Send + Sync + 'static {
     /// They sent a message.
     fn message(&self, session: &mut Self::Session, message: ClientMessage, now: Now) -> Flow;
 
-    /// The rules of what stands behind the door may have changed. Returns the rooms they no longer give, after leaving them.
-    fn recheck(&self, _session: &mut Self::Session, _now: Now) -> Vec<RoomName> {
-        Vec::new()
-    }
+    /// The rules of what stands behind the door may have changed: what they no longer give is left, and the client is told.
+    fn recheck(&self, _session: &mut Self::Session, _now: Now) {}
 
     /// Their credential was renewed. Returns the rooms that the new one no longer gives, after leaving them.
     fn renew(&self, session: &mut Self::Session, permit: &Permit, now: Now) -> Vec<RoomName>;

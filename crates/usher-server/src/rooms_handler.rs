@@ -43,8 +43,8 @@ impl Handler for RoomsHandler {
         }
     }
 
-    fn recheck(&self, attendance: &mut Attendance, _now: Now) -> Vec<RoomName> {
-        attendance.recheck()
+    fn recheck(&self, attendance: &mut Attendance, _now: Now) {
+        attendance.recheck();
     }
 
     fn renew(&self, attendance: &mut Attendance, permit: &Permit, _now: Now) -> Vec<RoomName> {

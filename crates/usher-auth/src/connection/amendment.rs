@@ -75,13 +75,6 @@ impl Connection {
         self.actions.push_back(Action::Renewed);
     }
 
-    /// The rooms' rules changed, and these were lost.
-    pub fn handle_rooms_lost(&mut self, rooms: &[RoomName]) {
-        if matches!(self.state, State::Open(_)) && !rooms.is_empty() {
-            self.tell_rooms_lost(rooms);
-        }
-    }
-
     /// The route has other rules, or is gone. Who would not be let in any more, by the carrier and from the Origin they came with, is
     /// closed; the others go on under the new rules (req H14).
     pub fn handle_rules_changed(&mut self, now: Now, rules: Option<&Arc<RouteRules>>, origin: Option<&str>) {

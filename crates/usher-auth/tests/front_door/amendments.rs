@@ -234,7 +234,6 @@ fn nothing_is_amended_where_nobody_is_in() {
         scene.connection.handle_session_renewed(scene.now, &renewal("alice", 300, 300));
         scene.connection.handle_user_changed(scene.now, &user("alice"), UnixTime::MAX);
         scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
-        scene.connection.handle_rooms_lost(&rooms(&["board-1"]));
         assert_eq!(scene.actions(), [""; 0]);
         assert!(scene.connection.permit().is_none() && !scene.connection.takes_amendments());
     }

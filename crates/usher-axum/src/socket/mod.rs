@@ -405,8 +405,7 @@ where
             let rules = routes.get(&self.connection.rules().path);
             self.connection.handle_rules_changed(now, rules, self.presenter.origin.as_deref());
             if let Some(session) = &mut self.session {
-                let lost = self.handler.recheck(session, now);
-                self.connection.handle_rooms_lost(&lost);
+                self.handler.recheck(session, now);
             }
         }
         if let Some(margin) = margin {

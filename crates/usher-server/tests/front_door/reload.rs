@@ -74,6 +74,7 @@ async fn room_rules_that_change_are_told_to_those_who_lose_rooms() {
     }]);
     server.server().reload(&changed);
     assert_eq!(losing.expect("rooms_lost").await["rooms"], json!(["board-1"]));
+    assert!(losing.ping().await.is_empty(), "told once");
     assert!(keeping.ping().await.is_empty());
 }
 

@@ -1,0 +1,142 @@
+//! `usher serve` in a folder of its own, on a free port.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use url::Url;
+
+/// What every user of these tests logs in with.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+
+/// A folder with a configuration and the data of one server, which may be started more than once.
+pub(crate) struct Place(tempfile::TempDir);
+
+/// A running server. It is killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) url: Url,
+}
+
+/// Tokens of one log-in.
+#[derive(Clone, Debug)]
+pub(crate) struct Tokens {
+    pub(crate) access: String,
+    pub(crate) refresh: String,
+}
+
+impl Place {
+    /// With more configuration than where to listen.
+    pub(crate) fn new(config: &str) -> Self {
+        let place = Self(tempfile::tempdir().expect("a folder"));
+        place.configure(config);
+        place
+    }
+
+    /// Writes another configuration.
+    pub(crate) fn configure(&self, config: &str) {
+        let server = "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1:1\"\n";
+        std::fs::write(self.0.path().join("usher.toml"), format!("{server}{config}")).expect("a file");
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("USHER_")) {
+            command.env_remove(name);
+        }
+        command.args(args).args(["--config", "usher.toml"]).current_dir(self.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Adds a user.
+    pub(crate) fn add_user(&self, id: &str) {
+        let mut command = self.command(&["user", "add", id, "--name", id, "--password-stdin"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command runs");
+        child.stdin.take().expect("a pipe").write_all(PASSWORD.as_bytes()).expect("written");
+        let output = child.wait_with_output().expect("the command ends");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// What a command prints.
+    pub(crate) fn run(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("the command runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Starts the server and waits for it to listen.
+    pub(crate) fn start(&self) -> Process {
+        let mut child =
+            self.command(&["serve", "--log-format", "json"]).stderr(Stdio::piped()).spawn().expect("the server starts");
+        let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let mut seen = Vec::new();
+        let address = loop {
+            let line = log.next().unwrap_or_else(|| panic!("it never listened: {seen:?}")).expect("a line");
+            let entry: Value = serde_json::from_str(&line).expect("JSON");
+            if entry["message"] == "listening" {
+                break entry["address"].as_str().expect("an address").to_owned();
+            }
+            seen.push(line);
+        };
+        // What it logs from now on is read, so that it is never kept waiting, and thrown away.
+        std::thread::spawn(move || log.count());
+        Process { child, url: Url::parse(&format!("http://{address}")).expect("a URL") }
+    }
+}
+
+impl Process {
+    /// As `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("it still ran");
+        self.child.wait().expect("it has ended");
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for it to end by itself; its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Logs in; `None` if the server is gone.
+pub(crate) async fn log_in(http: &reqwest::Client, server: &str, user: &str) -> Option<Tokens> {
+    let request = http.post(format!("{server}auth/login")).json(&json!({"user": user, "pwd": PASSWORD}));
+    let answer = request.send().await.ok()?;
+    assert_eq!(answer.status(), 200, "log-in");
+    tokens(answer).await
+}
+
+/// Exchanges a refresh token; `None` if the server is gone, or the status it answered.
+pub(crate) async fn refresh(http: &reqwest::Client, server: &str, token: &str) -> Option<Result<Tokens, u16>> {
+    let request = http.post(format!("{server}auth/refresh")).json(&json!({"refresh_token": token}));
+    let answer = request.send().await.ok()?;
+    match answer.status().as_u16() {
+        200 => tokens(answer).await.map(Ok),
+        status => Some(Err(status)),
+    }
+}
+
+async fn tokens(answer: reqwest::Response) -> Option<Tokens> {
+    let body: Value = answer.json().await.ok()?;
+    let text = |name: &str| body[name].as_str().expect("text").to_owned();
+    Some(Tokens { access: text("token"), refresh: text("refresh_token") })
+}
