@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 /// How many sockets may wait for a first message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,28 +89,5 @@ impl Drop for WaitingPlace {
                 counts.by_source.remove(&self.source);
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_counted_and_given_back() {
-        // req E3
-        let budget = WaitingBudget::new(WaitingLimits { total: 3, per_ip: 2 });
-        let (one, two) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
-        let first = budget.take(one);
-        let second = budget.take(one);
-        assert!(first.is_some() && second.is_some());
-        assert!(budget.take(one).is_none(), "two from one source");
-        let third = budget.take(two);
-        assert!(third.is_some());
-        assert!(budget.take(two).is_none(), "three in all");
-        drop(first);
-        assert!(budget.take(two).is_some());
-        drop((second, third));
-        assert!(budget.counts.lock().by_source.is_empty());
     }
 }

@@ -16,6 +16,7 @@ pub mod problem;
 mod registry;
 mod revocations;
 mod socket;
+mod sync;
 mod throttle;
 mod upgrade;
 mod verifier;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
+use crate::sync::{Mutex, MutexGuard};
 use usher_auth::close_code::CloseCause;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{ConnectionId, SessionId};

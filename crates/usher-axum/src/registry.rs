@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 use usher_auth::ids::{ConnectionId, SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::RevocationTarget;

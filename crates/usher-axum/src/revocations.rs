@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use crate::sync::RwLock;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::permit::CredentialFacts;

@@ -33,17 +33,25 @@ pub struct BarrierStore {
     inner: Arc<dyn Store>,
     detour: Mutex<Option<(Barrier, Detour)>>,
     met: Mutex<Vec<Barrier>>,
+    pause: Mutex<Option<Pause>>,
 }
+
+type Pause = Arc<dyn Fn() -> Detour + Send + Sync>;
 
 impl BarrierStore {
     /// Over another store, without a detour.
     pub fn new(inner: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { inner, detour: Mutex::new(None), met: Mutex::new(Vec::new()) })
+        Arc::new(Self { inner, detour: Mutex::new(None), met: Mutex::new(Vec::new()), pause: Mutex::new(None) })
     }
 
     /// Whoever meets `barrier` first does `detour` there and then goes on. A detour that was not taken is forgotten.
     pub fn detour(&self, barrier: Barrier, detour: impl Future<Output = ()> + Send + 'static) {
         *self.detour.lock() = Some((barrier, Box::pin(detour)));
+    }
+
+    /// At every barrier `pause` is awaited: for a scheduler that decides who goes on.
+    pub fn pause_with<F: Future<Output = ()> + Send + 'static>(&self, pause: impl Fn() -> F + Send + Sync + 'static) {
+        *self.pause.lock() = Some(Arc::new(move || Box::pin(pause())));
     }
 
     /// Whether the detour has been taken.
@@ -64,6 +72,10 @@ impl BarrierStore {
         };
         if let Some((_, detour)) = detour {
             detour.await;
+        }
+        let pause = self.pause.lock().clone();
+        if let Some(pause) = pause {
+            pause().await;
         }
     }
 }

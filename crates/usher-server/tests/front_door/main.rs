@@ -12,6 +12,7 @@ mod load;
 mod logins;
 mod no_gap;
 mod plaintext;
+mod refresh_model;
 mod reload;
 mod revocation;
 mod rights;

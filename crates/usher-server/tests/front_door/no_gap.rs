@@ -58,7 +58,11 @@ async fn a_revocation_at_any_await_of_an_upgrade_is_seen() {
             });
             match server.connect(upgrade()).await {
                 Err(refused) => assert_eq!(refused.status, 401, "{way} {barrier:?}"),
-                Ok(mut socket) => assert_eq!(socket.closed().await.1.code, 4004, "{way} {barrier:?}"),
+                // Let in and ended at once, or accepted to be told that it is not.
+                Ok(mut socket) => {
+                    let code = socket.closed().await.1.code;
+                    assert!(code == 4004 || way != "key" && code == 4001, "{way} {barrier:?}: {code}");
+                }
             }
             assert!(store.was_taken(), "{way} {barrier:?}");
             assert_eq!(server.server().revocations().connections(), 0, "{way} {barrier:?}");

@@ -1,0 +1,232 @@
+//! The registry, the mailbox and the revocations under a scheduler that tries their interleavings (req O7, H4, H5).
+//!
+//! The modules are those of the crate itself, with the scheduler's locks in the place of theirs.
+
+#![allow(dead_code, unreachable_pub, reason = "the modules bring more than the models ask of them")]
+
+mod sync;
+
+#[path = "../../src/budget.rs"]
+mod budget;
+#[path = "../../src/mailbox.rs"]
+mod mailbox;
+#[path = "../../src/registry.rs"]
+mod registry;
+#[path = "../../src/revocations.rs"]
+mod revocations;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool as Unscheduled;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use shuttle::sync::atomic::{AtomicBool, Ordering};
+use shuttle::thread;
+use usher_auth::ids::{ConnectionId, SessionId, UserId};
+use usher_auth::permit::CredentialFacts;
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::wire::Frame;
+use usher_auth::{Now, UnixTime};
+
+use self::budget::{ConnectionLimits, WaitingBudget, WaitingLimits};
+use self::mailbox::{ConnectionHandle, Order};
+use self::revocations::Revocations;
+
+const NOW: Now = Now { monotonic: Duration::from_secs(1), unix: UnixTime::from_seconds(1_760_000_000) };
+/// Schedules tried of each model. Each is another random one; the seed is printed with a failure.
+const SCHEDULES: usize = 3_000;
+
+fn facts(session: &str) -> Arc<CredentialFacts> {
+    Arc::new(CredentialFacts {
+        user: UserId::new("alice").expect("an id"),
+        session: Some(SessionId::new(session).expect("an id")),
+        token: None,
+        api_key: None,
+        issued_at: UnixTime::EPOCH,
+        roles_read_at: None,
+    })
+}
+
+fn end_of(session: &str) -> Revocation {
+    let target = RevocationTarget::Session(SessionId::new(session).expect("an id"));
+    Revocation { target, cause: RevocationCause::Logout, at: NOW.unix, forget_at: UnixTime::MAX }
+}
+
+fn handle(number: u8) -> Arc<ConnectionHandle> {
+    Arc::new(ConnectionHandle::new(ConnectionId::from_random([number; 16]), 1 << 20))
+}
+
+#[test]
+fn a_revocation_and_a_registration_cannot_miss_each_other() {
+    // req H5
+    shuttle::check_random(
+        || {
+            let revocations = Revocations::default();
+            let connection = handle(1);
+            let registering = {
+                let (revocations, connection) = (revocations.clone(), connection.clone());
+                thread::spawn(move || {
+                    revocations.register(&connection, &facts("one"), ConnectionLimits::default(), NOW).expect("room")
+                })
+            };
+            let ended = revocations.apply(&end_of("one"), None, NOW);
+            let _registration = registering.join().expect("no panic");
+            assert!(connection.is_shut());
+            assert!(ended <= 1);
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn a_connection_that_changes_its_session_is_found_by_one_of_them() {
+    // req H5, H7: both are ended while it moves from the one to the other.
+    shuttle::check_random(
+        || {
+            let revocations = Revocations::default();
+            let connection = handle(1);
+            let limits = ConnectionLimits::default();
+            let mut registration = revocations.register(&connection, &facts("old"), limits, NOW).expect("room");
+            let moving = {
+                let (revocations, connection) = (revocations.clone(), connection.clone());
+                thread::spawn(move || {
+                    assert!(revocations.replace(&mut registration, &connection, &facts("new"), limits, NOW));
+                    registration
+                })
+            };
+            let ending_old = {
+                let revocations = revocations.clone();
+                thread::spawn(move || revocations.apply(&end_of("old"), None, NOW))
+            };
+            revocations.apply(&end_of("new"), None, NOW);
+            ending_old.join().expect("no panic");
+            let _registration = moving.join().expect("no panic");
+            assert!(connection.is_shut());
+            assert_eq!(revocations.connections(), 1, "in the registry all the time, and once");
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn nothing_moves_once_the_revocation_has_returned() {
+    // req H4
+    shuttle::check_random(
+        || {
+            let revocations = Revocations::default();
+            let connection = handle(1);
+            let limits = ConnectionLimits::default();
+            let _registration = revocations.register(&connection, &facts("one"), limits, NOW).expect("room");
+            let acknowledged = Arc::new(AtomicBool::new(false));
+            let task = {
+                let (connection, acknowledged) = (connection.clone(), acknowledged.clone());
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        if let Some(_traffic) = connection.traffic() {
+                            assert!(!acknowledged.load(Ordering::SeqCst), "traffic after the acknowledgement");
+                        }
+                    }
+                })
+            };
+            assert_eq!(revocations.apply(&end_of("one"), None, NOW), 1);
+            acknowledged.store(true, Ordering::SeqCst);
+            // What others send to it from here on goes nowhere.
+            connection.deliver(&Frame::json(&"late"));
+            assert!(!connection.drain(|_| panic!("a frame after the acknowledgement")));
+            task.join().expect("no panic");
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn waiting_places_are_counted_and_given_back() {
+    // req E3
+    shuttle::check_random(
+        || {
+            let budget = WaitingBudget::new(WaitingLimits { total: 3, per_ip: 2 });
+            let (one, two) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
+            let first = budget.take(one).expect("a place");
+            let _second = budget.take(one).expect("a place");
+            assert!(budget.take(one).is_none(), "two from one address");
+            let _third = budget.take(two).expect("a place");
+            assert!(budget.take(two).is_none(), "three in all");
+            drop(first);
+            assert!(budget.take(two).is_some());
+        },
+        1,
+    );
+}
+
+#[test]
+fn a_limit_is_a_limit() {
+    // req H15, E3
+    shuttle::check_random(
+        || {
+            let revocations = Revocations::default();
+            let limits = ConnectionLimits { per_user: 2, per_session: 2 };
+            let waiting = WaitingBudget::new(WaitingLimits { total: 2, per_ip: 2 });
+            let threads: Vec<_> = (1..=3)
+                .map(|number| {
+                    let (revocations, waiting) = (revocations.clone(), waiting.clone());
+                    thread::spawn(move || {
+                        let place = waiting.take([127, 0, 0, 1].into());
+                        (revocations.register(&handle(number), &facts("one"), limits, NOW), place)
+                    })
+                })
+                .collect();
+            let held: Vec<_> = threads.into_iter().map(|thread| thread.join().expect("no panic")).collect();
+            assert_eq!(held.iter().filter(|(registration, _)| registration.is_some()).count(), 2);
+            assert_eq!(held.iter().filter(|(_, place)| place.is_some()).count(), 2);
+            drop(held);
+            assert_eq!(revocations.connections(), 0);
+        },
+        SCHEDULES,
+    );
+}
+
+#[test]
+fn whoever_looks_into_an_empty_mailbox_is_woken() {
+    struct Flag(Unscheduled);
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    shuttle::check_random(
+        || {
+            let connection = handle(1);
+            let woken = Arc::new(Flag(Unscheduled::new(false)));
+            let others: Vec<_> = (0..2)
+                .map(|number| {
+                    let connection = connection.clone();
+                    thread::spawn(move || match number {
+                        0 => connection.deliver(&Frame::json(&"hello")),
+                        _ => connection.amend(|amendments| amendments.margin = Some(Duration::from_secs(1))),
+                    })
+                })
+                .collect();
+            let waker = Waker::from(woken.clone());
+            let mut context = Context::from_waker(&waker);
+            let mut amended = false;
+            let waiting = match connection.poll_order(&mut context, true) {
+                Poll::Ready(Order::Amend(_)) => {
+                    amended = true;
+                    connection.poll_order(&mut context, true).is_pending()
+                }
+                Poll::Ready(order) => panic!("{order:?}"),
+                Poll::Pending => true,
+            };
+            assert!(waiting);
+            let mut seen = 0;
+            connection.drain(|_| seen += 1);
+            for other in others {
+                other.join().expect("no panic");
+            }
+            if seen == 0 || !amended {
+                assert!(woken.0.load(std::sync::atomic::Ordering::SeqCst), "it sleeps with something in its mailbox");
+            }
+        },
+        SCHEDULES,
+    );
+}

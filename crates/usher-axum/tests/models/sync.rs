@@ -1,0 +1,48 @@
+//! The scheduler's locks, with the interface of the crate's own.
+
+use std::fmt;
+
+pub(crate) use shuttle::sync::MutexGuard;
+
+pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
+pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().expect("not poisoned")
+    }
+}
+
+impl<T> RwLock<T> {
+    pub(crate) fn read(&self) -> shuttle::sync::RwLockReadGuard<'_, T> {
+        self.0.read().expect("not poisoned")
+    }
+
+    pub(crate) fn write(&self) -> shuttle::sync::RwLockWriteGuard<'_, T> {
+        self.0.write().expect("not poisoned")
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Self(shuttle::sync::Mutex::new(T::default()))
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self(shuttle::sync::RwLock::new(T::default()))
+    }
+}
+
+impl<T> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mutex")
+    }
+}
+
+impl<T> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RwLock")
+    }
+}
