@@ -6,7 +6,7 @@ use usher_auth::connection::Verification;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Permit, Randomness, Refusal};
 
-use crate::budget::{ConnectionLimits, WaitingBudget, WaitingLimits};
+use crate::budget::{ConnectionLimits, SourceBudget, WaitingLimits};
 use crate::observer::{Event, Scene};
 use crate::{CredentialVerifier, Observer, Presenter, Revocations, TrustedProxies};
 
@@ -38,13 +38,13 @@ pub struct DoorParts {
 #[derive(Clone)]
 pub struct Door {
     parts: Arc<DoorParts>,
-    pub(crate) waiting: WaitingBudget,
+    pub(crate) waiting: SourceBudget,
 }
 
 impl Door {
     /// A door nobody has come to yet.
     pub fn new(parts: DoorParts) -> Self {
-        let waiting = WaitingBudget::new(parts.waiting);
+        let waiting = SourceBudget::new(parts.waiting.total, parts.waiting.per_ip);
         Self { parts: Arc::new(parts), waiting }
     }
 

@@ -20,7 +20,7 @@ mod throttle;
 mod upgrade;
 mod verifier;
 
-pub use budget::{ConnectionLimits, WaitingLimits};
+pub use budget::{ConnectionLimits, SourceBudget, SourcePlace, WaitingLimits};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};
 pub use handler::{Flow, Handler};
