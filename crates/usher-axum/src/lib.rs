@@ -29,6 +29,6 @@ pub use mailbox::ConnectionHandle;
 pub use observer::Observer;
 pub use problem::Problem;
 pub use revocations::Revocations;
-pub use throttle::{FailureLimits, Throttle};
+pub use throttle::{Attempt, FailureLimits, Throttle};
 pub use upgrade::WebSocketRoute;
 pub use verifier::{CredentialVerifier, Presenter, VerifierParts};

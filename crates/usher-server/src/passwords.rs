@@ -39,6 +39,8 @@ struct Shared {
     running: Arc<Semaphore>,
     /// One permit for each that runs or waits to.
     admitted: Arc<Semaphore>,
+    /// How many of those there are.
+    places: usize,
     /// The hash of a password that nobody has.
     dummy: PasswordHash,
     randomness: Arc<dyn Randomness>,
@@ -91,16 +93,28 @@ impl PasswordHasher {
     /// Never: the parameters are constants that Argon2 takes.
     pub fn new(concurrency: usize, randomness: Arc<dyn Randomness>) -> Self {
         let concurrency = concurrency.max(1);
+        let places = concurrency * (1 + WAITING_PER_RUNNING);
         let nobodys = Zeroizing::new(randomness.bytes::<32>());
         let dummy = hash(&*nobodys, &randomness.bytes());
         Self {
             shared: Arc::new(Shared {
                 running: Arc::new(Semaphore::new(concurrency)),
-                admitted: Arc::new(Semaphore::new(concurrency * (1 + WAITING_PER_RUNNING))),
+                admitted: Arc::new(Semaphore::new(places)),
+                places,
                 dummy,
                 randomness,
             }),
         }
+    }
+
+    /// How many may run or wait.
+    pub fn places(&self) -> usize {
+        self.shared.places
+    }
+
+    /// How many of those one source may take: half, so that nobody's burst keeps all others out.
+    pub fn places_per_source(&self) -> usize {
+        self.shared.places.div_ceil(2)
     }
 
     /// Whether `password` is the one that was hashed. Without a hash (there is no such user, or they have no password) the answer
