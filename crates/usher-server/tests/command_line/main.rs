@@ -1,5 +1,7 @@
 //! The binary's commands as an operator types them: what they print, where, and with which exit code.
 
+mod canary;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
