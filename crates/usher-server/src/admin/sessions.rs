@@ -2,16 +2,14 @@
 
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
+use usher_auth::session::Session;
+use usher_store::StoreError;
 
 use super::{AdminError, Administration, Answer, SessionRow};
 
 impl Administration {
     pub(super) async fn list_sessions(&self, user: &UserId) -> Result<Answer, AdminError> {
-        let now = self.now();
-        let mut sessions = self.store.sessions_of(user).await?;
-        // What has ended and is not removed yet is nobody's business.
-        sessions.retain(|session| session.expires_at(self.session_limits) > now);
-        let sessions = sessions.into_iter().map(|session| SessionRow {
+        let sessions = self.live_sessions(user).await?.into_iter().map(|session| SessionRow {
             expires_at: session.expires_at(self.session_limits).as_seconds(),
             id: session.id,
             created_at: session.created_at.as_seconds(),
@@ -20,6 +18,14 @@ impl Administration {
             user_agent: session.user_agent,
         });
         Ok(Answer::Sessions { sessions: sessions.collect() })
+    }
+
+    async fn live_sessions(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        let now = self.now();
+        let mut sessions = self.store.sessions_of(user).await?;
+        // What has ended and is not removed yet is nobody's business.
+        sessions.retain(|session| session.expires_at(self.session_limits) > now);
+        Ok(sessions)
     }
 
     pub(super) async fn revoke_session(&self, id: SessionId) -> Result<Answer, AdminError> {
@@ -32,8 +38,9 @@ impl Administration {
 
     /// Also for users of other issuers, whom we do not know until they come.
     pub(super) async fn revoke_sessions_of(&self, user: UserId) -> Result<Answer, AdminError> {
+        let sessions = self.live_sessions(&user).await?.len();
         let target = RevocationTarget::User { user, issued_before: self.now(), except: None };
-        let connections_ended = self.revoke(target, RevocationCause::Administrator).await?;
-        Ok(Answer::Done { connections_ended })
+        let connections = self.revoke(target, RevocationCause::Administrator).await?;
+        Ok(Answer::SessionsEnded { sessions, connections })
     }
 }
