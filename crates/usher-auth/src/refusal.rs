@@ -162,9 +162,10 @@ impl Refusal {
             RefusalKind::CarrierDisabled(carrier) => Some(Cow::Owned(format!(
                 "this route does not take a credential as `{carrier}`: add \"{carrier}\" to its `carriers` setting, or present the credential another way"
             ))),
-            RefusalKind::MultipleCredentials => Some(Cow::Borrowed(
-                "present exactly one of: token, ticket, Authorization, X-Api-Key, bearer subprotocol",
-            )),
+            RefusalKind::MultipleCredentials => Some(Cow::Owned(format!(
+                "{}; exactly one of these counts: token, ticket, Authorization, X-Api-Key, bearer subprotocol, or else the cookie",
+                self.detail
+            ))),
             RefusalKind::MalformedCredential => Some(self.detail.clone()),
             RefusalKind::OriginForbidden => Some(Cow::Borrowed(
                 "a session cookie counts only from a page whose Origin the route's `origins` setting lists",

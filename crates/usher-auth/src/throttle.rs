@@ -52,6 +52,21 @@ impl<K: Clone + Eq + Hash> FailureCounter<K> {
         (forgiven_at + self.rate.interval()).checked_sub(limit).filter(|wait| !wait.is_zero())
     }
 
+    /// Take back one failure of `key` that was counted before it was known to be none.
+    pub fn give_back<Q>(&mut self, key: &Q, now: Now)
+    where
+        K: std::borrow::Borrow<Q>,
+        Q: Eq + Hash + ?Sized,
+    {
+        let interval = self.rate.interval();
+        if let Some(forgiven_at) = self.forgiven_at.get_mut(key) {
+            *forgiven_at = forgiven_at.saturating_sub(interval);
+            if *forgiven_at <= now.monotonic {
+                self.forgiven_at.remove(key);
+            }
+        }
+    }
+
     /// Count a failure of `key`.
     pub fn record(&mut self, key: K, now: Now) {
         if self.forgiven_at.len() >= self.capacity && !self.forgiven_at.contains_key(&key) {
@@ -146,6 +161,26 @@ mod tests {
             None,
             "guessing on does not lock out for ever"
         );
+    }
+
+    #[test]
+    fn what_is_given_back_was_never_counted() {
+        // req K2
+        let mut counter = counter();
+        for _ in 0..9 {
+            counter.record(1, START);
+        }
+        for _ in 0..1_000 {
+            counter.record(1, START);
+            assert!(counter.must_wait(&1, START).is_some());
+            counter.give_back(&1, START);
+            assert_eq!(counter.must_wait(&1, START), None);
+        }
+        counter.record(1, START);
+        assert!(counter.must_wait(&1, START).is_some(), "nine and one are ten");
+        let later = START.after(Duration::from_mins(2));
+        counter.give_back(&1, later);
+        assert!(counter.forgiven_at.is_empty(), "nor does it make room for more than ten");
     }
 
     #[test]

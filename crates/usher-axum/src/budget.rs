@@ -1,4 +1,5 @@
-//! Sockets that nobody has authenticated on have a budget of their own, so that they never crowd out those of users (req E3).
+//! Budgets by number, in all and of one source: sockets that nobody has authenticated on have one of their own, so that they
+//! never crowd out those of users (req E3).
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -36,10 +37,11 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// The budget. A cheap handle.
+/// So many places in all, and so many of one source. A cheap handle.
 #[derive(Clone, Debug)]
-pub(crate) struct WaitingBudget {
-    limits: WaitingLimits,
+pub struct SourceBudget {
+    total: usize,
+    per_source: usize,
     counts: Arc<Mutex<Counts>>,
 }
 
@@ -49,37 +51,42 @@ struct Counts {
     by_source: HashMap<IpAddr, usize>,
 }
 
-/// One place in the budget, given back when dropped.
+/// One place in a budget, given back when dropped.
 #[derive(Debug)]
-pub(crate) struct WaitingPlace {
+pub struct SourcePlace {
     counts: Arc<Mutex<Counts>>,
     source: IpAddr,
 }
 
-impl WaitingBudget {
-    pub(crate) fn new(limits: WaitingLimits) -> Self {
-        Self { limits, counts: Arc::default() }
+/// The place of a socket that waits for its first message.
+pub(crate) type WaitingPlace = SourcePlace;
+
+impl SourceBudget {
+    /// All places are free.
+    pub fn new(total: usize, per_source: usize) -> Self {
+        Self { total, per_source, counts: Arc::default() }
     }
 
     /// The same places, with other limits from now on.
-    pub(crate) fn with_limits(&self, limits: WaitingLimits) -> Self {
-        Self { limits, counts: self.counts.clone() }
+    #[must_use]
+    pub fn with_limits(&self, total: usize, per_source: usize) -> Self {
+        Self { total, per_source, counts: self.counts.clone() }
     }
 
-    /// A place for a socket from `source`, if there is one. Counting and taking are one step, so that no burst overshoots.
-    pub(crate) fn take(&self, source: IpAddr) -> Option<WaitingPlace> {
+    /// A place for something from `source`, if there is one. Counting and taking are one step, so that no burst overshoots.
+    pub fn take(&self, source: IpAddr) -> Option<SourcePlace> {
         let mut counts = self.counts.lock();
         let from_source = counts.by_source.get(&source).copied().unwrap_or(0);
-        if counts.total >= self.limits.total || from_source >= self.limits.per_ip {
+        if counts.total >= self.total || from_source >= self.per_source {
             return None;
         }
         counts.total += 1;
         counts.by_source.insert(source, from_source + 1);
-        Some(WaitingPlace { counts: self.counts.clone(), source })
+        Some(SourcePlace { counts: self.counts.clone(), source })
     }
 }
 
-impl Drop for WaitingPlace {
+impl Drop for SourcePlace {
     fn drop(&mut self) {
         let mut counts = self.counts.lock();
         counts.total -= 1;

@@ -7,7 +7,7 @@ use usher_auth::connection::Verification;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Permit, Randomness, Refusal};
 
-use crate::budget::{ConnectionLimits, WaitingBudget, WaitingLimits};
+use crate::budget::{ConnectionLimits, SourceBudget, WaitingLimits};
 use crate::observer::{Event, Scene};
 use crate::{CredentialVerifier, Observer, Presenter, Revocations, TrustedProxies};
 
@@ -41,8 +41,8 @@ pub struct DoorParts {
 #[derive(Clone)]
 pub struct Door {
     parts: Arc<DoorParts>,
-    pub(crate) waiting: WaitingBudget,
-    pub(crate) anonymous: WaitingBudget,
+    pub(crate) waiting: SourceBudget,
+    pub(crate) anonymous: SourceBudget,
     /// Nobody is let in any more.
     draining: Arc<AtomicBool>,
 }
@@ -50,8 +50,8 @@ pub struct Door {
 impl Door {
     /// A door nobody has come to yet.
     pub fn new(parts: DoorParts) -> Self {
-        let waiting = WaitingBudget::new(parts.waiting);
-        let anonymous = WaitingBudget::new(parts.anonymous);
+        let waiting = SourceBudget::new(parts.waiting.total, parts.waiting.per_ip);
+        let anonymous = SourceBudget::new(parts.anonymous.total, parts.anonymous.per_ip);
         Self { parts: Arc::new(parts), waiting, anonymous, draining: Arc::default() }
     }
 
@@ -59,8 +59,8 @@ impl Door {
     #[must_use]
     pub fn rebuilt(&self, parts: DoorParts) -> Self {
         Self {
-            waiting: self.waiting.with_limits(parts.waiting),
-            anonymous: self.anonymous.with_limits(parts.anonymous),
+            waiting: self.waiting.with_limits(parts.waiting.total, parts.waiting.per_ip),
+            anonymous: self.anonymous.with_limits(parts.anonymous.total, parts.anonymous.per_ip),
             draining: self.draining.clone(),
             parts: Arc::new(parts),
         }

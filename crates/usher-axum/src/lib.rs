@@ -21,7 +21,7 @@ mod throttle;
 mod upgrade;
 mod verifier;
 
-pub use budget::{ConnectionLimits, WaitingLimits};
+pub use budget::{ConnectionLimits, SourceBudget, SourcePlace, WaitingLimits};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};
 pub use handler::{Flow, Handler};
@@ -30,6 +30,6 @@ pub use mailbox::{ConnectionHandle, RouteTable};
 pub use observer::Observer;
 pub use problem::Problem;
 pub use revocations::Revocations;
-pub use throttle::{FailureLimits, Throttle};
+pub use throttle::{Attempt, FailureLimits, Throttle};
 pub use upgrade::WebSocketRoute;
 pub use verifier::{CredentialVerifier, Presenter, VerifierParts};

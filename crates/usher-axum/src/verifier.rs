@@ -108,9 +108,7 @@ impl CredentialVerifier {
         match &verdict {
             Err(refusal) if refusal.counts_as_guess() => {
                 let now = self.parts.clock.now();
-                let throttled = self.parts.throttle.check_source(source, now);
-                self.parts.throttle.record_failure(account.as_ref().map(UserId::as_str), source, now);
-                throttled?;
+                self.parts.throttle.record_failure(account.as_ref().map(UserId::as_str), source, now)?;
             }
             _ => {}
         }

@@ -1,4 +1,8 @@
-//! Accepting connections: TCP or TLS, with every wait before a request bounded (req A7, A8).
+//! Accepting connections: TCP or TLS, with every wait before an upgrade bounded (req A7, A8).
+
+mod slow_body;
+
+pub use slow_body::SlowBody;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -6,30 +10,65 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
-use usher_axum::TrustedProxies;
 use usher_axum::client_address::PeerAddress;
+use usher_axum::{ClientAddress, SourceBudget, TrustedProxies};
 
-/// From the accepted connection to the end of the request's head, TLS included.
+/// From the accepted connection to the end of the first request's head, TLS included, and from one answer to the end of the next
+/// request's head: a connection that takes longer is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the end of a request's head to the end of its body: one that takes longer is answered with 408.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// From the end of a request's head to the end of the next one's, or of the connection: reading the body, answering, and the client
+/// taking the answer. A connection that takes longer is closed.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most connections that have not been upgraded: those beyond wait in the kernel's queue.
+const MAX_HTTP_CONNECTIONS: usize = 10_000;
+/// Most of those from one source, an address or a /64 for IPv6: those beyond are hung up on. So many may wait for a first message
+/// from there, too.
+const MAX_HTTP_CONNECTIONS_PER_SOURCE: usize = 1_000;
 /// Most bytes of a request's head: a larger one is answered with 431.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Most headers: more are answered with 431.
 const MAX_HEADERS: usize = 100;
-/// Most connections that have not been upgraded: those beyond wait in the kernel's queue.
-const MAX_HTTP_CONNECTIONS: usize = 10_000;
 /// After an error of accept that is not the peer's (no more file descriptors), so that it is not asked in a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Bounds of connections that speak HTTP. An upgraded one has bounds of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpLimits {
+    /// From the accepted connection, or from an answer, to the end of the next request's head.
+    pub head: Duration,
+    /// From the end of a request's head to the end of its body.
+    pub body: Duration,
+    /// From the end of a request's head to the end of the next one's, or of the connection.
+    pub exchange: Duration,
+    /// Most connections.
+    pub connections: usize,
+    /// Most connections of one source. A trusted proxy is no source.
+    pub connections_per_source: usize,
+}
+
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self {
+            head: HEAD_TIMEOUT,
+            body: BODY_TIMEOUT,
+            exchange: EXCHANGE_TIMEOUT,
+            connections: MAX_HTTP_CONNECTIONS,
+            connections_per_source: MAX_HTTP_CONNECTIONS_PER_SOURCE,
+        }
+    }
+}
 
 /// How a connection is taken in.
 #[derive(Clone, Default)]
@@ -39,6 +78,10 @@ pub struct Entrance {
     /// Take connections from these and from no one else: in plain text, past the proxy that does the TLS, a credential would
     /// cross the network in clear (req A1).
     pub only_from: Option<TrustedProxies>,
+    /// They bring many clients' connections, so these are not counted as one source's.
+    pub trusted_proxies: TrustedProxies,
+    /// What a connection may take.
+    pub limits: HttpLimits,
 }
 
 /// Serves `router`, as it is at each request, on `listener` until `shutdown` is done. Connections in progress are not waited for: that is the drain's business.
@@ -48,7 +91,10 @@ pub async fn serve(
     router: impl Fn() -> Router + Clone + Send + 'static,
     shutdown: impl Future<Output = ()>,
 ) {
-    let places = Arc::new(Semaphore::new(MAX_HTTP_CONNECTIONS));
+    let Entrance { tls, only_from, trusted_proxies, limits } = entrance;
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let sources = SourceBudget::new(limits.connections, limits.connections_per_source);
+    let mut warned = false;
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let place = tokio::select! {
@@ -66,43 +112,94 @@ pub async fn serve(
                 }
             },
         };
-        if entrance.only_from.as_ref().is_some_and(|proxies| !proxies.trusts(peer.ip())) {
+        if only_from.as_ref().is_some_and(|proxies| !proxies.trusts(peer.ip())) {
             tracing::debug!(client = %peer.ip(), "not one of the trusted proxies, and plain text is for them alone");
             continue;
         }
+        let source_place = if trusted_proxies.trusts(peer.ip()) {
+            None
+        } else {
+            let place = sources.take(ClientAddress(peer.ip().to_canonical()).source());
+            if place.is_none() {
+                if !std::mem::replace(&mut warned, true) {
+                    tracing::warn!(
+                        client = %peer.ip(),
+                        most = limits.connections_per_source,
+                        "one source has as many HTTP connections as it may, and is hung up on; a proxy belongs into server.trusted_proxies"
+                    );
+                }
+                continue;
+            }
+            place
+        };
         // A frame is written whole: waiting for more to send with it would only delay it.
         let _ = stream.set_nodelay(true);
-        let (tls, router) = (entrance.tls.clone(), router.clone());
+        let (tls, router) = (tls.clone(), router.clone());
         tokio::spawn(async move {
-            match tls {
-                None => serve_connection(stream, peer, router).await,
-                Some(tls) => match tokio::time::timeout(HEAD_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => serve_connection(stream, peer, router).await,
-                    Ok(Err(error)) => tracing::debug!(client = %peer.ip(), %error, "TLS was not agreed on"),
-                    Err(_) => tracing::debug!(client = %peer.ip(), "TLS took too long"),
-                },
-            }
+            attend(stream, peer, tls, router, limits).await;
             // Held for as long as the connection speaks HTTP; an upgraded one has budgets of its own.
-            drop(place);
+            drop((place, source_place));
         });
     }
 }
 
-async fn serve_connection<IO>(io: IO, peer: SocketAddr, router: impl Fn() -> Router + Clone + Send + 'static)
-where
+/// One connection until it is upgraded, has ended, or has not come further for too long.
+async fn attend(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    router: impl Fn() -> Router + Clone + Send + 'static,
+    limits: HttpLimits,
+) {
+    let (requests, mut begun) = watch::channel(());
+    let conversation = async move {
+        match tls {
+            None => serve_connection(stream, peer, router, limits, requests).await,
+            Some(tls) => match tls.accept(stream).await {
+                Ok(stream) => serve_connection(stream, peer, router, limits, requests).await,
+                Err(error) => tracing::debug!(client = %peer.ip(), %error, "TLS was not agreed on"),
+            },
+        }
+    };
+    // hyper bounds the wait for a head; nothing in it bounds a client that does not send its body, or does not take its answer.
+    let overdue = async move {
+        let mut patience = limits.head;
+        while let Ok(request) = tokio::time::timeout(patience, begun.changed()).await {
+            if request.is_err() {
+                // Nothing can begin any more: the conversation is at its end.
+                std::future::pending::<()>().await;
+            }
+            patience = limits.exchange;
+        }
+    };
+    tokio::select! {
+        () = conversation => {}
+        () = overdue => tracing::debug!(client = %peer.ip(), "an HTTP connection took too long"),
+    }
+}
+
+async fn serve_connection<IO>(
+    io: IO,
+    peer: SocketAddr,
+    router: impl Fn() -> Router + Clone + Send + 'static,
+    limits: HttpLimits,
+    requests: watch::Sender<()>,
+) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |request: Request<Incoming>| {
+        requests.send_replace(());
         let router = router();
         async move {
-            let mut request = request.map(Body::new);
+            let mut request = request.map(|body| slow_body::bounded(body, limits.body));
             request.extensions_mut().insert(PeerAddress(peer));
             router.oneshot(request).await
         }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(limits.head)
+        .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(io), service)

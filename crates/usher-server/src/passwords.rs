@@ -1,19 +1,20 @@
 //! Passwords: hashed with Argon2id away from the async threads, and judged before they are set (req K1, K3, K4).
 
-use std::sync::Arc;
+mod argon2id;
 
-use argon2::password_hash::PasswordHasher as _;
-use argon2::password_hash::phc;
-use argon2::{Algorithm, Argon2, Params, PasswordVerifier as _, Version};
-use tokio::sync::Semaphore;
+pub use argon2id::needs_rehash;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+
+use tokio::sync::{Semaphore, oneshot};
 use usher_auth::Randomness;
 use usher_auth::user::PasswordHash;
 use zeroize::Zeroizing;
 
-/// Memory of one hash, in KiB; with the next two, the least that OWASP ASVS 5.0 appendix C takes for Argon2id (req K1).
-const MEMORY_KIB: u32 = 19_456;
-const ITERATIONS: u32 = 2;
-const LANES: u32 = 1;
+use argon2id::HashMemory;
+
 /// How many may wait for each that is being hashed. With more than that a log-in would wait for seconds: it is told to come
 /// back instead.
 const WAITING_PER_RUNNING: usize = 32;
@@ -35,14 +36,19 @@ pub struct PasswordHasher {
 }
 
 struct Shared {
-    /// One permit for each that runs.
-    running: Arc<Semaphore>,
+    /// To the threads that hash. No more is in it than is admitted.
+    work: mpsc::Sender<Work>,
     /// One permit for each that runs or waits to.
     admitted: Arc<Semaphore>,
+    /// How many of those there are.
+    places: usize,
     /// The hash of a password that nobody has.
     dummy: PasswordHash,
     randomness: Arc<dyn Randomness>,
 }
+
+/// What a thread is to do, and to answer to whoever waits for it.
+type Work = Box<dyn FnOnce(&mut HashMemory) + Send>;
 
 /// Too many passwords are being hashed; come back in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -87,20 +93,36 @@ pub fn check_new_password(password: &str, user_id: &str) -> Result<(), Unaccepta
 impl PasswordHasher {
     /// At most `concurrency` hashes run at once; as each fills a core and 19 MiB, the number of cores is a good choice.
     ///
+    /// They run on so many threads of their own, each with memory that it keeps: taken from the allocator for each hash, a burst of
+    /// log-ins would leave hundreds of MiB behind.
+    ///
     /// # Panics
-    /// Never: the parameters are constants that Argon2 takes.
+    /// When the system has no threads to give.
     pub fn new(concurrency: usize, randomness: Arc<dyn Randomness>) -> Self {
         let concurrency = concurrency.max(1);
-        let nobodys = Zeroizing::new(randomness.bytes::<32>());
-        let dummy = hash(&*nobodys, &randomness.bytes());
-        Self {
-            shared: Arc::new(Shared {
-                running: Arc::new(Semaphore::new(concurrency)),
-                admitted: Arc::new(Semaphore::new(concurrency * (1 + WAITING_PER_RUNNING))),
-                dummy,
-                randomness,
-            }),
+        let places = concurrency * (1 + WAITING_PER_RUNNING);
+        let (work, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..concurrency {
+            let queue = queue.clone();
+            let thread = thread::Builder::new().name("usher-passwords".to_owned());
+            thread.spawn(move || hash_until_the_end(&queue)).expect("the system gives a thread");
         }
+        let nobodys = Zeroizing::new(randomness.bytes::<32>());
+        let dummy = HashMemory::default().hash(&*nobodys, &randomness.bytes());
+        Self {
+            shared: Arc::new(Shared { work, admitted: Arc::new(Semaphore::new(places)), places, dummy, randomness }),
+        }
+    }
+
+    /// How many may run or wait.
+    pub fn places(&self) -> usize {
+        self.shared.places
+    }
+
+    /// How many of those one source may take: half, so that nobody's burst keeps all others out.
+    pub fn places_per_source(&self) -> usize {
+        self.shared.places.div_ceil(2)
     }
 
     /// Whether `password` is the one that was hashed. Without a hash (there is no such user, or they have no password) the answer
@@ -108,57 +130,43 @@ impl PasswordHasher {
     pub async fn verify(&self, password: Zeroizing<String>, hash: Option<PasswordHash>) -> Result<bool, Busy> {
         let known = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.shared.dummy.clone());
-        let matches = self.run(move || verify(password.as_bytes(), &hash)).await?;
+        let matches = self.run(move |memory| memory.verify(password.as_bytes(), &hash)).await?;
         Ok(known && matches)
     }
 
     /// The hash of a new password. Whether it may be set is asked with [`check_new_password`].
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<PasswordHash, Busy> {
         let salt = self.shared.randomness.bytes();
-        self.run(move || hash(password.as_bytes(), &salt)).await
+        self.run(move |memory| memory.hash(password.as_bytes(), &salt)).await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut HashMemory) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let admitted = self.shared.admitted.clone().try_acquire_owned().map_err(|_| Busy)?;
-        let running = self.shared.running.clone().acquire_owned().await.map_err(|_| Busy)?;
-        // The permits travel with the work: whoever gives up waiting for the answer does not make room for one hash more.
-        let task = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop((running, admitted));
-            result
+        let (answer, answered) = oneshot::channel();
+        // The permit travels with the work: whoever gives up waiting for the answer does not make room for one hash more.
+        let work = Box::new(move |memory: &mut HashMemory| {
+            if !answer.is_closed() {
+                let _ = answer.send(work(memory));
+            }
+            drop(admitted);
         });
-        task.await.map_err(|_| Busy)
+        self.shared.work.send(work).map_err(|_| Busy)?;
+        answered.await.map_err(|_| Busy)
     }
 }
 
-/// Whether a password that has just been verified should be hashed anew: its hash was made with other parameters than today's.
-pub fn needs_rehash(hash: &PasswordHash) -> bool {
-    let Ok(parsed) = phc::PasswordHash::new(hash.as_phc()) else { return true };
-    let algorithm = parsed.algorithm.as_str() == Algorithm::Argon2id.as_str();
-    let version = parsed.version == Some(Version::V0x13.into());
-    let params = Params::try_from(&parsed);
-    let current = params.is_ok_and(|p| (p.m_cost(), p.t_cost(), p.p_cost()) == (MEMORY_KIB, ITERATIONS, LANES));
-    !(algorithm && version && current)
-}
-
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, ITERATIONS, LANES, None).expect("the parameters are within Argon2's limits");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-}
-
-fn hash(password: &[u8], salt: &[u8; 16]) -> PasswordHash {
-    let hash = argon2().hash_password_with_salt(password, salt).expect("a salt of 16 bytes is long enough");
-    PasswordHash::from_phc(hash.to_string())
-}
-
-fn verify(password: &[u8], hash: &PasswordHash) -> bool {
-    match phc::PasswordHash::new(hash.as_phc()) {
-        // Verified with the parameters of the stored hash, which may be older than ours.
-        Ok(parsed) => argon2().verify_password(password, &parsed).is_ok(),
-        Err(error) => {
-            tracing::error!(%error, "a stored password hash cannot be read");
-            false
-        }
+/// A thread's life: it ends with the last handle to the hasher.
+fn hash_until_the_end(queue: &Mutex<mpsc::Receiver<Work>>) {
+    let mut memory = HashMemory::default();
+    loop {
+        // One waits for work, and the others for their turn to wait.
+        let work = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(work) = work else { return };
+        // Whoever waited for work that panicked is told that nobody answered; the next in the queue is not.
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| work(&mut memory)));
     }
 }
 
@@ -235,6 +243,15 @@ mod tests {
             verdicts.push(verdict.expect("no panic"));
         }
         assert_eq!(verdicts.iter().filter(|verdict| **verdict == Err(Busy)).count(), 40 - 1 - WAITING_PER_RUNNING);
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_ends_alone() {
+        // req O6
+        let hasher = hasher(1);
+        assert_eq!(hasher.run(|_| panic!("on purpose")).await, Err::<(), Busy>(Busy));
+        assert_eq!(hasher.verify(text("x"), None).await, Ok(false), "the thread goes on");
+        assert_eq!(hasher.shared.admitted.available_permits(), hasher.places());
     }
 
     #[test]

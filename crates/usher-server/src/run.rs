@@ -89,7 +89,9 @@ pub async fn run(
         None => None,
     };
     let proxied = config.server.plaintext_behind_proxy && tls.is_none();
-    let entrance = Entrance { tls, only_from: proxied.then(|| config.server.trusted_proxies.clone()) };
+    let trusted_proxies = config.server.trusted_proxies.clone();
+    let only_from = proxied.then(|| trusted_proxies.clone());
+    let entrance = Entrance { tls, only_from, trusted_proxies, ..Entrance::default() };
     let server = Arc::new(Server::assemble(
         settings(&config, boards_page),
         Backends {

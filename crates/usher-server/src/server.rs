@@ -18,7 +18,7 @@ use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::{
     ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, RouteTable,
-    Throttle, TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
+    SourceBudget, Throttle, TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
@@ -155,6 +155,7 @@ impl Server {
         let api = ApiState {
             store: store.clone(),
             sessions,
+            login_places: SourceBudget::new(passwords.places(), passwords.places_per_source()),
             passwords,
             ticket_desk: TicketDesk::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
             access_tokens,

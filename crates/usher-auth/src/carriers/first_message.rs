@@ -1,6 +1,6 @@
 //! The credential as the first data frame: `{"type":"auth","token":"…"}`, and nothing else in it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::Credential;
 use crate::wire::FrameId;
@@ -21,7 +21,9 @@ pub enum InvalidFirstMessage {
     #[error("the first message was not an auth message")]
     NotAuth,
     /// `auth`, but not with exactly the fields it has.
-    #[error("an auth message has the fields type, token and id, and no others")]
+    #[error(
+        "an auth message has the fields type, token and id, and no others; an id is an integer of 64 bits or a string of at most 128 bytes"
+    )]
     Malformed,
 }
 
@@ -39,7 +41,13 @@ struct Auth<'a> {
     _kind: serde::de::IgnoredAny,
     #[serde(borrow)]
     token: std::borrow::Cow<'a, str>,
+    /// Given as `null` it is not left out: then it is no id.
+    #[serde(default, deserialize_with = "given")]
     id: Option<FrameId>,
+}
+
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FrameId>, D::Error> {
+    FrameId::deserialize(deserializer).map(Some)
 }
 
 /// Reads the first message of a connection. The caller has bounded its length.
@@ -49,7 +57,7 @@ pub fn parse_first_message(text: &str) -> Result<FirstMessage, InvalidFirstMessa
         return Err(InvalidFirstMessage::NotAuth);
     }
     let auth: Auth<'_> = serde_json::from_str(text).map_err(|_| InvalidFirstMessage::Malformed)?;
-    if auth.id.as_ref().is_some_and(FrameId::is_too_long) {
+    if auth.id.as_ref().is_some_and(|id| !id.is_echoed()) {
         return Err(InvalidFirstMessage::Malformed);
     }
     Ok(FirstMessage { credential: Credential::classify(&auth.token), id: auth.id })

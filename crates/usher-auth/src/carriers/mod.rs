@@ -10,6 +10,7 @@ mod header;
 mod query;
 mod subprotocol;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -259,6 +260,6 @@ fn malformed(detail: &'static str) -> Refusal {
 }
 
 /// A refusal for two of one kind.
-fn repeated(detail: &'static str) -> Refusal {
+fn repeated(detail: impl Into<Cow<'static, str>>) -> Refusal {
     Refusal::new(RefusalKind::MultipleCredentials, detail)
 }

@@ -111,9 +111,8 @@ impl Connection {
                 let refusal = Refusal::new(RefusalKind::NotAuthFirst, "the first message was not an auth message");
                 self.refuse_open_socket(now, None, &refusal);
             }
-            Err(InvalidFirstMessage::Malformed) => {
-                let detail = "an auth message has the fields type, token and id, and no others";
-                let refusal = Refusal::new(RefusalKind::MalformedCredential, detail);
+            Err(malformed @ InvalidFirstMessage::Malformed) => {
+                let refusal = Refusal::new(RefusalKind::MalformedCredential, malformed.to_string());
                 self.refuse_open_socket(now, Some(Carrier::FirstMessage), &refusal);
             }
         }

@@ -19,7 +19,7 @@ const MAX_FRAME_ID_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FrameId {
-    /// A number, as it came.
+    /// An integer within what 64 bits hold, with or without a sign. Others would come back rounded, or written otherwise.
     Number(serde_json::Number),
     /// A text of at most 128 bytes.
     Text(String),
@@ -28,9 +28,12 @@ pub enum FrameId {
 impl Eq for FrameId {}
 
 impl FrameId {
-    /// Whether it is longer than what is echoed.
-    pub(crate) fn is_too_long(&self) -> bool {
-        matches!(self, Self::Text(text) if text.len() > MAX_FRAME_ID_BYTES)
+    /// Whether it can be echoed exactly as it came, and is short enough to be.
+    pub(crate) fn is_echoed(&self) -> bool {
+        match self {
+            Self::Number(number) => number.is_i64() || number.is_u64(),
+            Self::Text(text) => text.len() <= MAX_FRAME_ID_BYTES,
+        }
     }
 }
 
@@ -144,9 +147,9 @@ impl Fields<'_> {
                 Ok(ClientMessage::Publish { room: self.room()?, data: data.to_owned(), id })
             }
             "ping" => Ok(ClientMessage::Ping { id }),
-            "auth" => parse_first_message(text).map(ClientMessage::Auth).map_err(|_| {
-                InvalidFrame::new("an auth message has the fields type, token and id, and no others", "invalid_field")
-            }),
+            "auth" => parse_first_message(text)
+                .map(ClientMessage::Auth)
+                .map_err(|error| InvalidFrame::new(error.to_string(), "invalid_field")),
             _ => Err(InvalidFrame::new(
                 "unknown message type: use auth, join, leave, typing, publish or ping",
                 "unknown_type",
@@ -155,13 +158,12 @@ impl Fields<'_> {
     }
 
     fn id(&self) -> Result<Option<FrameId>, InvalidFrame> {
-        let wrong = || InvalidFrame::field("id", "a number or a string of at most 128 bytes");
+        let wrong = || InvalidFrame::field("id", "an integer of 64 bits or a string of at most 128 bytes");
         match self.id {
             None => Ok(None),
             Some(raw) => match serde_json::from_str::<FrameId>(raw.get()) {
-                Ok(id) if id.is_too_long() => Err(wrong()),
-                Ok(id) => Ok(Some(id)),
-                Err(_) => Err(wrong()),
+                Ok(id) if id.is_echoed() => Ok(Some(id)),
+                Ok(_) | Err(_) => Err(wrong()),
             },
         }
     }
@@ -292,6 +294,36 @@ mod tests {
         assert_eq!(code(&nested(64)), "too_deep");
         assert_eq!(code(&nested(30_000)), "too_deep");
         assert_eq!(code(&format!(r#"{{"type":"ping","x":"{}"}}"#, "[".repeat(100))), "ok");
+    }
+
+    #[test]
+    fn an_id_is_echoed_exactly_or_refused() {
+        let parse = |id: &str| ClientMessage::parse(&format!(r#"{{"type":"ping","id":{id}}}"#));
+        for exact in ["0", "-1", "9007199254740993", "18446744073709551615", "-9223372036854775808", r#""q1""#] {
+            let Ok(ClientMessage::Ping { id: Some(id) }) = parse(exact) else { panic!("{exact} was not taken") };
+            assert_eq!(serde_json::to_string(&id).expect("JSON"), exact);
+        }
+        let long = format!("\"{}\"", "x".repeat(129));
+        for other in [
+            "18446744073709551616",
+            "123456789012345678901234567890",
+            "-9223372036854775809",
+            "1.5",
+            "1e3",
+            "-0",
+            "null",
+            "true",
+            &long,
+        ] {
+            let refused = parse(other).expect_err(other);
+            assert_eq!(refused.code, "invalid_field", "{other}");
+            assert!(refused.error.contains("`id` must be an integer of 64 bits or a string"), "{}", refused.error);
+            // The first message has the same rule.
+            let auth = format!(r#"{{"type":"auth","token":"x","id":{other}}}"#);
+            let malformed = parse_first_message(&auth).expect_err(other).to_string();
+            assert!(malformed.contains("an id is an integer of 64 bits or a string"), "{malformed}");
+            assert_eq!(ClientMessage::parse(&auth).expect_err(other).code, "invalid_field", "{other}");
+        }
     }
 
     #[test]

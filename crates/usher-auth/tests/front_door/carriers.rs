@@ -225,6 +225,35 @@ fn two_cookies_of_the_name_are_refused() {
 }
 
 #[test]
+fn a_neighbours_cookie_does_not_take_ours_away() {
+    // req J3: a page of the same site may set a cookie of any bytes, and browsers send it in the same header.
+    let ours = secret(TokenKind::Session).reveal().to_owned();
+    let bytes = |text: &[u8]| HeaderValue::from_bytes(text).expect("a header value");
+    let request = |header: Vec<u8>| {
+        let mut request = Request::new().at_our_page();
+        request.headers.append(COOKIE, bytes(&header));
+        request
+    };
+    let route = route(&[Carrier::Cookie]);
+    for foreign in
+        [&b"name=J\xc3\xbcrgen"[..], b"latin=\xfc", b"\xff\xfe", b"=nameless", b"n\xc3\xa4me=1", b"", b"a=b=c=\x80"]
+    {
+        let first = request([foreign, b"; __Host-usher=", ours.as_bytes()].concat());
+        let last = request([b"__Host-usher=", ours.as_bytes(), b";", foreign].concat());
+        for request in [first, last] {
+            assert_eq!(request.presents(&route), Ok(Presented::Credential(Carrier::Cookie, session())), "{foreign:?}");
+        }
+        let twice = request([b"__Host-usher=x; ", foreign, b"; __Host-usher=", ours.as_bytes()].concat());
+        let refused = twice.presents(&route).expect_err("two cookies");
+        assert_eq!(refused.kind(), RefusalKind::MultipleCredentials);
+        let hint = refused.hint().expect("a hint");
+        assert!(hint.contains("the cookie __Host-usher twice"), "{hint}");
+    }
+    let broken = request([&b"__Host-usher=\xff"[..], ours.as_bytes()].concat());
+    assert_eq!(broken.presents(&route), Ok(Presented::Credential(Carrier::Cookie, Credential::Unrecognised)));
+}
+
+#[test]
 fn a_cookie_of_nearly_the_name_is_none() {
     // req J3: no browser protects `__host-usher`.
     let secret = secret(TokenKind::Session);

@@ -28,7 +28,7 @@ use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::wire::Frame;
 use usher_auth::{Now, UnixTime};
 
-use self::budget::{ConnectionLimits, WaitingBudget, WaitingLimits};
+use self::budget::{ConnectionLimits, SourceBudget};
 use self::mailbox::{ConnectionHandle, Order};
 use self::revocations::Revocations;
 
@@ -144,7 +144,7 @@ fn waiting_places_are_counted_and_given_back() {
     // req E3
     shuttle::check_random(
         || {
-            let budget = WaitingBudget::new(WaitingLimits { total: 3, per_ip: 2 });
+            let budget = SourceBudget::new(3, 2);
             let (one, two) = ([10, 0, 0, 1].into(), [10, 0, 0, 2].into());
             let first = budget.take(one).expect("a place");
             let _second = budget.take(one).expect("a place");
@@ -165,7 +165,7 @@ fn a_limit_is_a_limit() {
         || {
             let revocations = Revocations::default();
             let limits = ConnectionLimits { per_user: 2, per_session: 2 };
-            let waiting = WaitingBudget::new(WaitingLimits { total: 2, per_ip: 2 });
+            let waiting = SourceBudget::new(2, 2);
             let threads: Vec<_> = (1..=3)
                 .map(|number| {
                     let (revocations, waiting) = (revocations.clone(), waiting.clone());

@@ -56,6 +56,11 @@ pub enum AdminError {
     /// The password may not be set.
     #[error(transparent)]
     Password(#[from] UnacceptablePassword),
+    /// The key would be dead at once, or outlive everybody.
+    #[error(
+        "a key works for more than 0 seconds and at most 36500 days: without --expires-in it works until it is revoked"
+    )]
+    Lifetime,
     /// No key has the id.
     #[error("there is no API key {0}")]
     NoSuchKey(ApiKeyId),
@@ -83,6 +88,7 @@ impl AdminError {
             Self::Disabled(_) => "user_disabled",
             Self::Text(_) => "invalid_text",
             Self::Password(_) => "unacceptable_password",
+            Self::Lifetime => "invalid_lifetime",
             Self::NoSuchKey(_) => "no_such_key",
             Self::NoSuchSession(_) => "no_such_session",
             Self::Room(_) => "invalid_room",

@@ -15,6 +15,13 @@ pub enum Answer {
         /// Live connections that were ended by it.
         connections_ended: usize,
     },
+    /// A user's sessions have ended.
+    SessionsEnded {
+        /// Those that had not ended before.
+        sessions: usize,
+        /// Live connections that were ended by it, with sessions or without.
+        connections: usize,
+    },
     /// Users.
     Users {
         /// In the order of their ids.

@@ -11,6 +11,8 @@ use zeroize::Zeroizing;
 use super::administration::check_text;
 use super::{AdminError, Administration, Answer, KeyRow, NewKey};
 
+/// Longest life of a key that has an end: beyond it lies a slip of the pen.
+const MAX_LIFETIME: Duration = Duration::from_hours(24 * 36_500);
 /// Longest label, in bytes.
 const MAX_LABEL_BYTES: usize = 256;
 
@@ -22,6 +24,10 @@ impl Administration {
         lifetime_seconds: Option<u64>,
     ) -> Result<Answer, AdminError> {
         check_text(&label, MAX_LABEL_BYTES, "a key's label has at most 256 bytes and no control characters")?;
+        let lifetime = lifetime_seconds.map(Duration::from_secs);
+        if lifetime.is_some_and(|lifetime| lifetime.is_zero() || lifetime > MAX_LIFETIME) {
+            return Err(AdminError::Lifetime);
+        }
         match self.store.user(&user).await? {
             None => return Err(AdminError::NoSuchUser(user)),
             Some(known) if known.disabled => return Err(AdminError::Disabled(user)),
@@ -35,7 +41,7 @@ impl Administration {
             secret: secret.hashed(),
             label,
             created_at: now,
-            expires_at: lifetime_seconds.map(|seconds| now.plus(Duration::from_secs(seconds))),
+            expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
         };
         self.store.create_api_key(&key).await?;
         Ok(Answer::KeyMade { id: key.id, key: NewKey(Zeroizing::new(secret.reveal().to_owned())) })

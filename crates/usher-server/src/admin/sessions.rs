@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
+use usher_auth::session::Session;
+use usher_store::StoreError;
 
 use super::{AdminError, Administration, Answer, SessionRow};
 
 impl Administration {
     pub(super) async fn list_sessions(&self, user: &UserId) -> Result<Answer, AdminError> {
-        let now = self.now();
-        let mut sessions = self.store.sessions_of(user).await?;
-        // One whose cookie has idled out may come back by its refresh token; one past its absolute limit is nobody's business.
-        sessions.retain(|session| session.created_at.plus(self.session_limits.absolute) > now);
-        let sessions = sessions.into_iter().map(|session| SessionRow {
+        let sessions = self.live_sessions(user).await?.into_iter().map(|session| SessionRow {
             expires_at: session.expires_at(self.session_limits).as_seconds(),
             id: session.id,
             created_at: session.created_at.as_seconds(),
@@ -22,6 +20,14 @@ impl Administration {
             user_agent: session.user_agent,
         });
         Ok(Answer::Sessions { sessions: sessions.collect() })
+    }
+
+    async fn live_sessions(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+        let now = self.now();
+        let mut sessions = self.store.sessions_of(user).await?;
+        // One whose cookie has idled out may come back by its refresh token; one past its absolute limit is nobody's business.
+        sessions.retain(|session| session.created_at.plus(self.session_limits.absolute) > now);
+        Ok(sessions)
     }
 
     pub(super) async fn revoke_session(&self, id: SessionId, margin: Option<Duration>) -> Result<Answer, AdminError> {
@@ -39,8 +45,9 @@ impl Administration {
         user: UserId,
         margin: Option<Duration>,
     ) -> Result<Answer, AdminError> {
+        let sessions = self.live_sessions(&user).await?.len();
         let target = RevocationTarget::User { user, issued_before: self.now(), except: None };
-        let connections_ended = self.revoke_with_margin(target, RevocationCause::Administrator, margin).await?;
-        Ok(Answer::Done { connections_ended })
+        let connections = self.revoke_with_margin(target, RevocationCause::Administrator, margin).await?;
+        Ok(Answer::SessionsEnded { sessions, connections })
     }
 }

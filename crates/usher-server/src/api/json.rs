@@ -1,13 +1,16 @@
-//! JSON request bodies, with problems for answers: 415 without the content type, 400 for what is wrong in the body.
+//! JSON request bodies, with problems for answers: 415 without the content type, 400 for what is wrong in the body, 408
+//! for one that does not come.
 //!
 //! The content type is part of the protection against cross-site requests: a form cannot send `application/json` (req B5).
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, StatusCode};
 use serde::de::DeserializeOwned;
 use usher_axum::Problem;
+
+use crate::listener::SlowBody;
 
 /// A body of type `T`.
 pub(super) struct Json<T>(pub(super) T);
@@ -34,6 +37,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large")
+            } else if SlowBody::is_cause_of(&rejection) {
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout")
+                    .with_detail("the body did not come in time")
+                    .with_header(CONNECTION, HeaderValue::from_static("close"))
             } else {
                 bad_body("the body could not be read")
             }

@@ -1,6 +1,7 @@
 //! `POST /auth/login`: a password for a session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -12,7 +13,7 @@ use usher_auth::carriers::{Credential, session_cookie};
 use usher_auth::ids::UserId;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::user::{PasswordHash, User};
-use usher_axum::{ClientAddress, Problem, Throttle};
+use usher_axum::{ClientAddress, Problem, SourceBudget, Throttle};
 use usher_store::Store;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -24,6 +25,9 @@ use super::{store_unavailable, tokens};
 use crate::cookies::CookieSettings;
 use crate::passwords::{PasswordHasher, needs_rehash};
 use crate::sessions::{Granted, LoginOrigin, Sessions};
+
+/// When a log-in that found no room should come back.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// A user's id and password. `username` and `password` are taken for `user` and `pwd`.
 #[derive(Deserialize, ToSchema)]
@@ -82,6 +86,7 @@ pub(super) struct ProvenPassword {
 pub(super) struct PasswordLogins {
     store: Arc<dyn Store>,
     passwords: PasswordHasher,
+    places: SourceBudget,
     throttle: Arc<Throttle>,
     clock: Arc<dyn Clock>,
 }
@@ -91,6 +96,7 @@ impl axum::extract::FromRef<super::ApiState> for PasswordLogins {
         Self {
             store: state.store.clone(),
             passwords: state.passwords.clone(),
+            places: state.login_places.clone(),
             throttle: state.throttle.clone(),
             clock: state.clock.clone(),
         }
@@ -128,30 +134,35 @@ impl PasswordLogins {
         address: ClientAddress,
     ) -> Result<ProvenPassword, Response> {
         let source = address.source();
+        // Held until the verdict: who sends many at once waits behind their own, and leaves room for others.
+        let Some(_place) = self.places.take(source) else { return Err(busy().into_response()) };
         // Before the password is looked at: a throttled guess must not learn whether it was right (req K2).
-        let throttled = self.throttle.check_account(name, source, self.clock.now());
-        throttled.map_err(|refusal| Problem::from(&refusal).into_response())?;
+        let attempt = self.throttle.attempt(name, source, &*self.clock).await;
+        let attempt = attempt.map_err(|refusal| Problem::from(&refusal).into_response())?;
         let found = match UserId::local(name) {
-            Ok(id) => self.store.user_with_password(&id).await.map_err(|error| store_unavailable(&error))?,
-            Err(_) => None,
+            Ok(id) => self.store.user_with_password(&id).await,
+            Err(_) => Ok(None),
         };
         let (user, hash) = match found {
-            Some((user, hash)) => (Some(user), hash),
-            None => (None, None),
+            Ok(Some((user, hash))) => (Some(user), hash),
+            Ok(None) => (None, None),
+            Err(error) => {
+                attempt.give_back(self.clock.now());
+                return Err(store_unavailable(&error));
+            }
         };
-        let matches = self.passwords.verify(password.clone(), hash.clone()).await.map_err(|_busy| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many log-ins at once")
-                .with_retry_after(std::time::Duration::from_secs(1))
-                .into_response()
-        })?;
+        let Ok(matches) = self.passwords.verify(password.clone(), hash.clone()).await else {
+            attempt.give_back(self.clock.now());
+            return Err(busy().into_response());
+        };
         match (user, hash) {
             (Some(user), Some(hash)) if matches && !user.disabled => {
-                self.throttle.record_success(name, source);
+                attempt.succeeded(self.clock.now());
                 let hash = self.upgraded(&user.id, password, hash).await;
                 Ok(ProvenPassword { user, hash })
             }
             _ => {
-                self.throttle.record_failure(Some(name), source, self.clock.now());
+                drop(attempt);
                 tracing::info!(client = %address.0, "a log-in failed");
                 Err(wrong_password().into_response())
             }
@@ -174,6 +185,10 @@ impl PasswordLogins {
             }
         }
     }
+}
+
+fn busy() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many log-ins at once").with_retry_after(BUSY_RETRY)
 }
 
 fn wrong_password() -> Problem {

@@ -26,7 +26,7 @@ use http::{HeaderValue, StatusCode};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use usher_auth::origin::AllowedOrigins;
-use usher_axum::{CredentialVerifier, Problem, Throttle, TrustedProxies};
+use usher_axum::{CredentialVerifier, Problem, SourceBudget, Throttle, TrustedProxies};
 use usher_store::Store;
 
 use crate::access_tokens::AccessTokens;
@@ -47,6 +47,8 @@ pub struct ApiState {
     pub sessions: Sessions,
     /// Passwords.
     pub passwords: PasswordHasher,
+    /// Places for log-ins that are under way.
+    pub login_places: SourceBudget,
     /// Tickets.
     pub ticket_desk: TicketDesk,
     /// The public keys.

@@ -76,9 +76,7 @@ pub(super) async fn refresh(
             Err(RefreshError::Store(error)) => return Err(store_unavailable(&error)),
             Err(RefreshError::Invalid(detail)) => {
                 tracing::info!(client = %address.0, detail, "a refresh was refused");
-                let now = clock.now();
-                let throttled = throttle.check_source(address.source(), now);
-                throttle.record_failure(None, address.source(), now);
+                let throttled = throttle.record_failure(None, address.source(), clock.now());
                 throttled.map_err(|refusal| Problem::from(&refusal).into_response())?;
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_grant", "The refresh token does not hold")
                     .into_response());

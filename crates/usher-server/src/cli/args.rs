@@ -79,7 +79,8 @@ pub(super) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct LogArgs {
-    /// What is logged, such as warn or info,usher_axum=debug
+    /// What is logged, such as warn or info,usher_axum=debug; of crates that are not ours never more than info, because they
+    /// would log credentials
     #[arg(long, value_name = "FILTER", env = "USHER_LOG", default_value = "info")]
     pub(super) log: String,
     /// The form of the log on standard error

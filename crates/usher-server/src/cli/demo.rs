@@ -23,7 +23,12 @@ pub(super) fn run(args: &DemoArgs) -> Result<Outcome, CommandError> {
         return Err(CommandError::Usage("the demo is for this machine alone: give --listen a loopback address"));
     }
     logging::start(&args.log)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(&args.folder)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&args.folder).map_err(|error| {
+        CommandError::Failed(format!(
+            "the folder {} cannot be made: {error}; --folder names another",
+            args.folder.display()
+        ))
+    })?;
     // What the demo allows is what it is for: its warnings are not worth a newcomer's time.
     let (config, _) = config::demo(&args.folder, args.listen).resolve()?;
     let runtime = Runtime::new()?;

@@ -8,9 +8,9 @@ use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_sql::{SqlOptions, SqlStore};
 
 use super::args::ConfigFile;
-use super::{CommandError, config, logging};
+use super::{CommandError, config, logging, output};
 use crate::admin::{Administration, Answer, ControlClient, Operation, StoreLock, StoreRevoker, Way, find_way};
-use crate::config::ResolvedConfig;
+use crate::config::{ResolvedConfig, StoreSettings};
 use crate::passwords::PasswordHasher;
 
 /// Whoever carries out operations now.
@@ -54,13 +54,41 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
     Ok(OpenStore { administration, store })
 }
 
+/// What a command does where there is no store yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoStore {
+    /// It makes one: the first user has to go somewhere.
+    Make,
+    /// It fails. In the wrong folder, or without its configuration file, it would report success over a store that nobody uses.
+    Fail,
+}
+
 impl Hand {
     /// The running server, or the store opened here.
-    pub(super) async fn reach(config: &ResolvedConfig) -> Result<Self, CommandError> {
-        Ok(match find_way(&config.store).await? {
-            Way::Server(client) => Self::Server(client),
-            Way::Store(lock) => Self::Store(Box::new(open_store(config).await?), lock),
-        })
+    pub(super) async fn reach(
+        file: &ConfigFile,
+        config: &ResolvedConfig,
+        no_store: NoStore,
+    ) -> Result<Self, CommandError> {
+        let store = &config.store;
+        // Before anything is looked for: looking leaves a lock file behind.
+        let exists = store.database.exists();
+        if !exists && no_store == NoStore::Fail && !store.control_socket().exists() {
+            return Err(nothing_there(file, store));
+        }
+        match find_way(store).await? {
+            Way::Server(client) => Ok(Self::Server(client)),
+            Way::Store(_) if !store.database.exists() && no_store == NoStore::Fail => Err(nothing_there(file, store)),
+            Way::Store(lock) => {
+                let opened = open_store(config).await?;
+                if !exists {
+                    output::note(&format!("made a new store at {}", store.database.display()))?;
+                } else if file.config.is_none() {
+                    output::note(&format!("using the store at {}; no --config was given", store.database.display()))?;
+                }
+                Ok(Self::Store(Box::new(opened), lock))
+            }
+        }
     }
 
     /// Carries out one operation.
@@ -80,12 +108,24 @@ impl Hand {
     }
 }
 
+fn nothing_there(file: &ConfigFile, store: &StoreSettings) -> CommandError {
+    let advice = match &file.config {
+        Some(file) => {
+            format!("is store.url in {} right? A first `usher user add` or `usher serve` makes it", file.display())
+        }
+        None => "give --config, or go to the folder of the data; a first `usher user add` or `usher serve` makes one"
+            .to_owned(),
+    };
+    CommandError::Failed(format!("there is no store at {}: {advice}", store.database.display()))
+}
+
 /// Carries out the one operation of a command.
 pub(super) fn perform(file: &ConfigFile, operation: Operation) -> Result<Answer, CommandError> {
     logging::quiet();
     let (config, _) = config::load(file)?;
     block_on(async {
-        let mut hand = Hand::reach(&config).await?;
+        let no_store = if matches!(operation, Operation::AddUser { .. }) { NoStore::Make } else { NoStore::Fail };
+        let mut hand = Hand::reach(file, &config, no_store).await?;
         let answer = hand.execute(operation).await;
         hand.finish().await;
         answer

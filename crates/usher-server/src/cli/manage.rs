@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use usher_auth::ids::Role;
+use usher_auth::UnixTime;
+use usher_auth::ids::{Role, UserId};
 use usher_sql::{SqlOptions, SqlStore};
 
 use super::args::{ConfigFile, ExplainArgs, KeyArgs, KeyCommand, SessionArgs, SessionCommand, UserArgs, UserCommand};
-use super::hand::{Hand, block_on, perform};
+use super::hand::{Hand, NoStore, block_on, perform};
 use super::{CommandError, Outcome, config, logging, output, password};
 use crate::admin::{Answer, ExplainedAction, MAX_LIST, Operation, UserRow, Way, find_way};
 
@@ -46,9 +47,10 @@ pub(super) fn user(args: UserArgs) -> Result<Outcome, CommandError> {
 }
 
 fn list_users(file: &ConfigFile, json: bool) -> Result<Outcome, CommandError> {
+    logging::quiet();
     let (config, _) = config::load(file)?;
     let rows = block_on(async {
-        let mut hand = Hand::reach(&config).await?;
+        let mut hand = Hand::reach(file, &config, NoStore::Fail).await?;
         let mut rows: Vec<UserRow> = Vec::new();
         loop {
             let after = rows.last().map(|row| row.id.clone());
@@ -85,7 +87,8 @@ pub(super) fn key(args: KeyArgs) -> Result<Outcome, CommandError> {
                 return Err(unexpected());
             };
             output::list(form.json, &keys, ["id", "user", "label", "made", "expires"], |row| {
-                let expires = row.expires_at.map_or_else(|| "never".to_owned(), output::time);
+                let expires = row.expires_at.filter(|expires_at| *expires_at < UnixTime::MAX.as_seconds());
+                let expires = expires.map_or_else(|| "never".to_owned(), output::time);
                 [row.id.to_string(), row.user.to_string(), row.label.clone(), output::time(row.created_at), expires]
             })?;
         }
@@ -123,15 +126,24 @@ pub(super) fn session(args: SessionArgs) -> Result<Outcome, CommandError> {
                     let done = format!("ended {id}");
                     (Operation::RevokeSession { id, margin_seconds }, done)
                 }
-                (None, Some(user)) => {
-                    let done = format!("ended all sessions of {user}");
-                    (Operation::RevokeSessionsOf { user, margin_seconds }, done)
-                }
+                (None, Some(user)) => return revoke_sessions_of(&args.file, user, margin_seconds),
                 (None, None) => return Err(CommandError::Usage("give a session's id or --user")),
             }
         }
     };
     report(perform(&args.file, operation)?, &done)
+}
+
+fn revoke_sessions_of(file: &ConfigFile, user: UserId, margin_seconds: Option<u64>) -> Result<Outcome, CommandError> {
+    let answer = perform(file, Operation::RevokeSessionsOf { user: user.clone(), margin_seconds })?;
+    let Answer::SessionsEnded { sessions, connections } = answer else { return Err(unexpected()) };
+    let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    output::line(&format!(
+        "ended {} and {} of {user}; tokens issued to them until now no longer hold",
+        count(sessions, "session"),
+        count(connections, "connection")
+    ))?;
+    Ok(Outcome::Yes)
 }
 
 pub(super) fn explain(args: ExplainArgs) -> Result<Outcome, CommandError> {

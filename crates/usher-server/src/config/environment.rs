@@ -21,7 +21,9 @@ pub(super) fn overlay(
     environment: impl IntoIterator<Item = (String, String)>,
     problems: &mut Vec<Problem>,
 ) {
-    let known: Vec<String> = shape.paths().iter().map(|path| variable(path)).collect();
+    // Only what the environment can set is worth a suggestion.
+    let variables = shape.paths().iter().map(|path| variable(path)).collect::<Vec<_>>();
+    let known: Vec<String> = variables.into_iter().filter(|name| place(shape, name, &[]).is_ok()).collect();
     // In a fixed order, so that the same environment always gives the same answer.
     let settings: BTreeMap<String, String> =
         environment.into_iter().filter(|(name, value)| is_setting(name, value)).collect();

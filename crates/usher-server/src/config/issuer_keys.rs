@@ -58,6 +58,10 @@ impl Issuer {
         let algorithms = algorithms?;
         let file =
             |path: &Option<PathBuf>, resolver: &mut Resolver<'_>| read_key_file(path.as_deref()?, &key, resolver);
+        if let Some(path) = self.hmac_secret_file.as_ref().or(self.jwks_file.as_ref()).filter(|_| symmetric) {
+            // Whoever knows the secret makes tokens for everybody of this issuer.
+            resolver.warn_if_exposed(&key, &resolver.path(path));
+        }
         let keys = match source {
             "jwks_file" => KeySet::from_jwks(&file(&self.jwks_file, resolver)?, algorithms),
             "public_key_file" => KeySet::from_public_key_pem(&file(&self.public_key_file, resolver)?, algorithms),

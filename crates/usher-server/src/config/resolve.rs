@@ -1,6 +1,7 @@
 //! From the sections as written to the types that the components take, with every rule that a single value cannot show.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -142,6 +143,20 @@ impl Resolver<'_> {
             self.problem(key, format!("{span} is too long"), format!("write at most {most}"));
         }
         span.0
+    }
+
+    /// Warns where others may read a file that holds a secret.
+    ///
+    /// Our own signing key is refused then (see `signing_key_file`): we made it, and know how. These files others put there, and a
+    /// certificate's key that a group may read, or a Kubernetes secret of mode 0644, is too common to keep a server from starting.
+    pub(super) fn warn_if_exposed(&mut self, key: &str, path: &Path) {
+        let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.mode() & 0o7777);
+        if mode & 0o077 != 0 {
+            self.warn(
+                key,
+                format!("{} may be read by others (mode {mode:04o}): run `chmod 600` on it", path.display()),
+            );
+        }
     }
 
     /// A path as configured, from the folder of the configuration file.

@@ -69,6 +69,7 @@ impl Tls {
                 "both files are PEM; the certificate file holds the whole chain, its own first",
             );
         }
+        resolver.warn_if_exposed(&format!("{key}.key"), &files.key);
         files
     }
 }

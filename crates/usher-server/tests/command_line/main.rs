@@ -1,5 +1,8 @@
 //! The binary's commands as an operator types them: what they print, where, and with which exit code.
 
+mod canary;
+mod stores;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -68,14 +71,20 @@ struct Serving(Child);
 
 impl Serving {
     fn start(desk: &Desk) -> Self {
+        Self::start_at(desk).0
+    }
+
+    /// With the address it listens on.
+    fn start_at(desk: &Desk) -> (Self, String) {
         let mut command = desk.command(&["serve", "--config", "usher.toml", "--log-format", "json"]);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
         let log = BufReader::new(child.stderr.take().expect("a pipe"));
         let mut lines = log.lines().map(|line| line.expect("a line"));
-        assert!(lines.any(|line| line.contains("\"message\":\"listening\"")), "the server never listened");
+        let listening = lines.find(|line| line.contains("\"message\":\"listening\"")).expect("the server listens");
+        let listening: serde_json::Value = serde_json::from_str(&listening).expect("JSON");
         // What it logs from now on is read, so that it is never kept waiting, and thrown away.
         std::thread::spawn(move || lines.count());
-        Self(child)
+        (Self(child), listening["address"].as_str().expect("an address").to_owned())
     }
 }
 
@@ -139,6 +148,7 @@ fn wrong_use_is_told_from_what_cannot_be_done() {
     assert_eq!((done.code, done.stdout.as_str()), (2, ""), "there is no terminal");
     assert!(done.stderr.contains("--password-stdin"), "{}", done.stderr);
     assert_eq!(desk.usher(&["demo", "--listen", "0.0.0.0:8080"]).code, 2);
+    assert_eq!(desk.usher(&["migrate", "--config", "usher.toml"]).code, 0);
     let done = desk.usher(&["user", "disable", "alice", "--config", "usher.toml"]);
     assert_eq!((done.code, done.stderr.as_str()), (1, "usher: there is no user alice\n"));
 }
@@ -187,7 +197,10 @@ fn users_and_keys_without_a_server() {
 
     assert_eq!(usher(&["session", "list", "--user", "alice"]).code, 0);
     assert_eq!(usher(&["session", "revoke", "ses_none"]).code, 1);
-    assert_eq!(usher(&["session", "revoke", "--user", "alice"]).stdout, "ended all sessions of alice\n");
+    assert_eq!(
+        usher(&["session", "revoke", "--user", "alice"]).stdout,
+        "ended 0 sessions and 0 connections of alice; tokens issued to them until now no longer hold\n"
+    );
     assert_eq!(usher(&["user", "remove", "alice"]).stdout, "removed alice\n");
     assert!(usher(&["migrate"]).stdout.contains("is at version"));
 }

@@ -3,8 +3,37 @@
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use usher_testkit::{TestServer, raw_request};
+use tokio::net::{TcpSocket, TcpStream};
+use usher_axum::TrustedProxies;
+use usher_server::listener::{Entrance, HttpLimits};
+use usher_testkit::{TestServer, Upgrade, raw_request};
+
+/// Longest a test waits for what must come.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+async fn server(limits: HttpLimits) -> TestServer {
+    TestServer::builder().entrance(Entrance { limits, ..Entrance::default() }).start().await
+}
+
+async fn connect(server: &TestServer, first: &str) -> TcpStream {
+    let address = server.url.socket_addrs(|| None).expect("an address")[0];
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    stream.write_all(first.as_bytes()).await.expect("written");
+    stream
+}
+
+/// What the server says until it closes.
+async fn until_closed(mut stream: TcpStream) -> String {
+    let mut rest = Vec::new();
+    // A reset is an end like any other.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("closed in time");
+    String::from_utf8(rest).expect("text")
+}
+
+async fn is_served(server: &TestServer) -> bool {
+    let answer = tokio::time::timeout(PATIENCE, server.get("/healthz").send()).await.expect("an answer in time");
+    answer.is_ok_and(|answer| answer.status() == 200)
+}
 
 #[tokio::test]
 async fn floods_of_headers_are_cut_off() {
@@ -17,6 +46,11 @@ async fn floods_of_headers_are_cut_off() {
     assert_eq!(raw_request(&server.url, many.as_bytes()).await.status, 431);
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(100_000));
     assert!(matches!(raw_request(&server.url, long.as_bytes()).await.status, 414 | 431));
+    // The bound is what the documents say: 32 KiB, and not a buffer that happened to be larger.
+    for (padding, status) in [(32 * 1024 - 200, 200), (32 * 1024, 431), (40_000, 431)] {
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: a\r\nX-Padding: {}\r\n\r\n", "x".repeat(padding));
+        assert_eq!(raw_request(&server.url, request.as_bytes()).await.status, status, "{padding}");
+    }
     assert_eq!(server.get("/healthz").send().await.expect("an answer").status(), 200);
 }
 
@@ -59,6 +93,75 @@ async fn a_head_that_does_not_end_is_not_waited_for() {
         let after = start.elapsed();
         assert!(after < Duration::from_secs(12), "{partial:?} was closed after {after:?}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    // req A8
+    let server = server(HttpLimits { body: Duration::from_millis(200), ..HttpLimits::default() }).await;
+    let head = "HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    for (path, sized) in [
+        ("/auth/login", "Content-Length: 1000\r\n\r\n{"),
+        ("/auth/refresh", "Transfer-Encoding: chunked\r\n\r\n1\r\n{"),
+    ] {
+        let stream = connect(&server, &format!("POST {path} {head}{sized}")).await;
+        let answer = until_closed(stream).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+        assert!(answer.contains("connection: close") && answer.contains("\"code\":\"request_timeout\""), "{answer}");
+    }
+    // Where no body is wanted, none is waited for.
+    let stream = connect(&server, &format!("POST /nowhere {head}Content-Length: 1000\r\n\r\n{{")).await;
+    assert!(until_closed(stream).await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
+async fn who_sends_no_body_or_takes_no_answer_gives_the_place_up() {
+    // req A8
+    let unread = "GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n".repeat(2_000);
+    let unsent = "POST /auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{".to_owned();
+    for request in [unread, unsent] {
+        let limits = HttpLimits { exchange: Duration::from_millis(300), connections: 1, ..HttpLimits::default() };
+        let server = server(limits).await;
+        let stream = connect(&server, &request).await;
+        assert!(is_served(&server).await, "the only place was not given up");
+        drop(stream);
+    }
+}
+
+#[tokio::test]
+async fn one_source_does_not_take_all_places() {
+    // req A8, E3
+    let limits = HttpLimits { connections: 10, connections_per_source: 4, ..HttpLimits::default() };
+    let crowded = server(limits).await;
+    let alice = crowded.user("user-alice", "Alice").await;
+    // An upgraded connection takes no place.
+    let mut upgraded = Vec::new();
+    for _ in 0..20 {
+        upgraded.push(crowded.enter(Upgrade::at("/ws").bearer(&alice.token)).await);
+    }
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        slow.push(connect(&crowded, "GET /healthz HTTP/1.1\r\n").await);
+    }
+    let one_more = connect(&crowded, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    assert_eq!(until_closed(one_more).await, "", "one source has four places");
+    let neighbour = TcpSocket::new_v4().expect("a socket");
+    neighbour.bind("127.0.0.2:0".parse().expect("an address")).expect("a loopback address");
+    let address = crowded.url.socket_addrs(|| None).expect("an address")[0];
+    let mut neighbour = neighbour.connect(address).await.expect("connected");
+    neighbour.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.expect("written");
+    assert!(until_closed(neighbour).await.starts_with("HTTP/1.1 200 "), "its neighbour is served");
+    for client in &mut upgraded {
+        assert!(client.ping().await.is_empty());
+    }
+
+    let trusted_proxies = TrustedProxies::new(vec!["127.0.0.0/8".parse().expect("a network")]);
+    let entrance = Entrance { trusted_proxies, limits, ..Entrance::default() };
+    let proxied = TestServer::builder().entrance(entrance).start().await;
+    for _ in 0..4 {
+        slow.push(connect(&proxied, "GET /healthz HTTP/1.1\r\n").await);
+    }
+    assert!(is_served(&proxied).await, "a trusted proxy brings many");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use usher_testkit::TestServer;
 
 async fn server(proxy: &str) -> TestServer {
     let only_from = Some(TrustedProxies::new(vec![proxy.parse().expect("a network")]));
-    TestServer::builder().entrance(Entrance { tls: None, only_from }).start().await
+    TestServer::builder().entrance(Entrance { only_from, ..Entrance::default() }).start().await
 }
 
 #[tokio::test]

@@ -37,6 +37,82 @@ async fn guesses_at_one_account_are_throttled_and_its_owner_is_not() {
     assert_eq!(login("198.51.100.7", right).await.expect("an answer").status(), 200, "and nobody is for ever");
 }
 
+/// The statuses of log-ins that all begin at once, each with where it comes from, for whom, and the password.
+async fn at_once(
+    server: &TestServer,
+    tries: impl IntoIterator<Item = (String, &'static str, &'static str)>,
+) -> Vec<u16> {
+    let mut answers = tokio::task::JoinSet::new();
+    for (from, user, pwd) in tries {
+        let request =
+            server.post("/auth/login").header("x-forwarded-for", from).json(&json!({"user": user, "pwd": pwd}));
+        answers.spawn(async move { request.send().await.expect("an answer").status().as_u16() });
+    }
+    answers.join_all().await
+}
+
+fn count(statuses: &[u16], status: u16) -> usize {
+    statuses.iter().filter(|given| **given == status).count()
+}
+
+async fn behind_a_proxy() -> TestServer {
+    let proxy = usher_axum::TrustedProxies::new(vec!["127.0.0.0/8".parse().expect("a network")]);
+    TestServer::builder().settings(|settings| settings.trusted_proxies = proxy).start().await
+}
+
+#[tokio::test]
+async fn guesses_at_once_are_no_more_than_guesses_one_by_one() {
+    // req K2
+    let server = behind_a_proxy().await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    server.db_add_user("user-bob", "Bob", &["user"]).await;
+    let guess = |from: String| (from, "user-alice", "guess");
+    let home = || ("192.0.2.1".to_owned(), "user-alice", "correct horse battery staple");
+    assert_eq!(at_once(&server, [home()]).await, [200]);
+    let statuses = at_once(&server, (0..40).map(|_| guess("198.51.100.7".to_owned()))).await;
+    assert!(matches!(count(&statuses, 401), 10 | 11), "one is forgiven every six seconds: {statuses:?}");
+    assert_eq!(count(&statuses, 401) + count(&statuses, 429) + count(&statuses, 503), 40, "{statuses:?}");
+    server.clock.advance(Duration::from_mins(2));
+    let statuses = at_once(&server, (0..80).map(|number| guess(format!("198.51.100.{number}")))).await;
+    assert!(matches!(count(&statuses, 401), 10 | 11), "from many sources: {statuses:?}");
+    assert_eq!(at_once(&server, [home()]).await, [200], "Alice is not kept out");
+    // One source at many accounts.
+    let users: Vec<&'static str> = (0..80).map(|number| &*format!("user-{number}").leak()).collect();
+    let (mut judged, start) = (0, server.clock.unix());
+    for users in users.chunks(20) {
+        let tries = users.iter().map(|user| ("203.0.113.9".to_owned(), *user, "guess"));
+        judged += count(&at_once(&server, tries).await, 401);
+    }
+    // One is forgiven a second while the test runs.
+    let seconds = usize::try_from(server.clock.unix().as_seconds() - start.as_seconds()).expect("time goes on");
+    assert!((60..=61 + seconds).contains(&judged), "{judged} in {seconds} s");
+}
+
+#[tokio::test]
+async fn a_crowd_that_knows_its_password_is_not_taken_for_one_that_guesses() {
+    // req K2
+    let server = behind_a_proxy().await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    let right = || ("192.0.2.1".to_owned(), "user-alice", "correct horse battery staple");
+    for _ in 0..2 {
+        assert_eq!(at_once(&server, (0..15).map(|_| right())).await, [200; 15]);
+    }
+}
+
+#[tokio::test]
+async fn one_sources_burst_leaves_room_for_others() {
+    // req K1, K2
+    let server = behind_a_proxy().await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    let users: Vec<&'static str> = (0..200).map(|number| &*format!("user-{number}").leak()).collect();
+    let mut tries: Vec<_> = users.iter().map(|user| ("203.0.113.9".to_owned(), *user, "guess")).collect();
+    let home = ("192.0.2.1".to_owned(), "user-alice", "correct horse battery staple");
+    tries.extend(std::iter::repeat_n(home, 8));
+    let statuses = at_once(&server, tries).await;
+    assert_eq!(count(&statuses, 200), 8, "{statuses:?}");
+    assert!(count(&statuses, 503) > 0, "{statuses:?}");
+}
+
 #[tokio::test]
 async fn bad_credentials_from_one_source_are_throttled_on_every_path() {
     // req K2, C6

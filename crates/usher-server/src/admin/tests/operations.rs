@@ -16,6 +16,7 @@ async fn code(administration: &Administration, operation: Operation) -> &'static
 async fn done(administration: &Administration, operation: Operation) -> usize {
     match administration.execute(operation).await.expect("done") {
         Answer::Done { connections_ended } => connections_ended,
+        Answer::SessionsEnded { connections, .. } => connections,
         other => panic!("{other:?}"),
     }
 }
