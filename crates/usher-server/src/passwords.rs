@@ -148,10 +148,12 @@ impl PasswordHasher {
         let (answer, answered) = oneshot::channel();
         // The permit travels with the work: whoever gives up waiting for the answer does not make room for one hash more.
         let work = Box::new(move |memory: &mut HashMemory| {
-            if !answer.is_closed() {
-                let _ = answer.send(work(memory));
-            }
+            let result = (!answer.is_closed()).then(|| work(memory));
+            // Before the answer: whoever has it may ask for the next.
             drop(admitted);
+            if let Some(result) = result {
+                let _ = answer.send(result);
+            }
         });
         self.shared.work.send(work).map_err(|_| Busy)?;
         answered.await.map_err(|_| Busy)
