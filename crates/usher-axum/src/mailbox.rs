@@ -11,7 +11,11 @@ use usher_auth::close_code::CloseCause;
 use usher_auth::ids::ConnectionId;
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::RevocationCause;
+use usher_auth::route::RouteRules;
 use usher_auth::wire::Frame;
+
+use crate::Presenter;
+use crate::observer::Scene;
 
 /// Places for frames that are kept when the mailbox has run empty: a connection at rest owns little.
 const KEPT_CAPACITY: usize = 8;
@@ -22,6 +26,7 @@ pub struct ConnectionHandle {
     id: ConnectionId,
     /// Most bytes that may wait in `frames`: a client that reads more slowly than that is closed.
     outbound_limit: usize,
+    presented: Option<(Presenter, Arc<RouteRules>)>,
     mailbox: Mutex<Mailbox>,
 }
 
@@ -53,7 +58,18 @@ pub(crate) enum Order {
 
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, outbound_limit: usize) -> Self {
-        Self { id, outbound_limit, mailbox: Mutex::default() }
+        Self { id, outbound_limit, presented: None, mailbox: Mutex::default() }
+    }
+
+    /// With who opened it and where: for [`ConnectionHandle::scene`].
+    pub(crate) fn presented(mut self, by: Presenter, at: Arc<RouteRules>) -> Self {
+        self.presented = Some((by, at));
+        self
+    }
+
+    /// Where it is, for whoever observes what is done over it.
+    pub fn scene(&self) -> Option<Scene<'_>> {
+        self.presented.as_ref().map(|(presenter, rules)| presenter.scene(self.id, &rules.path))
     }
 
     /// The connection's id.

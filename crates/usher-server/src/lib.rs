@@ -9,11 +9,13 @@ pub mod server;
 
 pub mod admin;
 mod api;
+pub mod audit;
 mod boards;
 mod rooms_handler;
 
 mod access_tokens;
 pub mod cookies;
+mod hidden_text;
 pub mod passwords;
 mod revoker;
 mod sealed;

@@ -23,6 +23,7 @@ use usher_store::memory::MemoryTickets;
 use usher_store::{Store, StoreError, TicketBounds};
 
 use crate::admin::{Administration, ControlError, ControlSocket};
+use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::config::{ResolvedConfig, TlsError};
 use crate::listener::{self, Entrance};
 use crate::passwords::PasswordHasher;
@@ -33,6 +34,8 @@ use crate::signing_key_file::{self, SigningKeyError};
 const DRAIN: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have.
 const DRAIN_POLL: Duration = Duration::from_millis(20);
+/// How long the audit's sinks have at a shutdown to take what is queued.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 /// Clients are told to come back at moments spread over this, so that they do not come all at once.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
@@ -48,6 +51,9 @@ pub enum RunError {
     /// Another process uses the data.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// There is no key for the audit trail.
+    #[error(transparent)]
+    AuditKey(#[from] AuditKeyError),
     /// There is no key to sign with.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -85,7 +91,11 @@ pub async fn run(
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     // The lock first: from here on no other process changes the data.
     let control = ControlSocket::bind(&config.store).await?;
-    let store: Arc<dyn Store> = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
+    let sql = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
+    let store: Arc<dyn Store> = sql.clone();
+    let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), &*randomness)?;
+    let (audit, writer) = AuditTrail::new(config.audit.clone(), sql, audit_keys, clock.clone());
+    tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
     let keys = signing_key_file::load_or_create(&config.tokens.key_file)?;
@@ -107,6 +117,7 @@ pub async fn run(
             tokens,
             issuer_keys: issuer_keys.clone(),
             passwords: passwords.clone(),
+            audit: audit.clone(),
             clock: clock.clone(),
             randomness: randomness.clone(),
         },
@@ -119,6 +130,7 @@ pub async fn run(
         rooms: config.rooms.clone(),
         session_limits: config.sessions.limits,
         longest_credential_life: config.longest_credential_life(),
+        audit: audit.clone(),
         clock,
         randomness: randomness.clone(),
     });
@@ -127,6 +139,7 @@ pub async fn run(
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
     let mut signals = Signals::new().map_err(RunError::Signals)?;
+    audit.record(Record::new(AuditEvent::Startup, Outcome::Success).detail(env!("CARGO_PKG_VERSION")));
     ready(address);
     tokio::select! {
         () = listener::serve(listener, entrance, server.router(), signals.next()) => {}
@@ -139,6 +152,13 @@ pub async fn run(
     tokio::select! {
         () = drain(server.revocations(), &*randomness) => {}
         () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
+    }
+    audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
+    if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() {
+        tracing::error!(
+            records = audit.status().queued,
+            "audit records were lost: the sinks did not take them in time"
+        );
     }
     Ok(())
 }

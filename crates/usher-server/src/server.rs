@@ -24,6 +24,7 @@ use usher_store::{Store, StoreError, TicketStore};
 
 use crate::access_tokens::AccessTokens;
 use crate::api::{self, ApiState};
+use crate::audit::{AuditObserver, AuditTrail};
 use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::passwords::PasswordHasher;
@@ -90,6 +91,8 @@ pub struct Backends {
     pub issuer_keys: IssuerKeys,
     /// Passwords.
     pub passwords: PasswordHasher,
+    /// What happens is recorded.
+    pub audit: AuditTrail,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -103,6 +106,7 @@ pub struct Server {
     revoker: LiveRevoker,
     rooms: Rooms,
     store: Arc<dyn Store>,
+    audit: AuditTrail,
     clock: Arc<dyn Clock>,
     session_limits: SessionLimits,
     refresh_ttl: Duration,
@@ -111,7 +115,7 @@ pub struct Server {
 impl Server {
     /// Puts it together.
     pub fn assemble(settings: ServerSettings, backends: Backends) -> Self {
-        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, clock, randomness } = backends;
+        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, audit, clock, randomness } = backends;
         let revocations = Revocations::default();
         let throttle = Arc::new(Throttle::new(settings.failures));
         let verifier = Arc::new(CredentialVerifier::new(VerifierParts {
@@ -124,7 +128,8 @@ impl Server {
             session_limits: settings.session_limits,
             clock: clock.clone(),
         }));
-        let revoker = LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone(), clock.clone());
+        let revoker =
+            LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone(), audit.clone(), clock.clone());
         let access_tokens = Arc::new(AccessTokens::new(keys, settings.token_profile, settings.access_ttl));
         let sessions = Sessions::new(SessionsParts {
             store: store.clone(),
@@ -146,6 +151,7 @@ impl Server {
             trusted_proxies: settings.trusted_proxies.clone(),
             cookies: settings.cookies,
             origins: Arc::new(settings.origins.clone()),
+            audit: audit.clone(),
             clock: clock.clone(),
         });
         let rooms = Rooms::new(settings.rooms, settings.room_limits);
@@ -157,11 +163,11 @@ impl Server {
             connections: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
-            observer: Arc::new(()),
+            observer: Arc::new(AuditObserver(audit.clone())),
             clock: clock.clone(),
             randomness,
         });
-        let handler = Arc::new(RoomsHandler::new(rooms.clone()));
+        let handler = Arc::new(RoomsHandler::new(rooms.clone(), audit.clone()));
         let mut router = api;
         for rules in settings.routes {
             let path = rules.path.clone();
@@ -178,6 +184,7 @@ impl Server {
             revoker,
             rooms,
             store,
+            audit,
             clock,
             session_limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
@@ -229,6 +236,7 @@ impl Server {
     async fn reap_once(&self) -> Result<(), StoreError> {
         let now = self.clock.now().unix;
         self.revocations.forget(now);
+        self.audit.reap().await?;
         self.store.reap_revocations(now).await?;
         self.store.reap_refresh_tokens(now).await?;
         // A session whose cookie has idled out may still be revived by its refresh token.

@@ -1,6 +1,8 @@
 //! A server of its own for each test: on a free loopback port, over SQLite in a folder of its own.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
 use reqwest::header::{ORIGIN as ORIGIN_HEADER, SET_COOKIE};
@@ -19,11 +21,12 @@ use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::IssuerKeys;
 use usher_axum::ambient::SystemRandomness;
 use usher_server::admin::Revoker as _;
+use usher_server::audit::{AuditKeys, AuditSettings, AuditTrail, SinkSetting};
 use usher_server::listener::{self, Entrance};
 use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Backends, Server, ServerSettings};
 use usher_sql::{SqlOptions, SqlStore};
-use usher_store::memory::MemoryTickets;
+use usher_store::memory::{MemoryStore, MemoryTickets};
 use usher_store::{Store, TicketBounds, TicketStore};
 use zeroize::Zeroizing;
 
@@ -46,9 +49,11 @@ pub struct TestServer {
     pub mint: Mint,
     /// For calls to its HTTP API. Keeps no cookies and follows no redirects.
     pub http: reqwest::Client,
+    /// What it records.
+    pub audit: AuditTrail,
     server: Arc<Server>,
     task: JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A server to be.
@@ -56,6 +61,7 @@ pub struct TestServerBuilder {
     settings: ServerSettings,
     tickets: TicketBounds,
     store: Option<Arc<dyn Store>>,
+    audit: Vec<SinkSetting>,
     ticket_store: Option<Arc<dyn TicketStore>>,
     issuers: Vec<TrustedIssuer>,
     entrance: Entrance,
@@ -77,6 +83,13 @@ impl TestServerBuilder {
     #[must_use]
     pub fn settings(mut self, change: impl FnOnce(&mut ServerSettings)) -> Self {
         change(&mut self.settings);
+        self
+    }
+
+    /// With other audit sinks. The trail's own store is apart from the server's.
+    #[must_use]
+    pub fn audit(mut self, sinks: Vec<SinkSetting>) -> Self {
+        self.audit = sinks;
         self
     }
 
@@ -143,6 +156,13 @@ impl TestServerBuilder {
         issuers.extend(self.issuers);
         let tokens = Arc::new(TokenVerifier::new(issuers, mint::kept_claims()).expect("issuers that fit together"));
         let tickets = self.ticket_store.unwrap_or_else(|| Arc::new(MemoryTickets::new(self.tickets)));
+        let (audit, writer) = AuditTrail::new(
+            AuditSettings { sinks: self.audit, keep: Duration::from_hours(24) },
+            Arc::new(MemoryStore::new()),
+            AuditKeys::from_secret(&randomness.bytes()),
+            clock.clone(),
+        );
+        tokio::spawn(writer.run());
         let server = Arc::new(Server::assemble(
             self.settings,
             Backends {
@@ -152,6 +172,7 @@ impl TestServerBuilder {
                 tokens,
                 issuer_keys: IssuerKeys::none(),
                 passwords: PasswordHasher::new(2, randomness.clone()),
+                audit: audit.clone(),
                 clock: clock.clone(),
                 randomness,
             },
@@ -173,9 +194,10 @@ impl TestServerBuilder {
             store,
             mint,
             http: http.build().expect("a client"),
+            audit,
             server,
             task,
-            _folder: folder,
+            folder,
         }
     }
 }
@@ -192,6 +214,7 @@ impl TestServer {
             settings: settings(),
             tickets: TicketBounds::default(),
             store: None,
+            audit: vec![SinkSetting::Store],
             ticket_store: None,
             issuers: Vec::new(),
             entrance: Entrance::default(),
@@ -316,6 +339,17 @@ impl TestServer {
         self.db_revoke(target, RevocationCause::UserDeleted).await;
         self.store.delete_user(&user).await.expect("a store");
         self.server.revoker().user_changed(&user);
+    }
+
+    /// Its audit records so far, oldest first. What is still being counted is not among them.
+    pub async fn audit_records(&self) -> Vec<Value> {
+        let lines = self.audit.tail(10_000).await.expect("a store");
+        lines.iter().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    }
+
+    /// Where its data is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn now(&self) -> UnixTime {

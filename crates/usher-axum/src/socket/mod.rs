@@ -49,7 +49,8 @@ where
     H: Handler,
 {
     let Opening { connection, presenter, waiting, door, handler } = opening;
-    let handle = Arc::new(ConnectionHandle::new(connection.id(), door.parts().outbound_limit));
+    let handle = ConnectionHandle::new(connection.id(), door.parts().outbound_limit);
+    let handle = Arc::new(handle.presented(presenter.clone(), connection.rules().clone()));
     let door_now = door.parts().clock.now();
     let transport = Transport::new(io, read_ahead, connection.message_limit());
     let driver = Driver {
