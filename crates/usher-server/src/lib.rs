@@ -13,6 +13,10 @@ pub mod audit;
 mod boards;
 mod rooms_handler;
 
+mod admin_http;
+pub mod metrics;
+mod observers;
+
 mod access_tokens;
 pub mod cookies;
 mod hidden_text;

@@ -26,6 +26,7 @@ use crate::admin::{Administration, ControlError, ControlSocket};
 use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::config::{ResolvedConfig, TlsError};
 use crate::listener::{self, Entrance};
+use crate::metrics::Metrics;
 use crate::passwords::PasswordHasher;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
@@ -107,6 +108,7 @@ pub async fn run(
         None => None,
     };
     let proxied = config.server.plaintext_behind_proxy && tls.is_none();
+    let admin_entrance = Entrance { tls: tls.clone(), only_from: None };
     let entrance = Entrance { tls, only_from: proxied.then(|| config.server.trusted_proxies.clone()) };
     let server = Server::assemble(
         settings(&config, boards_page),
@@ -118,6 +120,7 @@ pub async fn run(
             issuer_keys: issuer_keys.clone(),
             passwords: passwords.clone(),
             audit: audit.clone(),
+            metrics: Metrics::default(),
             clock: clock.clone(),
             randomness: randomness.clone(),
         },
@@ -137,6 +140,7 @@ pub async fn run(
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
+    let admin = admin_listener(&config).await?;
     tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     audit.record(Record::new(AuditEvent::Startup, Outcome::Success).detail(env!("CARGO_PKG_VERSION")));
@@ -144,6 +148,7 @@ pub async fn run(
     tokio::select! {
         () = listener::serve(listener, entrance, server.router(), signals.next()) => {}
         () = control.serve(administration) => {}
+        () = serve_admin(admin, admin_entrance, &server, &config) => {}
         () = server.update_rooms() => {}
         () = server.reap() => {}
         () = issuer_keys.keep_fresh() => {}
@@ -161,6 +166,28 @@ pub async fn run(
         );
     }
     Ok(())
+}
+
+/// The operators' listener, if there is to be one.
+async fn admin_listener(config: &ResolvedConfig) -> Result<Option<TcpListener>, RunError> {
+    let Some(address) = config.admin.as_ref().map(|admin| admin.listen) else { return Ok(None) };
+    let failed = |source| RunError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    tracing::info!(address = %listener.local_addr().map_err(failed)?, "listening for operators");
+    Ok(Some(listener))
+}
+
+/// Runs until it is dropped.
+async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: &Server, config: &ResolvedConfig) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let mut hosts: Vec<url::Host> = config.server.public_url.host().map(|host| host.to_owned()).into_iter().collect();
+    hosts.extend(listener.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| {
+        match ip {
+            std::net::IpAddr::V4(ip) => url::Host::Ipv4(ip),
+            std::net::IpAddr::V6(ip) => url::Host::Ipv6(ip),
+        }
+    }));
+    listener::serve(listener, entrance, server.admin_router(hosts), std::future::pending()).await;
 }
 
 /// Tells every client to come back later, and waits until they are gone, but not for ever.

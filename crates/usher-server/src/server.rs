@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use http::Request;
+use url::Host;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
@@ -23,10 +24,13 @@ use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
 
 use crate::access_tokens::AccessTokens;
+use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
 use crate::audit::{AuditObserver, AuditTrail};
 use crate::boards;
 use crate::cookies::CookieSettings;
+use crate::metrics::{Metrics, Owners};
+use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
 use crate::revoker::LiveRevoker;
 use crate::rooms_handler::RoomsHandler;
@@ -93,6 +97,8 @@ pub struct Backends {
     pub passwords: PasswordHasher,
     /// What happens is recorded.
     pub audit: AuditTrail,
+    /// What happens is counted.
+    pub metrics: Metrics,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -107,6 +113,7 @@ pub struct Server {
     rooms: Rooms,
     store: Arc<dyn Store>,
     audit: AuditTrail,
+    metrics: Metrics,
     clock: Arc<dyn Clock>,
     session_limits: SessionLimits,
     refresh_ttl: Duration,
@@ -115,7 +122,8 @@ pub struct Server {
 impl Server {
     /// Puts it together.
     pub fn assemble(settings: ServerSettings, backends: Backends) -> Self {
-        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, audit, clock, randomness } = backends;
+        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, audit, metrics, clock, randomness } =
+            backends;
         let revocations = Revocations::default();
         let throttle = Arc::new(Throttle::new(settings.failures));
         let verifier = Arc::new(CredentialVerifier::new(VerifierParts {
@@ -163,7 +171,7 @@ impl Server {
             connections: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
-            observer: Arc::new(AuditObserver(audit.clone())),
+            observer: Arc::new(Observers { audit: AuditObserver(audit.clone()), metrics: metrics.clone() }),
             clock: clock.clone(),
             randomness,
         });
@@ -185,6 +193,7 @@ impl Server {
             rooms,
             store,
             audit,
+            metrics,
             clock,
             session_limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
@@ -194,6 +203,19 @@ impl Server {
     /// The HTTP service. Whoever serves it puts a [`usher_axum::client_address::PeerAddress`] into each request's extensions.
     pub fn router(&self) -> Router {
         self.router.clone()
+    }
+
+    /// The HTTP service of the operators' listener: numbers and health, for whoever calls it by one of `hosts`.
+    pub fn admin_router(&self, hosts: Vec<Host>) -> Router {
+        let owners =
+            Owners { revocations: self.revocations.clone(), rooms: self.rooms.clone(), audit: self.audit.clone() };
+        admin_http::router(AdminState {
+            hosts: Arc::new(hosts),
+            metrics: self.metrics.clone(),
+            owners: Arc::new(owners),
+            store: self.store.clone(),
+            audit: self.audit.clone(),
+        })
     }
 
     /// What ends sessions and sockets.

@@ -23,6 +23,7 @@ use usher_axum::ambient::SystemRandomness;
 use usher_server::admin::Revoker as _;
 use usher_server::audit::{AuditKeys, AuditSettings, AuditTrail, SinkSetting};
 use usher_server::listener::{self, Entrance};
+use usher_server::metrics::Metrics;
 use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Backends, Server, ServerSettings};
 use usher_sql::{SqlOptions, SqlStore};
@@ -41,6 +42,8 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub struct TestServer {
     /// Its address, such as `http://127.0.0.1:40123`.
     pub url: Url,
+    /// The address of its listener for operators.
+    pub admin_url: Url,
     /// Its time.
     pub clock: Arc<TestClock>,
     /// What it remembers.
@@ -173,6 +176,7 @@ impl TestServerBuilder {
                 issuer_keys: IssuerKeys::none(),
                 passwords: PasswordHasher::new(2, randomness.clone()),
                 audit: audit.clone(),
+                metrics: Metrics::default(),
                 clock: clock.clone(),
                 randomness,
             },
@@ -180,16 +184,20 @@ impl TestServerBuilder {
         server.load_revocations().await.expect("a store that can be read");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
+        let admin = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let admin_address = admin.local_addr().expect("an address");
         let (running, entrance) = (server.clone(), self.entrance);
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = listener::serve(listener, entrance, running.router(), std::future::pending()) => {}
+                () = listener::serve(admin, Entrance::default(), running.admin_router(Vec::new()), std::future::pending()) => {}
                 () = running.update_rooms() => {}
             }
         });
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         TestServer {
             url: Url::parse(&format!("http://{address}")).expect("a URL"),
+            admin_url: Url::parse(&format!("http://{admin_address}")).expect("a URL"),
             clock,
             store,
             mint,
@@ -339,6 +347,14 @@ impl TestServer {
         self.db_revoke(target, RevocationCause::UserDeleted).await;
         self.store.delete_user(&user).await.expect("a store");
         self.server.revoker().user_changed(&user);
+    }
+
+    /// The text of its metrics.
+    pub async fn metrics(&self) -> String {
+        let url = self.admin_url.join("/metrics").expect("a path");
+        let answer = self.http.get(url).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.text().await.expect("text")
     }
 
     /// Its audit records so far, oldest first. What is still being counted is not among them.

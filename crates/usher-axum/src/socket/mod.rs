@@ -301,11 +301,12 @@ where
         let now = self.now();
         let Some(permit) = self.connection.permit().cloned() else { return };
         self.waiting = None;
+        // Also who was one too many is told of by name.
+        self.farewell.permit = Some(permit.clone());
         if !self.register(&permit, now) {
             return;
         }
         self.observe(&Observed::Opened { permit: &permit });
-        self.farewell.permit = Some(permit.clone());
         self.transport.set_message_limit(self.connection.message_limit());
         self.session = Some(self.handler.open(&permit, &self.handle, now));
         tracing::info!(

@@ -290,7 +290,11 @@ impl AuditTrail {
 }
 
 fn read_lines(path: &Path, checker: &mut Checker) -> io::Result<()> {
-    let mut reader = BufReader::new(File::open(path)?);
+    let file = File::open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     loop {
         line.clear();

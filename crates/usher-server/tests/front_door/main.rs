@@ -1,5 +1,6 @@
 //! The server through its front door: real HTTP, real sockets. One binary, so that it is linked once.
 
+mod audit;
 mod carriers_table;
 mod csrf;
 mod demo;
@@ -7,6 +8,7 @@ mod hostile_tokens;
 mod http_api;
 mod http_limits;
 mod logins;
+mod metrics;
 mod plaintext;
 mod revocation;
 mod rooms;

@@ -338,15 +338,38 @@ fn audit_sinks_that_cannot_be_kept() {
         let message = config.resolve().err().map(|errors| errors.to_string()).unwrap_or_default();
         message.replace(&folder.path().display().to_string(), "FOLDER")
     };
-    assert_snapshot!(refused("\"syslog\""), @"");
-    assert_snapshot!(refused("\"file:\""), @"");
-    assert_snapshot!(refused("\"file:logs/audit.jsonl\""), @"");
-    assert_snapshot!(refused("\"store\", \"file:a\", \"file:./a\", \"store\""), @"");
-    assert_snapshot!(refused("\"file:usher.db\""), @"");
-    assert_snapshot!(refused("\"file:.\""), @"");
+    assert_snapshot!(refused("\"syslog\""), @r#"
+    usher.toml:2: audit.sinks[0]: "syslog" is no sink
+        write "store", "stdout" or a file such as "file:audit.jsonl"
+    "#);
+    assert_snapshot!(refused("\"file:\""), @r#"
+    usher.toml:2: audit.sinks[0]: "file:" is no sink
+        write "store", "stdout" or a file such as "file:audit.jsonl"
+    "#);
+    assert_snapshot!(refused("\"file:logs/audit.jsonl\""), @r#"
+    usher.toml:2: audit.sinks[0]: the folder FOLDER/logs does not exist
+        make it, and let the server's user write to it
+    "#);
+    assert_snapshot!(refused("\"store\", \"file:a\", \"file:./a\", \"store\""), @r#"
+    usher.toml:2: audit.sinks[2]: "file:./a" is there already: each record would be written there twice
+        remove one of the two
+    usher.toml:2: audit.sinks[3]: "store" is there already: each record would be written there twice
+        remove one of the two
+    "#);
+    assert_snapshot!(refused("\"file:usher.db\""), @r#"
+    usher.toml:2: audit.sinks[0]: FOLDER/usher.db is a file of the store
+        choose another name
+    "#);
+    assert_snapshot!(refused("\"file:.\""), @r#"
+    usher.toml:2: audit.sinks[0]: FOLDER/. is no regular file
+        name a file, or one that is not there yet
+    "#);
     let exposed = folder.write("exposed", "");
     std::fs::set_permissions(&exposed, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("chmod");
-    assert_snapshot!(refused("\"file:exposed\""), @"");
+    assert_snapshot!(refused("\"file:exposed\""), @r#"
+    usher.toml:2: audit.sinks[0]: others may write to FOLDER/exposed: they could remove what they did
+        run `chmod 600` on it, or 640 for those who collect it
+    "#);
     assert_eq!(refused("\"store\", \"file:audit.jsonl\", \"stdout\""), "");
     let (_, warnings) = load("[audit]\nsinks = []").expect("an empty list is a choice");
     assert!(warnings[0].message.contains("nothing is recorded"), "{warnings:?}");
