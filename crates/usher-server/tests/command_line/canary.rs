@@ -42,6 +42,9 @@ per_account = "10000/min"
 per_source = "10000/min"
 "#;
 
+/// How a browser without headers presents a token.
+const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
+
 /// `usher serve` at trace level, with everything that it says.
 struct Talkative {
     child: Child,
@@ -185,13 +188,14 @@ async fn no_secret_comes_out_anywhere() {
     let with_cookie = |value: &str, path: &str| {
         Upgrade::at(path.to_owned()).header("cookie", &format!("{cookie_name}={value}; usher={value}")).browser()
     };
+    let encoded = canaries.keep(&URL_SAFE_NO_PAD.encode(&token));
     for path in ["/ws", "/http"] {
         let good = [
             Upgrade::at(path).bearer(&token),
             Upgrade::at(path).header("x-api-key", &key),
             Upgrade::at(format!("{path}?token={token}")),
             Upgrade::at(format!("{path}?ticket={ticket}")),
-            Upgrade::at(path).header("sec-websocket-protocol", &format!("bearer, {token}")),
+            Upgrade::at(path).header("sec-websocket-protocol", &format!("usher.v1, {BEARER_PROTOCOL}{encoded}")),
             with_cookie(&cookie, path),
         ];
         let bad = [
@@ -202,7 +206,8 @@ async fn no_secret_comes_out_anywhere() {
             Upgrade::at(format!("{path}?token={}", c(&mut canaries))),
             Upgrade::at(format!("{path}?ticket={}", c(&mut canaries))),
             Upgrade::at(format!("{path}?token={}&ticket={}", c(&mut canaries), c(&mut canaries))),
-            Upgrade::at(path).header("sec-websocket-protocol", &format!("bearer, {}", c(&mut canaries))),
+            Upgrade::at(path)
+                .header("sec-websocket-protocol", &format!("usher.v1, {BEARER_PROTOCOL}{}", c(&mut canaries))),
             with_cookie(&c(&mut canaries), path),
             with_cookie(&c(&mut canaries), "/cookie"),
         ];
