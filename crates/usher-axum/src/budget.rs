@@ -61,6 +61,11 @@ impl WaitingBudget {
         Self { limits, counts: Arc::default() }
     }
 
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.counts.lock().total
+    }
+
     /// A place for a socket from `source`, if there is one. Counting and taking are one step, so that no burst overshoots.
     pub(crate) fn take(&self, source: IpAddr) -> Option<WaitingPlace> {
         let mut counts = self.counts.lock();

@@ -48,6 +48,11 @@ impl Door {
         Self { parts: Arc::new(parts), waiting }
     }
 
+    /// How many sockets wait for a first message.
+    pub fn waiting(&self) -> usize {
+        self.waiting.taken()
+    }
+
     /// What it is made of.
     pub fn parts(&self) -> &DoorParts {
         &self.parts

@@ -20,7 +20,7 @@ use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_auth::refusal::RefusalKind;
 use usher_axum::observer::{Event, Scene};
-use usher_axum::{Observer, Revocations};
+use usher_axum::{Door, Observer, Revocations};
 use usher_rooms::Rooms;
 
 use crate::audit::{AuditTrail, SinkKind};
@@ -46,7 +46,6 @@ struct Shared {
     closed: Family<Label, Counter>,
     refused: Family<Label, Counter>,
     renewed: Counter,
-    waited: Counter,
     verify: Timings,
     upgrade: Timings,
     revocation: Histogram,
@@ -54,6 +53,7 @@ struct Shared {
 
 /// What is counted by its owner, and asked for when somebody looks.
 pub(crate) struct Owners {
+    pub(crate) door: Door,
     pub(crate) revocations: Revocations,
     pub(crate) rooms: Rooms,
     pub(crate) audit: AuditTrail,
@@ -68,7 +68,6 @@ impl Default for Metrics {
             closed: Family::default(),
             refused: Family::default(),
             renewed: Counter::default(),
-            waited: Counter::default(),
             verify: timings(),
             upgrade: timings(),
             revocation: Histogram::new(SECONDS),
@@ -135,7 +134,8 @@ impl Observer for Metrics {
             Event::Answered { took, accepted: yes } => {
                 shared.upgrade.get_or_create(&accepted(*yes)).observe(took.as_secs_f64());
             }
-            Event::Waiting => drop(shared.waited.inc()),
+            // Counted by the door.
+            Event::Waiting => {}
             Event::Refused { refusal, .. } => {
                 shared.refused.get_or_create(&[("reason", refusal.code())]).inc();
             }
@@ -166,7 +166,6 @@ impl Metrics {
         registry.register("connections_closed", "Connections that ended, by cause", shared.closed.clone());
         registry.register("refusals", "Attempts refused, by reason", shared.refused.clone());
         registry.register("renewals", "Credentials renewed on an open connection", shared.renewed.clone());
-        registry.register("connections_waited", "Connections that began without a credential", shared.waited.clone());
         let seconds = || Unit::Seconds;
         registry.register_with_unit("verify", "Verifying a credential", seconds(), shared.verify.clone());
         registry.register_with_unit("upgrade", "Answering an upgrade", seconds(), shared.upgrade.clone());
@@ -186,7 +185,12 @@ impl Collector for Owners {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
         let status = self.audit.status();
-        gauge(&mut encoder, "connections_open", "Connections that are open", self.revocations.connections())?;
+        let states = [("waiting", self.door.waiting()), ("open", self.revocations.connections())];
+        let of = |count: usize| ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+        let mut family = encoder.encode_descriptor("connections", "Connections by state", None, of(0).metric_type())?;
+        for (state, count) in states {
+            of(count).encode(family.encode_family(&[("state", state)])?)?;
+        }
         gauge(&mut encoder, "rooms", "Rooms with somebody in them", self.rooms.room_count())?;
         gauge(&mut encoder, "audit_queued", "Audit records that wait to be written", status.queued)?;
         let help = "Whether an audit sink cannot be written to";

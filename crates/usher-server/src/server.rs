@@ -111,6 +111,7 @@ pub struct Server {
     revocations: Revocations,
     revoker: LiveRevoker,
     rooms: Rooms,
+    door: Door,
     store: Arc<dyn Store>,
     audit: AuditTrail,
     metrics: Metrics,
@@ -191,6 +192,7 @@ impl Server {
             revocations,
             revoker,
             rooms,
+            door,
             store,
             audit,
             metrics,
@@ -207,8 +209,12 @@ impl Server {
 
     /// The HTTP service of the operators' listener: numbers and health, for whoever calls it by one of `hosts`.
     pub fn admin_router(&self, hosts: Vec<Host>) -> Router {
-        let owners =
-            Owners { revocations: self.revocations.clone(), rooms: self.rooms.clone(), audit: self.audit.clone() };
+        let owners = Owners {
+            door: self.door.clone(),
+            revocations: self.revocations.clone(),
+            rooms: self.rooms.clone(),
+            audit: self.audit.clone(),
+        };
         admin_http::router(AdminState {
             hosts: Arc::new(hosts),
             metrics: self.metrics.clone(),

@@ -39,8 +39,7 @@ pub(super) struct Checker {
 
 impl Checker {
     pub(super) fn new(chain: Chain) -> Self {
-        let report = ChainReport { chain: String::new(), ..ChainReport::default() };
-        Self { chain, report, lines: 0, last: None, broken: Vec::new(), gaps: Vec::new() }
+        Self { chain, report: ChainReport::default(), lines: 0, last: None, broken: Vec::new(), gaps: Vec::new() }
     }
 
     /// The next line.
@@ -108,8 +107,7 @@ impl Checker {
             let what = if from == to { format!("record {from} is") } else { format!("records {from} to {to} are") };
             self.problem(format!("{what} missing {place}"));
         }
-        self.report.chain = name.to_owned();
-        self.report
+        ChainReport { chain: name.to_owned(), ..self.report }
     }
 
     fn first(&mut self, number: u64) {

@@ -1,5 +1,6 @@
 //! From what happens at the door to records.
 
+use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_axum::Observer;
 use usher_axum::observer::{Event, Scene};
@@ -16,7 +17,7 @@ impl Observer for AuditObserver {
             Event::Verified { .. } | Event::Answered { .. } | Event::Waiting => return,
             Event::Refused { refusal, carrier } => {
                 let mut record = Record::refused(refusal);
-                record.carrier = carrier.map(|carrier| carrier.as_str());
+                record.carrier = carrier.map(Carrier::as_str);
                 record
             }
             Event::Opened { permit } => {

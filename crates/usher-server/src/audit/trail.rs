@@ -161,7 +161,9 @@ impl AuditTrail {
             let mut flood = self.core.flood.lock();
             (flood.due(now), flood.admit(record, now))
         };
-        over.into_iter().chain(record).for_each(|record| self.send(now.unix, record));
+        for record in over.into_iter().chain(record) {
+            self.send(now.unix, record);
+        }
     }
 
     fn send(&self, at: UnixTime, record: Record) {
@@ -185,7 +187,9 @@ impl AuditTrail {
     pub async fn finish(&self) {
         let now = self.core.clock.now();
         let counted = self.core.flood.lock().take();
-        counted.into_iter().for_each(|record| self.send(now.unix, record));
+        for record in counted {
+            self.send(now.unix, record);
+        }
         self.flush().await;
     }
 
@@ -267,7 +271,9 @@ impl AuditTrail {
             let page = self.store.audit_entries(after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(checker.finish(STORE_CHAIN, head)) };
             after = last.number;
-            page.iter().for_each(|entry| checker.line(&entry.line));
+            for entry in &page {
+                checker.line(&entry.line);
+            }
         }
     }
 

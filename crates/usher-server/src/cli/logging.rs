@@ -15,7 +15,7 @@ use super::args::{LogArgs, LogFormat};
 pub(super) fn start(args: &LogArgs) -> Result<(), CommandError> {
     let filter = EnvFilter::try_new(&args.log)
         .map_err(|error| CommandError::Failed(format!("{:?} is no log filter: {error}", args.log)))?;
-    let subscriber = tracing_subscriber::registry().with(filter_fn(|event| is_discreet(event))).with(filter);
+    let subscriber = tracing_subscriber::registry().with(filter_fn(is_discreet)).with(filter);
     let lines = fmt::layer().with_writer(io::stderr);
     match args.log_format {
         LogFormat::Text => subscriber.with(lines.with_ansi(io::stderr().is_terminal())).init(),

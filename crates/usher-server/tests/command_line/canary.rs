@@ -93,7 +93,7 @@ impl Talkative {
 struct Canaries(Vec<String>);
 
 impl Canaries {
-    fn new(&mut self) -> String {
+    fn hatch(&mut self) -> String {
         let randomness: &dyn Randomness = &SystemRandomness;
         self.keep(&format!("canary{}", URL_SAFE_NO_PAD.encode(randomness.bytes::<24>()).replace(['-', '_'], "x")))
     }
@@ -119,7 +119,7 @@ async fn no_secret_comes_out_anywhere() {
     // req N3, C2
     let desk = Desk::with(CONFIG);
     let mut canaries = Canaries::default();
-    let password = canaries.new();
+    let password = canaries.hatch();
     let args = ["user", "add", "alice", "--name", "Alice", "--password-stdin", "--config", "usher.toml"];
     let added = desk.usher_with_input(&args, &password);
     assert_eq!((added.code, added.stderr.as_str()), (0, ""));
@@ -142,7 +142,7 @@ async fn no_secret_comes_out_anywhere() {
     let refresh = canaries.keep(body["refresh_token"].as_str().expect("a token"));
     let signature = token.rsplit('.').next().expect("a part").to_owned();
     canaries.keep(&signature);
-    let c = |canaries: &mut Canaries| canaries.new();
+    let c = Canaries::hatch;
     let bodies = [
         json!({"user": "alice", "pwd": c(&mut canaries)}).to_string(),
         json!({"user": c(&mut canaries), "pwd": c(&mut canaries)}).to_string(),
@@ -281,7 +281,7 @@ async fn talk(mut socket: TestClient, canaries: &mut Canaries, token: &str) -> S
     if let Ok(frame) = socket.next().await {
         said += &frame.to_string();
     }
-    socket.authenticate(&canaries.new()).await;
+    socket.authenticate(&canaries.hatch()).await;
     if let Ok(frame) = socket.next().await {
         said += &frame.to_string();
     }

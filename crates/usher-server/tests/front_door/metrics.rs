@@ -27,15 +27,17 @@ async fn what_happens_is_counted() {
     let mut second = server.enter(Upgrade::at("/ws").cookie(&alice.cookie)).await;
     first.join("board-1").await;
     server.connect(Upgrade::at("/http").bearer("x")).await.err().expect("refused");
+    let _waiting = server.connect(Upgrade::at("/only/first_message")).await.expect("a socket");
     let text = server.metrics().await;
     for (name, expected) in [
-        ("usher_connections_open", 2.0),
+        ("usher_connections{state=\"open\"}", 2.0),
+        ("usher_connections{state=\"waiting\"}", 1.0),
         ("usher_rooms", 1.0),
         ("usher_connections_opened_total{carrier=\"header\"}", 1.0),
         ("usher_connections_opened_total{carrier=\"cookie\"}", 1.0),
         ("usher_connections_opened_total{carrier=\"query\"}", 0.0),
         ("usher_refusals_total{reason=\"invalid_token\"}", 1.0),
-        ("usher_upgrade_seconds_count{result=\"accepted\"}", 2.0),
+        ("usher_upgrade_seconds_count{result=\"accepted\"}", 3.0),
         ("usher_verify_seconds_count{result=\"bad\"}", 1.0),
         ("usher_revocation_to_close_seconds_count", 0.0),
         ("usher_audit_dropped_total", 0.0),
@@ -103,7 +105,7 @@ async fn operators_have_a_door_of_their_own() {
         assert_eq!(server.http.post(at(path)).send().await.expect("an answer").status(), 405);
     }
     assert_eq!(get("/auth/session", "localhost").await.expect("an answer").status(), 404);
-    let text = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: evil.test\r\nConnection: close\r\n\r\n");
+    let text = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nHost: evil.test\r\nConnection: close\r\n\r\n";
     assert_eq!(raw_request(&server.admin_url, text.as_bytes()).await.status, 421, "two hosts");
     let answer = get("/metrics", "localhost").await.expect("an answer");
     assert!(answer.headers()["content-type"].to_str().expect("text").starts_with("application/openmetrics-text"));
