@@ -198,7 +198,9 @@ mod tests {
 
     fn check(lines: &[String], head: ChainHead) -> ChainReport {
         let mut checker = Checker::new(Chain::new("file:a", &keys(), None));
-        lines.iter().for_each(|line| checker.line(line));
+        for line in lines {
+            checker.line(line);
+        }
         checker.finish("file:a", Some(head))
     }
 

@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(written, 20);
         assert!(flood.admit(failure(2), START).is_some(), "another source");
         assert!(flood.due(START.after(Duration::from_secs(59))).is_empty());
-        let over = flood.due(START.after(Duration::from_secs(60)));
+        let over = flood.due(START.after(Duration::from_mins(1)));
         assert_eq!(over.len(), 1);
         assert_eq!(over[0].folded.map(|folded| folded.count), Some(980));
         assert_eq!(over[0].ip, Some(IpAddr::from([0, 0, 0, 1])));

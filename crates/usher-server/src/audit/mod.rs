@@ -16,6 +16,9 @@ mod writer;
 mod chain;
 mod keys;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::Chain;
 pub use check::ChainReport;
 pub(crate) use door::AuditObserver;
