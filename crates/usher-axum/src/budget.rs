@@ -61,6 +61,11 @@ impl WaitingBudget {
         Self { limits, counts: Arc::default() }
     }
 
+    /// How many places are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.counts.lock().total
+    }
+
     /// The same places, with other limits from now on.
     pub(crate) fn with_limits(&self, limits: WaitingLimits) -> Self {
         Self { limits, counts: self.counts.clone() }
