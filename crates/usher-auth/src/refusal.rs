@@ -11,12 +11,27 @@ use http::StatusCode;
 
 use crate::carriers::Carrier;
 use crate::close_code::CloseCause;
+use crate::ids::{SessionId, UserId};
+use crate::permit::CredentialFacts;
+use crate::revocation::RevocationCause;
 
 /// A refusal: what kind, and what the operator's log says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     kind: RefusalKind,
     detail: Cow<'static, str>,
+    holder: Option<Holder>,
+}
+
+/// Whose the refused credential is, where it said so truthfully: it was found or its signature held, and it was refused all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The user.
+    pub user: UserId,
+    /// The session it belongs to.
+    pub session: Option<SessionId>,
+    /// Why it was revoked, if it was.
+    pub revoked: Option<RevocationCause>,
 }
 
 /// The kinds of refusal a client can tell apart.
@@ -75,7 +90,19 @@ pub enum RefusalKind {
 impl Refusal {
     /// A refusal, with what the operator should read about it. `detail` must not hold anything a client sent.
     pub fn new(kind: RefusalKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, detail: detail.into() }
+        Self { kind, detail: detail.into(), holder: None }
+    }
+
+    /// The same, with whose credential it was: for the audit, never for the client.
+    #[must_use]
+    pub fn held_by(mut self, facts: &CredentialFacts, revoked: Option<RevocationCause>) -> Self {
+        self.holder = Some(Holder { user: facts.user.clone(), session: facts.session.clone(), revoked });
+        self
+    }
+
+    /// Whose credential it was, if that is known. Never what a client merely claims.
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
     }
 
     /// What kind of refusal.

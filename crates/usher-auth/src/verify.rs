@@ -48,7 +48,7 @@ pub fn session(
         issued_at: session.created_at,
         roles_read_at: Some(read_at),
     };
-    let principal = local(user)?;
+    let principal = local(user).map_err(|refusal| refusal.held_by(&facts, None))?;
     at.admit(principal, facts, Some(expires_at))
 }
 
@@ -79,9 +79,6 @@ pub fn api_key(
     read_at: UnixTime,
     at: Circumstances<'_>,
 ) -> Result<Permit, Refusal> {
-    if claimed_user.is_some_and(|claimed| *claimed != key.user) {
-        return Err(Refusal::new(RefusalKind::Unauthorized, "the API key is another user's"));
-    }
     let facts = CredentialFacts {
         user: key.user.clone(),
         session: None,
@@ -90,7 +87,12 @@ pub fn api_key(
         issued_at: key.created_at,
         roles_read_at: Some(read_at),
     };
-    at.admit(local(user)?, facts, key.expires_at)
+    if claimed_user.is_some_and(|claimed| *claimed != key.user) {
+        let refusal = Refusal::new(RefusalKind::Unauthorized, "the API key is another user's");
+        return Err(refusal.held_by(&facts, None));
+    }
+    let principal = local(user).map_err(|refusal| refusal.held_by(&facts, None))?;
+    at.admit(principal, facts, key.expires_at)
 }
 
 /// Let in the bearer of a ticket, which has been spent by this presentation whatever is decided here (req D5, D7).
@@ -98,14 +100,15 @@ pub fn api_key(
 /// `origin` and `path` are those of the upgrade; a ticket is bound to each that it was given. A ticket in a first message was
 /// bought for the same path.
 pub fn ticket(ticket: Ticket, origin: Option<&str>, path: &str, at: Circumstances<'_>) -> Result<Permit, Refusal> {
+    let refused = |kind, detail: &'static str| Err(Refusal::new(kind, detail).held_by(&ticket.credential, None));
     if at.now.unix >= ticket.expires_at {
-        return Err(Refusal::new(RefusalKind::SpentTicket, "the ticket is too old"));
+        return refused(RefusalKind::SpentTicket, "the ticket is too old");
     }
     if ticket.path.as_deref().is_some_and(|bound| bound != path) {
-        return Err(Refusal::new(RefusalKind::TicketNotForHere, "the ticket was bought for another path"));
+        return refused(RefusalKind::TicketNotForHere, "the ticket was bought for another path");
     }
     if ticket.origin.is_some() && ticket.origin.as_deref() != origin {
-        return Err(Refusal::new(RefusalKind::TicketNotForHere, "the ticket was bought from another Origin"));
+        return refused(RefusalKind::TicketNotForHere, "the ticket was bought from another Origin");
     }
     at.admit(ticket.principal, ticket.credential, ticket.credential_expires_at)
 }
@@ -195,10 +198,10 @@ impl Circumstances<'_> {
     ) -> Result<Permit, Refusal> {
         // Revoked before expired: a session that was ended does not come back as "renew and try again".
         if let Some(cause) = self.revoked.check(&facts) {
-            return Err(self.refused_as_revoked(cause));
+            return Err(self.refused_as_revoked(cause).held_by(&facts, Some(cause)));
         }
         if expires_at.is_some_and(|end| end <= self.now.unix) {
-            return Err(Refusal::new(RefusalKind::Expired, "the credential has ended"));
+            return Err(Refusal::new(RefusalKind::Expired, "the credential has ended").held_by(&facts, None));
         }
         Ok(Permit::new(principal, Some(self.carrier), facts, expires_at))
     }

@@ -75,6 +75,11 @@ impl Door {
         self.draining.load(Ordering::Relaxed)
     }
 
+    /// How many sockets wait for a first message.
+    pub fn waiting(&self) -> usize {
+        self.waiting.taken()
+    }
+
     /// What it is made of.
     pub fn parts(&self) -> &DoorParts {
         &self.parts

@@ -16,6 +16,9 @@ use usher_auth::user::User;
 use usher_auth::wire::Frame;
 use usher_auth::{Now, UnixTime};
 
+use crate::Presenter;
+use crate::observer::Scene;
+
 /// Places for frames that are kept when the mailbox has run empty: a connection at rest owns little.
 const KEPT_CAPACITY: usize = 8;
 
@@ -25,6 +28,7 @@ pub struct ConnectionHandle {
     id: ConnectionId,
     /// Most bytes that may wait in `frames`: a client that reads more slowly than that is closed.
     outbound_limit: usize,
+    presented: Option<(Presenter, Arc<RouteRules>)>,
     mailbox: Mutex<Mailbox>,
     /// Held by the connection's task while it takes a message in or begins to write: whoever revokes waits for that, so that after
     /// the revocation nothing more is begun in either direction (req H4). Never held over an await.
@@ -80,7 +84,18 @@ pub type RouteTable = BTreeMap<String, Arc<RouteRules>>;
 
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, outbound_limit: usize) -> Self {
-        Self { id, outbound_limit, mailbox: Mutex::default(), traffic: Mutex::default() }
+        Self { id, outbound_limit, presented: None, mailbox: Mutex::default(), traffic: Mutex::default() }
+    }
+
+    /// With who opened it and where: for [`ConnectionHandle::scene`].
+    pub(crate) fn presented(mut self, by: Presenter, at: Arc<RouteRules>) -> Self {
+        self.presented = Some((by, at));
+        self
+    }
+
+    /// Where it is, for whoever observes what is done over it.
+    pub fn scene(&self) -> Option<Scene<'_>> {
+        self.presented.as_ref().map(|(presenter, rules)| presenter.scene(self.id, &rules.path))
     }
 
     /// Tell the connection of a change.

@@ -65,7 +65,7 @@ pub enum Event<'a> {
     },
     /// A socket is closed: once for each upgrade that was accepted, whatever ended it.
     Closed {
-        /// Who was in last, if anybody was.
+        /// Who was verified last, if anybody was: also somebody who was one too many and never in.
         permit: Option<&'a Permit>,
         /// What ended it.
         cause: CloseCause,

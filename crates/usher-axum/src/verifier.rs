@@ -7,7 +7,7 @@ use moka::sync::Cache;
 use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::{Carrier, Credential};
 use usher_auth::connection::Verification;
-use usher_auth::ids::{ConnectionId, SessionId, UserId};
+use usher_auth::ids::{SessionId, UserId};
 use usher_auth::jwt::{TokenError, TokenVerifier, VerifiedToken};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::secret::{HashedToken, PlainToken, SecretText};
@@ -18,8 +18,7 @@ use usher_auth::{Clock, Now, Permit, UnixTime};
 use usher_store::{RedeemedTicket, Store, StoreError, TicketStore};
 
 use crate::issuer_keys::IssuerKeys;
-use crate::observer::Scene;
-use crate::{ClientAddress, Revocations, Throttle};
+use crate::{Presenter, Revocations, Throttle};
 
 /// Most sessions and most API keys held in memory. One that is not is looked up in the store.
 const CACHE_CAPACITY: u64 = 100_000;
@@ -62,24 +61,6 @@ struct Known<T> {
     user: Option<User>,
     /// Before the user was read: roles that changed later are not in it.
     read_at: UnixTime,
-}
-
-/// Who presents a credential, apart from the credential itself.
-#[derive(Clone, Debug)]
-pub struct Presenter {
-    /// From where.
-    pub address: ClientAddress,
-    /// The `Origin` of the request, if it had exactly one.
-    pub origin: Option<String>,
-    /// The path asked for.
-    pub path: String,
-}
-
-impl Presenter {
-    /// Where it happens, for the observer.
-    pub fn scene<'a>(&'a self, connection: ConnectionId, route: &'a str) -> Scene<'a> {
-        Scene { connection, client: self.address, origin: self.origin.as_deref(), route }
-    }
 }
 
 impl CredentialVerifier {

@@ -9,12 +9,18 @@ pub mod server;
 
 pub mod admin;
 mod api;
+pub mod audit;
 mod boards;
 mod rooms_handler;
+
+mod admin_http;
+pub mod metrics;
+mod observers;
 
 mod access_tokens;
 pub mod cookies;
 mod drain;
+mod hidden_text;
 pub mod passwords;
 mod revoker;
 mod sealed;

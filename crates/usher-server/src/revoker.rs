@@ -12,7 +12,8 @@ use usher_auth::secret::HashedToken;
 use usher_axum::{CredentialVerifier, Revocations};
 use usher_store::{Store, StoreError};
 
-use crate::admin::Revoker;
+use crate::admin::{Revoker, owner};
+use crate::audit::{AuditTrail, Record};
 
 /// Ends what is revoked, in the store and on the wire. A cheap handle.
 #[derive(Clone)]
@@ -20,6 +21,7 @@ pub struct LiveRevoker {
     store: Arc<dyn Store>,
     revocations: Revocations,
     verifier: Arc<CredentialVerifier>,
+    audit: AuditTrail,
     clock: Arc<dyn Clock>,
 }
 
@@ -29,9 +31,10 @@ impl LiveRevoker {
         store: Arc<dyn Store>,
         revocations: Revocations,
         verifier: Arc<CredentialVerifier>,
+        audit: AuditTrail,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, revocations, verifier, clock }
+        Self { store, revocations, verifier, audit, clock }
     }
 }
 
@@ -58,9 +61,18 @@ impl Revoker for LiveRevoker {
     /// Once this returns, the revocation is durable, refuses every later use of what it ends, and nothing more is sent
     /// to or taken from the sockets opened with it. Returns how many sockets those were.
     async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError> {
+        let owner = owner(&*self.store, revocation).await?;
         let remembered = self.store.revoke(revocation).await?;
         let now = self.clock.now();
-        let ended = remembered.iter().map(|one| self.revocations.apply(one, margin, now)).sum();
+        let mut ended = 0;
+        for one in &remembered {
+            let connections = self.revocations.apply(one, margin, now);
+            // Who logs out is recorded with their request.
+            if one.cause != RevocationCause::Logout {
+                self.audit.record(Record::revoked(one, owner.as_ref()).connections_ended(connections));
+            }
+            ended += connections;
+        }
         tracing::info!(cause = revocation.cause.as_str(), sockets = ended, "revoked");
         if let (RevocationCause::RolesChanged, RevocationTarget::User { user, .. }) =
             (revocation.cause, &revocation.target)

@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
-use usher_auth::room::RoomName;
+use usher_auth::room::{RoomAction, RoomName};
 use usher_auth::wire::{ClientMessage, Frame};
 use usher_auth::{Now, Permit};
 use usher_axum::{ConnectionHandle, Flow, Handler};
-use usher_rooms::{Attendance, Receiver, Rooms};
+use usher_rooms::{Attendance, Receiver, RoomError, Rooms};
+
+use crate::audit::{AuditEvent, AuditTrail, Outcome, Record};
 
 /// Puts connections into rooms.
 pub struct RoomsHandler {
     rooms: Rooms,
+    audit: AuditTrail,
 }
 
 impl RoomsHandler {
-    /// Over these rooms.
-    pub fn new(rooms: Rooms) -> Self {
-        Self { rooms }
+    /// Over these rooms. What is not allowed in them is recorded.
+    pub fn new(rooms: Rooms, audit: AuditTrail) -> Self {
+        Self { rooms, audit }
     }
 }
 
@@ -29,25 +32,55 @@ impl Receiver for Outbox {
     }
 }
 
-impl Handler for RoomsHandler {
-    type Session = Attendance;
+/// A connection in its rooms, and who it is.
+pub struct Attendant {
+    attendance: Attendance,
+    permit: Permit,
+    connection: Arc<ConnectionHandle>,
+}
 
-    fn open(&self, permit: &Permit, connection: &Arc<ConnectionHandle>, _now: Now) -> Attendance {
-        self.rooms.attach(permit, connection.id(), Arc::new(Outbox(connection.clone())))
+impl Handler for RoomsHandler {
+    type Session = Attendant;
+
+    fn open(&self, permit: &Permit, connection: &Arc<ConnectionHandle>, _now: Now) -> Attendant {
+        let attendance = self.rooms.attach(permit, connection.id(), Arc::new(Outbox(connection.clone())));
+        Attendant { attendance, permit: permit.clone(), connection: connection.clone() }
     }
 
-    fn message(&self, attendance: &mut Attendance, message: ClientMessage, _now: Now) -> Flow {
-        match attendance.handle(&message) {
+    fn message(&self, attendant: &mut Attendant, message: ClientMessage, _now: Now) -> Flow {
+        match attendant.attendance.handle(&message) {
             Ok(()) => Flow::Continue,
-            Err(error) => error.close_cause().map_or(Flow::Continue, Flow::End),
+            Err(error) => {
+                if let Some(record) = denied(attendant, &error) {
+                    self.audit.record(record);
+                }
+                error.close_cause().map_or(Flow::Continue, Flow::End)
+            }
         }
     }
 
-    fn recheck(&self, attendance: &mut Attendance, _now: Now) {
-        attendance.recheck();
+    fn recheck(&self, attendant: &mut Attendant, _now: Now) {
+        attendant.attendance.recheck();
     }
 
-    fn renew(&self, attendance: &mut Attendance, permit: &Permit, _now: Now) -> Vec<RoomName> {
-        attendance.renew(permit)
+    fn renew(&self, attendant: &mut Attendant, permit: &Permit, _now: Now) -> Vec<RoomName> {
+        attendant.permit = permit.clone();
+        attendant.attendance.renew(permit)
     }
+}
+
+/// The record of what was not allowed; none of what was merely done in the wrong order.
+fn denied(attendant: &Attendant, error: &RoomError) -> Option<Record> {
+    let (event, reason) = match error {
+        RoomError::Forbidden { action: RoomAction::Join, .. } => (AuditEvent::AuthzFail, "join_forbidden"),
+        RoomError::Forbidden { action: RoomAction::Publish, .. } => (AuditEvent::AuthzFail, "publish_forbidden"),
+        RoomError::Forbidden { action: RoomAction::Typing, .. } => (AuditEvent::AuthzFail, "typing_forbidden"),
+        RoomError::TooManyRooms { .. } => (AuditEvent::RateLimitExceeded, "too_many_rooms"),
+        RoomError::NotJoined { .. } => return None,
+    };
+    let record = Record::new(event, Outcome::Denied).reason(reason).by(&attendant.permit).room(error.room().as_str());
+    Some(match attendant.connection.scene() {
+        Some(scene) => record.on(&scene),
+        None => record,
+    })
 }

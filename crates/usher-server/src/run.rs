@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,11 +22,16 @@ use usher_store::memory::MemoryTickets;
 use usher_store::{Store, StoreError, TicketBounds};
 
 use crate::admin::{Administration, ControlError, ControlSocket};
+use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
+use crate::metrics::Metrics;
 use crate::passwords::PasswordHasher;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
+
+/// How long the audit's sinks have at a shutdown to take what is queued.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +45,9 @@ pub enum RunError {
     /// Another process uses the data.
     #[error(transparent)]
     Control(#[from] ControlError),
+    /// There is no key for the audit trail.
+    #[error(transparent)]
+    AuditKey(#[from] AuditKeyError),
     /// There is no key to sign with.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -77,7 +86,11 @@ pub async fn run(
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     // The lock first: from here on no other process changes the data.
     let control = ControlSocket::bind(&config.store).await?;
-    let store: Arc<dyn Store> = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
+    let sql = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
+    let store: Arc<dyn Store> = sql.clone();
+    let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), &*randomness)?;
+    let (audit, writer) = AuditTrail::new(config.audit.clone(), sql, audit_keys, clock.clone());
+    tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
     let keys = signing_key_file::load_or_create(&config.tokens.key_file)?;
@@ -91,6 +104,7 @@ pub async fn run(
     let proxied = config.server.plaintext_behind_proxy && tls.is_none();
     let trusted_proxies = config.server.trusted_proxies.clone();
     let only_from = proxied.then(|| trusted_proxies.clone());
+    let admin_entrance = Entrance { tls: tls.clone(), ..Entrance::default() };
     let entrance = Entrance { tls, only_from, trusted_proxies, ..Entrance::default() };
     let server = Arc::new(Server::assemble(
         settings(&config, boards_page),
@@ -101,6 +115,8 @@ pub async fn run(
             tokens,
             issuer_keys: issuer_keys.clone(),
             passwords: passwords.clone(),
+            audit: audit.clone(),
+            metrics: Metrics::default(),
             clock: clock.clone(),
             randomness: randomness.clone(),
         },
@@ -113,6 +129,7 @@ pub async fn run(
         rooms: config.rooms.clone(),
         session_limits: config.sessions.limits,
         longest_credential_life: config.longest_credential_life(),
+        audit: audit.clone(),
         clock,
         randomness: randomness.clone(),
         turn: tokio::sync::Mutex::default(),
@@ -120,16 +137,19 @@ pub async fn run(
     let address = config.server.listen;
     let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
+    let admin = admin_listener(&config).await?;
     tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
     let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
     let serving = server.clone();
     let router = move || serving.router();
     let mut signals = Signals::new().map_err(RunError::Signals)?;
+    audit.record(Record::new(AuditEvent::Startup, Outcome::Success).detail(env!("CARGO_PKG_VERSION")));
     ready(address);
     tokio::select! {
         () = listener::serve(listener, entrance, router, signals.next()) => {}
         () = reload_on_hangup(&server, hangups, &reload) => {}
         () = control.serve(administration) => {}
+        () = serve_admin(admin, admin_entrance, &server, &config) => {}
         () = server.update_rooms() => {}
         () = server.reap() => {}
         () = issuer_keys.keep_fresh() => {}
@@ -139,7 +159,37 @@ pub async fn run(
         _ = server.drain(config.server.drain) => {}
         () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
     }
+    audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
+    if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() {
+        tracing::error!(
+            records = audit.status().queued,
+            "audit records were lost: the sinks did not take them in time"
+        );
+    }
     Ok(())
+}
+
+/// The operators' listener, if there is to be one.
+async fn admin_listener(config: &ResolvedConfig) -> Result<Option<TcpListener>, RunError> {
+    let Some(address) = config.admin.as_ref().map(|admin| admin.listen) else { return Ok(None) };
+    let failed = |source| RunError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    tracing::info!(address = %listener.local_addr().map_err(failed)?, "listening for operators");
+    Ok(Some(listener))
+}
+
+/// Runs until it is dropped.
+async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: &Server, config: &ResolvedConfig) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let mut hosts: Vec<url::Host> = config.server.public_url.host().map(|host| host.to_owned()).into_iter().collect();
+    hosts.extend(listener.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| {
+        match ip {
+            std::net::IpAddr::V4(ip) => url::Host::Ipv4(ip),
+            std::net::IpAddr::V6(ip) => url::Host::Ipv6(ip),
+        }
+    }));
+    let router = server.admin_router(hosts);
+    listener::serve(listener, entrance, move || router.clone(), std::future::pending()).await;
 }
 
 /// Takes in the configuration anew at each SIGHUP. One that is wrong changes nothing.

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::routing::any;
 use http::Request;
 use parking_lot::RwLock;
+use url::Host;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
@@ -24,10 +25,14 @@ use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
 
 use crate::access_tokens::AccessTokens;
+use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
+use crate::audit::{AuditObserver, AuditTrail};
 use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::drain;
+use crate::metrics::{Metrics, Owners};
+use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
 use crate::revoker::LiveRevoker;
 use crate::rooms_handler::RoomsHandler;
@@ -94,6 +99,10 @@ pub struct Backends {
     pub issuer_keys: IssuerKeys,
     /// Passwords.
     pub passwords: PasswordHasher,
+    /// What happens is recorded.
+    pub audit: AuditTrail,
+    /// What happens is counted.
+    pub metrics: Metrics,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -113,6 +122,8 @@ pub struct Server {
     revoker: LiveRevoker,
     rooms: Rooms,
     store: Arc<dyn Store>,
+    audit: AuditTrail,
+    metrics: Metrics,
     clock: Arc<dyn Clock>,
     randomness: Arc<dyn Randomness>,
     session_limits: SessionLimits,
@@ -128,7 +139,8 @@ struct Current {
 impl Server {
     /// Puts it together.
     pub fn assemble(settings: ServerSettings, backends: Backends) -> Self {
-        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, clock, randomness } = backends;
+        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, audit, metrics, clock, randomness } =
+            backends;
         let revocations = Revocations::default();
         let throttle = Arc::new(Throttle::new(settings.failures));
         let verifier = Arc::new(CredentialVerifier::new(VerifierParts {
@@ -141,7 +153,8 @@ impl Server {
             session_limits: settings.session_limits,
             clock: clock.clone(),
         }));
-        let revoker = LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone(), clock.clone());
+        let revoker =
+            LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone(), audit.clone(), clock.clone());
         let access_tokens = Arc::new(AccessTokens::new(keys, settings.token_profile.clone(), settings.access_ttl));
         let sessions = Sessions::new(SessionsParts {
             store: store.clone(),
@@ -164,6 +177,7 @@ impl Server {
             trusted_proxies: settings.trusted_proxies.clone(),
             cookies: settings.cookies.clone(),
             origins: Arc::new(settings.origins.clone()),
+            audit: audit.clone(),
             clock: clock.clone(),
         };
         let rooms = Rooms::new(settings.rooms.clone(), settings.room_limits);
@@ -176,11 +190,11 @@ impl Server {
             connections: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
-            observer: Arc::new(()),
+            observer: Arc::new(Observers { audit: AuditObserver(audit.clone()), metrics: metrics.clone() }),
             clock: clock.clone(),
             randomness: randomness.clone(),
         });
-        let handler = Arc::new(RoomsHandler::new(rooms.clone()));
+        let handler = Arc::new(RoomsHandler::new(rooms.clone(), audit.clone()));
         let server = Self {
             current: RwLock::new(Current { router: Router::new(), door: door.clone() }),
             api,
@@ -191,6 +205,8 @@ impl Server {
             revoker,
             rooms,
             store,
+            audit,
+            metrics,
             clock,
             randomness,
             session_limits: settings.session_limits,
@@ -257,6 +273,23 @@ impl Server {
         self.current.read().router.clone()
     }
 
+    /// The HTTP service of the operators' listener: numbers and health, for whoever calls it by one of `hosts`.
+    pub fn admin_router(&self, hosts: Vec<Host>) -> Router {
+        let owners = Owners {
+            door: self.current.read().door.clone(),
+            revocations: self.revocations.clone(),
+            rooms: self.rooms.clone(),
+            audit: self.audit.clone(),
+        };
+        admin_http::router(AdminState {
+            hosts: Arc::new(hosts),
+            metrics: self.metrics.clone(),
+            owners: Arc::new(owners),
+            store: self.store.clone(),
+            audit: self.audit.clone(),
+        })
+    }
+
     /// What ends sessions and sockets.
     pub fn revoker(&self) -> &LiveRevoker {
         &self.revoker
@@ -297,6 +330,7 @@ impl Server {
     async fn reap_once(&self) -> Result<(), StoreError> {
         let now = self.clock.now().unix;
         self.revocations.forget(now);
+        self.audit.reap().await?;
         self.store.reap_revocations(now).await?;
         self.store.reap_refresh_tokens(now).await?;
         // A session whose cookie has idled out may still be revived by its refresh token.

@@ -80,6 +80,14 @@ pub enum RefreshError {
     /// Unknown, expired, spent, or of a session that has ended. To the client all of these look alike.
     #[error("the refresh token does not hold: {0}")]
     Invalid(&'static str),
+    /// Spent long ago: two parties hold it, and the session has been ended. To the client this looks like the others.
+    #[error("the refresh token does not hold: spent")]
+    Reused {
+        /// Whose.
+        user: UserId,
+        /// The session that ended.
+        session: SessionId,
+    },
     /// The store cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -149,7 +157,7 @@ impl Sessions {
             RefreshOutcome::Reused(token) => {
                 tracing::warn!(user = %token.user, "a spent refresh token came back: its session ends");
                 self.end(&token.session, RevocationCause::RefreshReuse).await?;
-                return Err(RefreshError::Invalid("spent"));
+                return Err(RefreshError::Reused { user: token.user, session: token.session });
             }
             RefreshOutcome::Expired(_) => return Err(RefreshError::Invalid("expired")),
             RefreshOutcome::Unknown => return Err(RefreshError::Invalid("unknown")),

@@ -89,8 +89,8 @@ fn parse(pem: &str, path: &Path) -> Result<KeyRing, SigningKeyError> {
     Ok(KeyRing::new(current, keys))
 }
 
-/// Writes the whole file under another name first: a crash leaves a key or none, never half of one.
-fn create(path: &Path, pem: &str) -> io::Result<()> {
+/// Makes a file that its owner alone may read. Writes the whole of it under another name first: a crash leaves a key or none, never half of one.
+pub(crate) fn create(path: &Path, pem: &str) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     let unfinished = PathBuf::from(unfinished);

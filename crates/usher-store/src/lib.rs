@@ -13,6 +13,6 @@ pub mod memory;
 
 pub use error::StoreError;
 pub use traits::{
-    ApiKeyStore, CreateUser, RedeemedTicket, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore,
-    SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,
+    ApiKeyStore, AuditEntry, AuditStore, ChainHead, CreateUser, RedeemedTicket, RefreshOutcome, RefreshRotation,
+    RefreshTokenStore, RevocationStore, SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,
 };

@@ -213,3 +213,37 @@ pub trait TicketStore: Send + Sync {
     /// `now` (req D4).
     async fn redeem(&self, secret: &HashedToken, now: UnixTime) -> Result<RedeemedTicket, StoreError>;
 }
+
+/// A record of the audit trail, as the line that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its number in its chain, from 1.
+    pub number: u64,
+    /// When what it tells of happened.
+    pub at: UnixTime,
+    /// One JSON object, without a line break.
+    pub line: String,
+}
+
+/// How far a hash chain has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    /// The number of its last record.
+    pub number: u64,
+    /// The authentication code of that record.
+    pub mac: [u8; 32],
+}
+
+/// The audit trail: records in the order in which they were made, and the heads of all chains, also of those that are kept in files.
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// In one transaction: append `entries`, and move the head of `chain` to `head`. A number that is there already is an error, and
+    /// then nothing changes.
+    async fn append_audit(&self, chain: &str, head: &ChainHead, entries: &[AuditEntry]) -> Result<(), StoreError>;
+    /// The head of that chain, if it has begun.
+    async fn audit_head(&self, chain: &str) -> Result<Option<ChainHead>, StoreError>;
+    /// Up to `limit` records whose number is more than `after`, by number.
+    async fn audit_entries(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Remove records of before `before`; how many. The heads stay.
+    async fn reap_audit(&self, before: UnixTime) -> Result<u64, StoreError>;
+}

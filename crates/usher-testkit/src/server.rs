@@ -1,5 +1,6 @@
 //! A server of its own for each test: on a free loopback port, over SQLite in a folder of its own.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +21,13 @@ use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::IssuerKeys;
 use usher_axum::ambient::SystemRandomness;
 use usher_server::admin::Revoker as _;
+use usher_server::audit::{AuditKeys, AuditSettings, AuditTrail, SinkSetting};
 use usher_server::listener::{self, Entrance};
+use usher_server::metrics::Metrics;
 use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Backends, Server, ServerSettings};
 use usher_sql::{SqlOptions, SqlStore};
-use usher_store::memory::MemoryTickets;
+use usher_store::memory::{MemoryStore, MemoryTickets};
 use usher_store::{Store, TicketBounds, TicketStore};
 use zeroize::Zeroizing;
 
@@ -39,6 +42,8 @@ pub(crate) const PASSWORD: &str = "correct horse battery staple";
 pub struct TestServer {
     /// Its address, such as `http://127.0.0.1:40123`.
     pub url: Url,
+    /// The address of its listener for operators.
+    pub admin_url: Url,
     /// Its time.
     pub clock: Arc<TestClock>,
     /// What it remembers.
@@ -47,9 +52,11 @@ pub struct TestServer {
     pub mint: Mint,
     /// For calls to its HTTP API. Keeps no cookies and follows no redirects.
     pub http: reqwest::Client,
+    /// What it records.
+    pub audit: AuditTrail,
     server: Arc<Server>,
     task: JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A server to be.
@@ -57,6 +64,7 @@ pub struct TestServerBuilder {
     settings: ServerSettings,
     tickets: TicketBounds,
     store: Option<Arc<dyn Store>>,
+    audit: Vec<SinkSetting>,
     ticket_store: Option<Arc<dyn TicketStore>>,
     issuers: Vec<TrustedIssuer>,
     entrance: Entrance,
@@ -78,6 +86,13 @@ impl TestServerBuilder {
     #[must_use]
     pub fn settings(mut self, change: impl FnOnce(&mut ServerSettings)) -> Self {
         change(&mut self.settings);
+        self
+    }
+
+    /// With other audit sinks. The trail's own store is apart from the server's.
+    #[must_use]
+    pub fn audit(mut self, sinks: Vec<SinkSetting>) -> Self {
+        self.audit = sinks;
         self
     }
 
@@ -144,6 +159,13 @@ impl TestServerBuilder {
         issuers.extend(self.issuers);
         let tokens = Arc::new(TokenVerifier::new(issuers, mint::kept_claims()).expect("issuers that fit together"));
         let tickets = self.ticket_store.unwrap_or_else(|| Arc::new(MemoryTickets::new(self.tickets)));
+        let (audit, writer) = AuditTrail::new(
+            AuditSettings { sinks: self.audit, keep: Duration::from_hours(24) },
+            Arc::new(MemoryStore::new()),
+            AuditKeys::from_secret(&randomness.bytes()),
+            clock.clone(),
+        );
+        tokio::spawn(writer.run());
         let server = Arc::new(Server::assemble(
             self.settings,
             Backends {
@@ -153,6 +175,8 @@ impl TestServerBuilder {
                 tokens,
                 issuer_keys: IssuerKeys::none(),
                 passwords: PasswordHasher::new(2, randomness.clone()),
+                audit: audit.clone(),
+                metrics: Metrics::default(),
                 clock: clock.clone(),
                 randomness,
             },
@@ -160,25 +184,32 @@ impl TestServerBuilder {
         server.load_revocations().await.expect("a store that can be read");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
+        let admin = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let admin_address = admin.local_addr().expect("an address");
         let (running, entrance) = (server.clone(), self.entrance);
         let serving = server.clone();
         let router = move || serving.router();
+        let operators = server.admin_router(Vec::new());
+        let admin_router = move || operators.clone();
         let task = tokio::spawn(async move {
             tokio::select! {
                 () = listener::serve(listener, entrance, router, std::future::pending()) => {}
+                () = listener::serve(admin, Entrance::default(), admin_router, std::future::pending()) => {}
                 () = running.update_rooms() => {}
             }
         });
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
         TestServer {
             url: Url::parse(&format!("http://{address}")).expect("a URL"),
+            admin_url: Url::parse(&format!("http://{admin_address}")).expect("a URL"),
             clock,
             store,
             mint,
             http: http.build().expect("a client"),
+            audit,
             server,
             task,
-            _folder: folder,
+            folder,
         }
     }
 }
@@ -195,6 +226,7 @@ impl TestServer {
             settings: settings(),
             tickets: TicketBounds::default(),
             store: None,
+            audit: vec![SinkSetting::Store],
             ticket_store: None,
             issuers: Vec::new(),
             entrance: Entrance::default(),
@@ -335,6 +367,25 @@ impl TestServer {
         self.db_revoke(target, RevocationCause::UserDeleted).await;
         self.store.delete_user(&user).await.expect("a store");
         self.server.revoker().user_changed(&user);
+    }
+
+    /// The text of its metrics.
+    pub async fn metrics(&self) -> String {
+        let url = self.admin_url.join("/metrics").expect("a path");
+        let answer = self.http.get(url).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200);
+        answer.text().await.expect("text")
+    }
+
+    /// Its audit records so far, oldest first. What is still being counted is not among them.
+    pub async fn audit_records(&self) -> Vec<Value> {
+        let lines = self.audit.tail(10_000).await.expect("a store");
+        lines.iter().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+    }
+
+    /// Where its data is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn now(&self) -> UnixTime {

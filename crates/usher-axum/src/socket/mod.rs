@@ -56,7 +56,8 @@ where
     H: Handler,
 {
     let Opening { connection, presenter, place, door, handler } = opening;
-    let handle = Arc::new(ConnectionHandle::new(connection.id(), door.parts().outbound_limit));
+    let handle = ConnectionHandle::new(connection.id(), door.parts().outbound_limit);
+    let handle = Arc::new(handle.presented(presenter.clone(), connection.rules().clone()));
     let door_now = door.parts().clock.now();
     let mut transport = Transport::new(io, read_ahead, connection.message_limit());
     let waiting = connection.is_waiting().then(|| door.parts().revocations.register_waiting(&handle));
@@ -339,12 +340,13 @@ where
         if !permit.principal().anonymous {
             self.place = None;
         }
+        // Also who was one too many is told of by name.
+        self.farewell.permit = Some(permit.clone());
         if !self.register(&permit, now) {
             return;
         }
         self.transport.limit_input(usize::MAX);
         self.observe(&Observed::Opened { permit: &permit });
-        self.farewell.permit = Some(permit.clone());
         self.transport.set_message_limit(self.connection.message_limit());
         self.session = Some(self.handler.open(&permit, &self.handle, now));
         tracing::info!(

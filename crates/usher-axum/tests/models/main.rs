@@ -8,8 +8,14 @@ mod sync;
 
 #[path = "../../src/budget.rs"]
 mod budget;
+#[path = "../../src/client_address.rs"]
+mod client_address;
 #[path = "../../src/mailbox.rs"]
 mod mailbox;
+#[path = "../../src/observer.rs"]
+mod observer;
+#[path = "../../src/presenter.rs"]
+mod presenter;
 #[path = "../../src/registry.rs"]
 mod registry;
 #[path = "../../src/revocations.rs"]
@@ -29,7 +35,9 @@ use usher_auth::wire::Frame;
 use usher_auth::{Now, UnixTime};
 
 use self::budget::{ConnectionLimits, SourceBudget};
+use self::client_address::ClientAddress;
 use self::mailbox::{ConnectionHandle, Order};
+use self::presenter::Presenter;
 use self::revocations::Revocations;
 
 const NOW: Now = Now { monotonic: Duration::from_secs(1), unix: UnixTime::from_seconds(1_760_000_000) };

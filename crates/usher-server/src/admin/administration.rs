@@ -10,7 +10,9 @@ use usher_auth::session::SessionLimits;
 use usher_auth::{Clock, Randomness, UnixTime};
 use usher_store::{Store, StoreError};
 
+use super::audit::Done;
 use super::{Answer, Operation, Revoker};
+use crate::audit::{AuditError, AuditTrail};
 use crate::passwords::{Busy, PasswordHasher, UnacceptablePassword};
 
 /// What operations need. The command line and the server each put one together.
@@ -27,6 +29,8 @@ pub struct Administration {
     pub session_limits: SessionLimits,
     /// The longest that any credential lives on after it was issued; revocations are remembered for as long.
     pub longest_credential_life: Duration,
+    /// What is done is recorded.
+    pub audit: AuditTrail,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -73,6 +77,9 @@ pub enum AdminError {
     /// Too much is being done at once.
     #[error(transparent)]
     Busy(#[from] Busy),
+    /// The audit trail cannot be read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// The store cannot be used.
     #[error("{0}: {source}", source = .0.source)]
     Store(#[from] StoreError),
@@ -93,6 +100,7 @@ impl AdminError {
             Self::NoSuchSession(_) => "no_such_session",
             Self::Room(_) => "invalid_room",
             Self::Busy(_) => "busy",
+            Self::Audit(_) => "audit_unreadable",
             Self::Store(_) => "unavailable",
         }
     }
@@ -101,7 +109,23 @@ impl AdminError {
 impl Administration {
     /// Carries out one operation. What it changed is durable, and what it ended has ended, when this returns.
     pub async fn execute(&self, operation: Operation) -> Result<Answer, AdminError> {
-        let _turn = self.turn.lock().await;
+        let done = Done::by(&operation);
+        let answer = self.carry_out(operation).await?;
+        if let Some(mut done) = done {
+            if let Answer::KeyMade { id, .. } = &answer {
+                done.detail = Some(id.to_string());
+            }
+            self.record(&done);
+        }
+        Ok(answer)
+    }
+
+    async fn carry_out(&self, operation: Operation) -> Result<Answer, AdminError> {
+        let _turn = match operation {
+            // Reading the trail changes nothing, and may take long.
+            Operation::TailAudit { .. } | Operation::VerifyAudit { .. } => None,
+            _ => Some(self.turn.lock().await),
+        };
         match operation {
             Operation::AddUser { id, name, roles, password } => self.add_user(id, name, roles, password).await,
             Operation::ListUsers { after, limit } => self.list_users(after.as_ref(), limit).await,
@@ -113,6 +137,8 @@ impl Administration {
             Operation::ListKeys { user } => self.list_keys(user.as_ref()).await,
             Operation::RevokeKey { id } => self.revoke_key(id).await,
             Operation::ListSessions { user } => self.list_sessions(&user).await,
+            Operation::TailAudit { limit } => self.tail_audit(limit).await,
+            Operation::VerifyAudit { rotated } => self.verify_audit(rotated).await,
             Operation::SetRoles { id, roles } => self.set_roles(&id, roles).await,
             Operation::RevokeSession { id, margin_seconds } => {
                 self.revoke_session(id, margin_seconds.map(Duration::from_secs)).await

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
 use zeroize::Zeroizing;
 
+use crate::audit::ChainReport;
+
 /// The answer to an operation.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
@@ -43,6 +45,16 @@ pub enum Answer {
     Sessions {
         /// In the order of their ids.
         sessions: Vec<SessionRow>,
+    },
+    /// Audit records, as they were written.
+    AuditLines {
+        /// In their order.
+        lines: Vec<String>,
+    },
+    /// Whether the audit trail is as it was written.
+    AuditVerified {
+        /// One for each sink that keeps records.
+        chains: Vec<ChainReport>,
     },
     /// A decision and why it is so.
     Explained(Explained),

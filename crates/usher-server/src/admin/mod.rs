@@ -6,6 +6,7 @@
 
 mod administration;
 mod answer;
+mod audit;
 mod explain;
 mod keys;
 mod operation;
@@ -23,5 +24,6 @@ pub use administration::{AdminError, Administration};
 pub use answer::{Answer, Explained, KeyRow, NewKey, SessionRow, UserRow};
 pub use control::{ControlClient, ControlError, ControlSocket, Way, find_way};
 pub use lock::StoreLock;
-pub use operation::{ExplainedAction, MAX_LIST, NewPassword, Operation};
+pub use operation::{ExplainedAction, MAX_LIST, MAX_TAIL, NewPassword, Operation};
+pub(crate) use revoker::owner;
 pub use revoker::{Revoker, StoreRevoker};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
@@ -10,6 +11,8 @@ use zeroize::Zeroizing;
 
 /// Most users in one answer.
 pub const MAX_LIST: u32 = 1000;
+/// Most audit records in one answer.
+pub const MAX_TAIL: u32 = 10_000;
 
 /// One operation.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,6 +104,16 @@ pub enum Operation {
         /// For how long live connections may go on to bring another credential, in seconds.
         #[serde(default)]
         margin_seconds: Option<u64>,
+    },
+    /// The last audit records.
+    TailAudit {
+        /// So many; at most [`MAX_TAIL`].
+        limit: u32,
+    },
+    /// Whether the audit trail is as it was written.
+    VerifyAudit {
+        /// Rotated files of the first file sink, oldest first; absolute paths.
+        rotated: Vec<PathBuf>,
     },
     /// Why somebody may or may not do something in a room.
     Explain {

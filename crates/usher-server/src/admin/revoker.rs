@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use usher_auth::ids::UserId;
-use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_store::{Store, StoreError};
+
+use crate::audit::{AuditTrail, Record};
 
 /// Carries out revocations.
 #[async_trait]
@@ -24,17 +26,38 @@ pub trait Revoker: Send + Sync {
 
 /// Revokes in the store, where no server runs that could have connections.
 #[derive(Clone)]
-pub struct StoreRevoker(pub Arc<dyn Store>);
+pub struct StoreRevoker {
+    /// Where.
+    pub store: Arc<dyn Store>,
+    /// What is revoked is recorded.
+    pub audit: AuditTrail,
+}
 
 #[async_trait]
 impl Revoker for StoreRevoker {
     async fn revoke(&self, revocation: &Revocation, _margin: Option<Duration>) -> Result<usize, StoreError> {
-        self.0.revoke(revocation).await.map(|_| 0)
+        let owner = owner(&*self.store, revocation).await?;
+        for one in self.store.revoke(revocation).await? {
+            self.audit.record(Record::revoked(&one, owner.as_ref()));
+        }
+        Ok(0)
     }
 
     async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
-        self.0.lift_revocations(user, cause).await.map(|_| ())
+        self.store.lift_revocations(user, cause).await.map(|_| ())
     }
 
     fn user_changed(&self, _user: &UserId) {}
+}
+
+/// Whose credential a revocation is about to end, for the audit: afterwards it is gone.
+pub(crate) async fn owner(store: &dyn Store, revocation: &Revocation) -> Result<Option<UserId>, StoreError> {
+    Ok(match &revocation.target {
+        RevocationTarget::Session(id) => store.session(id).await?.map(|session| session.user),
+        RevocationTarget::User { user, .. } => Some(user.clone()),
+        RevocationTarget::ApiKey(id) => {
+            store.api_keys(None).await?.into_iter().find(|key| key.id == *id).map(|key| key.user)
+        }
+        RevocationTarget::Token(..) => None,
+    })
 }

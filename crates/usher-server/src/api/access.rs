@@ -13,6 +13,8 @@ use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_axum::client_address::PeerAddress;
 use usher_axum::{ClientAddress, CredentialVerifier, Presenter, Problem, TrustedProxies};
 
+use super::scene::HttpScene;
+use crate::audit::{AuditTrail, Record};
 use crate::cookies::CookieSettings;
 
 /// The caller, by `Authorization`, `X-Api-Key` or the session cookie. The cookie needs an allowed Origin on every method that
@@ -47,16 +49,25 @@ where
     CookieSettings: FromRef<S>,
     Arc<AllowedOrigins>: FromRef<S>,
     Arc<CredentialVerifier>: FromRef<S>,
+    AuditTrail: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let From(address) = From::from_request_parts(parts, state).await?;
+        let scene = HttpScene::from_request_parts(parts, state).await?;
+        let address = scene.client;
         let origin = RequestOrigin::of(&parts.headers);
         let presented =
             present(parts, &CookieSettings::from_ref(state), &Arc::<AllowedOrigins>::from_ref(state), origin);
-        let (carrier, credential) = presented.map_err(|refusal| Problem::from(&refusal))?;
+        let (carrier, credential) = presented.map_err(|refusal| match refusal.kind() {
+            // Nobody tried anything.
+            RefusalKind::MissingCredential => Problem::from(&refusal),
+            _ => {
+                scene.record(Record::refused(&refusal));
+                Problem::from(&refusal)
+            }
+        })?;
         let origin = origin.as_str().map(str::to_owned);
         let presenter = Presenter { address, origin: origin.clone(), path: parts.uri.path().to_owned() };
         let verifier = Arc::<CredentialVerifier>::from_ref(state);
@@ -64,7 +75,7 @@ where
             Ok(permit) => Ok(Self { permit, origin }),
             Err(refusal) => {
                 tracing::info!(client = %address.0, path = %parts.uri.path(), code = refusal.code(), detail = refusal.detail(), "refused");
-                Err(Problem::from(&refusal))
+                Err(scene.refuse(&refusal, carrier.as_str()))
             }
         }
     }

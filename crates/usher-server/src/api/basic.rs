@@ -9,12 +9,15 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use usher_axum::Problem;
 use zeroize::Zeroizing;
 
-use super::access::From;
 use super::login::{PasswordLogins, origin_of};
 use super::origin_guard::OriginGuard;
+use super::scene::HttpScene;
 use super::tokens;
 use crate::cookies::CookieSettings;
 use crate::sessions::Sessions;
+
+/// How the password is presented, as the audit says it.
+const METHOD: &str = "basic";
 
 /// Log in with HTTP Basic.
 ///
@@ -34,7 +37,7 @@ pub(super) async fn get_token(
     State(logins): State<PasswordLogins>,
     State(sessions): State<Sessions>,
     State(cookies): State<CookieSettings>,
-    From(address): From,
+    scene: HttpScene,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
@@ -44,10 +47,10 @@ pub(super) async fn get_token(
         return Err(problem.with_detail("send user and password as HTTP Basic, without a query").into_response());
     }
     let (name, password) = basic(&headers).map_err(IntoResponse::into_response)?;
-    let proven = logins.check(&name, password, address).await?;
-    let mut granted = logins.start(&sessions, proven, origin_of(address, &headers)).await?;
+    let proven = logins.check(&name, password, &scene, METHOD).await?;
+    let mut granted = logins.start(&sessions, proven, origin_of(scene.client, &headers), &scene, METHOD).await?;
     granted.cookie = None;
-    tracing::info!(user = %granted.user.id, client = %address.0, "logged in");
+    tracing::info!(user = %granted.user.id, client = %scene.client.0, "logged in");
     Ok(tokens::answer(&granted, &cookies))
 }
 

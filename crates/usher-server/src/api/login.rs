@@ -18,10 +18,11 @@ use usher_store::Store;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::access::From;
 use super::json::Json;
 use super::origin_guard::OriginGuard;
+use super::scene::HttpScene;
 use super::{store_unavailable, tokens};
+use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
 use crate::passwords::{PasswordHasher, needs_rehash};
 use crate::sessions::{Granted, LoginOrigin, Sessions};
@@ -41,6 +42,9 @@ pub(super) struct LoginRequest {
     #[schema(value_type = String)]
     pwd: Zeroizing<String>,
 }
+
+/// How the password is presented, as the audit says it.
+const METHOD: &str = "password";
 
 /// Log in with a password.
 ///
@@ -64,14 +68,14 @@ pub(super) async fn log_in(
     State(sessions): State<Sessions>,
     State(store): State<Arc<dyn Store>>,
     State(cookies): State<CookieSettings>,
-    From(address): From,
+    scene: HttpScene,
     headers: HeaderMap,
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, Response> {
-    let proven = logins.check(&request.user, request.pwd, address).await?;
-    end_previous(&store, &sessions, &cookies, &headers).await?;
-    let granted = logins.start(&sessions, proven, origin_of(address, &headers)).await?;
-    tracing::info!(user = %granted.user.id, client = %address.0, "logged in");
+    let proven = logins.check(&request.user, request.pwd, &scene, METHOD).await?;
+    end_previous(&store, &sessions, &cookies, &headers, &scene).await?;
+    let granted = logins.start(&sessions, proven, origin_of(scene.client, &headers), &scene, METHOD).await?;
+    tracing::info!(user = %granted.user.id, client = %scene.client.0, "logged in");
     Ok(tokens::answer(&granted, &cookies))
 }
 
@@ -113,11 +117,17 @@ impl PasswordLogins {
         sessions: &Sessions,
         proven: ProvenPassword,
         origin: LoginOrigin,
+        scene: &HttpScene,
+        method: &'static str,
     ) -> Result<Granted, Response> {
         let unavailable = |error| store_unavailable(&error);
         let granted = sessions.start(proven.user, origin).await.map_err(unavailable)?;
         let now = self.store.user_with_password(&granted.user.id).await.map_err(unavailable)?;
         if now.is_some_and(|(user, hash)| !user.disabled && hash.as_ref() == Some(&proven.hash)) {
+            let (user, session) = (&granted.user.id, &granted.session.id);
+            for event in [AuditEvent::LoginSuccess, AuditEvent::SessionCreated] {
+                scene.record(Record::new(event, Outcome::Success).subject(user).session(session).carrier(method));
+            }
             return Ok(granted);
         }
         sessions.end(&granted.session.id, RevocationCause::PasswordChanged).await.map_err(unavailable)?;
@@ -131,14 +141,22 @@ impl PasswordLogins {
         &self,
         name: &str,
         password: Zeroizing<String>,
-        address: ClientAddress,
+        scene: &HttpScene,
+        method: &'static str,
     ) -> Result<ProvenPassword, Response> {
-        let source = address.source();
+        let source = scene.client.source();
+        let record = |record: Record| scene.record(record.claimed(name).carrier(method));
+        let failed = |reason| Record::new(AuditEvent::LoginFail, Outcome::Failure).reason(reason);
         // Held until the verdict: who sends many at once waits behind their own, and leaves room for others.
-        let Some(_place) = self.places.take(source) else { return Err(busy().into_response()) };
+        let Some(_place) = self.places.take(source) else {
+            record(failed("busy"));
+            return Err(busy().into_response());
+        };
         // Before the password is looked at: a throttled guess must not learn whether it was right (req K2).
-        let attempt = self.throttle.attempt(name, source, &*self.clock).await;
-        let attempt = attempt.map_err(|refusal| Problem::from(&refusal).into_response())?;
+        let attempt = self.throttle.attempt(name, source, &*self.clock).await.map_err(|refusal| {
+            record(Record::refused(&refusal));
+            Problem::from(&refusal).into_response()
+        })?;
         let found = match UserId::local(name) {
             Ok(id) => self.store.user_with_password(&id).await,
             Err(_) => Ok(None),
@@ -148,11 +166,13 @@ impl PasswordLogins {
             Ok(None) => (None, None),
             Err(error) => {
                 attempt.give_back(self.clock.now());
+                record(failed("unavailable"));
                 return Err(store_unavailable(&error));
             }
         };
         let Ok(matches) = self.passwords.verify(password.clone(), hash.clone()).await else {
             attempt.give_back(self.clock.now());
+            record(failed("busy"));
             return Err(busy().into_response());
         };
         match (user, hash) {
@@ -161,9 +181,15 @@ impl PasswordLogins {
                 let hash = self.upgraded(&user.id, password, hash).await;
                 Ok(ProvenPassword { user, hash })
             }
-            _ => {
+            (user, _) => {
                 drop(attempt);
-                tracing::info!(client = %address.0, "a log-in failed");
+                let failed = failed("invalid_credentials");
+                record(match user {
+                    Some(user) if user.disabled => failed.subject(&user.id).detail("the user is disabled"),
+                    Some(user) => failed.subject(&user.id).detail("the password is another"),
+                    None => failed.detail("no such user"),
+                });
+                tracing::info!(client = %scene.client.0, "a log-in failed");
                 Err(wrong_password().into_response())
             }
         }
@@ -210,11 +236,14 @@ pub(super) async fn end_previous(
     sessions: &Sessions,
     cookies: &CookieSettings,
     headers: &HeaderMap,
+    scene: &HttpScene,
 ) -> Result<(), Response> {
     let Ok(Some(Credential::Session(secret))) = session_cookie(headers, &cookies.name) else { return Ok(()) };
     let unavailable = |error| store_unavailable(&error);
     if let Some(session) = store.session_by_secret(&secret.hashed()).await.map_err(unavailable)? {
         sessions.end(&session.id, RevocationCause::Logout).await.map_err(unavailable)?;
+        let ended = Record::new(AuditEvent::SessionLogout, Outcome::Success).reason("replaced");
+        scene.record(ended.subject(&session.user).session(&session.id));
     }
     Ok(())
 }

@@ -11,7 +11,9 @@ use utoipa::IntoParams;
 
 use super::access::Caller;
 use super::origin_guard::OriginGuard;
+use super::scene::HttpScene;
 use super::store_unavailable;
+use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
 use crate::sessions::Sessions;
 
@@ -41,6 +43,7 @@ pub(super) async fn log_out(
     _guard: OriginGuard,
     State(sessions): State<Sessions>,
     State(cookies): State<CookieSettings>,
+    scene: HttpScene,
     query: Result<Query<LogoutQuery>, axum::extract::rejection::QueryRejection>,
     caller: Result<Caller, Problem>,
 ) -> Result<Response, Response> {
@@ -62,6 +65,8 @@ pub(super) async fn log_out(
             .into_response());
     };
     ended.map_err(|error| store_unavailable(&error))?;
+    let cause = if query.everywhere { RevocationCause::LogoutEverywhere } else { RevocationCause::Logout };
+    scene.record(Record::new(AuditEvent::SessionLogout, Outcome::Success).reason(cause.as_str()).by(&permit));
     tracing::info!(user = %permit.principal().id, everywhere = query.everywhere, "logged out");
     Ok(with_cookie(StatusCode::NO_CONTENT.into_response(), cleared()))
 }

@@ -10,6 +10,7 @@ mod logout;
 mod openapi;
 mod origin_guard;
 mod refresh;
+mod scene;
 mod session;
 mod sessions;
 mod tokens;
@@ -30,6 +31,7 @@ use usher_axum::{CredentialVerifier, Problem, SourceBudget, Throttle, TrustedPro
 use usher_store::Store;
 
 use crate::access_tokens::AccessTokens;
+use crate::audit::AuditTrail;
 use crate::cookies::CookieSettings;
 use crate::passwords::PasswordHasher;
 use crate::sessions::Sessions;
@@ -63,6 +65,8 @@ pub struct ApiState {
     pub cookies: CookieSettings,
     /// The pages that may use the API with their visitors' cookies.
     pub origins: Arc<AllowedOrigins>,
+    /// What happens is recorded.
+    pub audit: AuditTrail,
     /// The time.
     pub clock: Arc<dyn usher_auth::Clock>,
 }

@@ -10,7 +10,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use usher_auth::Refusal;
 use usher_auth::origin::{AllowedOrigins, RequestOrigin};
 use usher_auth::refusal::RefusalKind;
-use usher_axum::Problem;
+use usher_axum::{Problem, TrustedProxies};
+
+use super::scene::HttpScene;
+use crate::audit::{AuditTrail, Record};
 
 /// Proof that the request comes from no page at all, or from one that is allowed: a foreign page can neither log its visitor in
 /// as somebody else nor out.
@@ -19,6 +22,8 @@ pub(super) struct OriginGuard;
 impl<S> FromRequestParts<S> for OriginGuard
 where
     Arc<AllowedOrigins>: FromRef<S>,
+    TrustedProxies: FromRef<S>,
+    AuditTrail: FromRef<S>,
     S: Send + Sync,
 {
     type Rejection = Problem;
@@ -28,13 +33,10 @@ where
         if origin == RequestOrigin::Absent || Arc::<AllowedOrigins>::from_ref(state).allow(origin) {
             return Ok(Self);
         }
-        Err(forbidden())
+        let refusal = Refusal::new(RefusalKind::OriginForbidden, "a foreign Origin");
+        HttpScene::from_request_parts(parts, state).await?.record(Record::refused(&refusal));
+        Err(Problem::from(&refusal))
     }
-}
-
-/// The problem for a page that may not.
-pub(super) fn forbidden() -> Problem {
-    Problem::from(&Refusal::new(RefusalKind::OriginForbidden, "a foreign Origin"))
 }
 
 /// Lets scripts of the allowed pages read the answers; reflects no other Origin, and never `*`.

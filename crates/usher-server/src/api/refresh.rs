@@ -14,12 +14,17 @@ use usher_axum::{Problem, Throttle};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::access::{Caller, From};
+use super::access::Caller;
 use super::json::OptionalJson;
 use super::origin_guard::OriginGuard;
+use super::scene::HttpScene;
 use super::{ApiState, store_unavailable, tokens};
+use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
-use crate::sessions::{RefreshError, Sessions};
+use crate::sessions::{Granted, RefreshError, Sessions};
+
+/// How a refresh token is presented, as the audit says it.
+const METHOD: &str = "refresh_token";
 
 /// A refresh token. Without a body the session cookie is slid instead.
 #[derive(Deserialize, ToSchema)]
@@ -66,18 +71,30 @@ pub(super) async fn refresh(
     State(throttle): State<Arc<Throttle>>,
     State(clock): State<Arc<dyn Clock>>,
     State(cookies): State<CookieSettings>,
-    From(address): From,
+    scene: HttpScene,
     CookieCaller(caller): CookieCaller,
     OptionalJson(request): OptionalJson<RefreshRequest>,
 ) -> Result<Response, Response> {
     let granted = match request {
         Some(request) => match sessions.refresh(&request.refresh_token).await {
-            Ok(granted) => granted,
+            Ok(granted) => {
+                renewed(&scene, &granted, METHOD);
+                granted
+            }
             Err(RefreshError::Store(error)) => return Err(store_unavailable(&error)),
-            Err(RefreshError::Invalid(detail)) => {
-                tracing::info!(client = %address.0, detail, "a refresh was refused");
+            Err(error) => {
+                let record = match &error {
+                    RefreshError::Reused { user, session } => Record::new(AuditEvent::TokenReuse, Outcome::Failure)
+                        .subject(user)
+                        .session(session)
+                        .detail("the session ends"),
+                    other => Record::new(AuditEvent::LoginFail, Outcome::Failure).detail(other.to_string()),
+                };
+                scene.record(record.reason("invalid_grant").carrier(METHOD));
+                let address = scene.client;
+                tracing::info!(client = %address.0, %error, "a refresh was refused");
                 let throttled = throttle.record_failure(None, address.source(), clock.now());
-                throttled.map_err(|refusal| Problem::from(&refusal).into_response())?;
+                throttled.map_err(|refusal| scene.refuse(&refusal, METHOD).into_response())?;
                 return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_grant", "The refresh token does not hold")
                     .into_response());
             }
@@ -88,12 +105,19 @@ pub(super) async fn refresh(
                 return Err(no_session().into_response());
             };
             let slid = sessions.slide(session).await.map_err(|error| store_unavailable(&error))?;
-            slid.ok_or_else(|| {
+            let granted = slid.ok_or_else(|| {
                 Problem::from(&Refusal::new(RefusalKind::InvalidSession, "the session ended meanwhile")).into_response()
-            })?
+            })?;
+            renewed(&scene, &granted, Carrier::Cookie.as_str());
+            granted
         }
     };
     Ok(tokens::answer(&granted, &cookies))
+}
+
+fn renewed(scene: &HttpScene, granted: &Granted, carrier: &'static str) {
+    let record = Record::new(AuditEvent::SessionRenewed, Outcome::Success).carrier(carrier);
+    scene.record(record.subject(&granted.user.id).session(&granted.session.id));
 }
 
 fn no_session() -> Problem {

@@ -12,7 +12,9 @@ use utoipa::ToSchema;
 
 use super::access::Caller;
 use super::origin_guard::OriginGuard;
+use super::scene::HttpScene;
 use super::store_unavailable;
+use crate::audit::{AuditEvent, Outcome, Record};
 use crate::sessions::Sessions;
 
 /// One session. Times are Unix seconds.
@@ -97,6 +99,7 @@ pub(super) async fn end_others(
 )]
 pub(super) async fn end(
     _guard: OriginGuard,
+    scene: HttpScene,
     State(sessions): State<Sessions>,
     Caller { permit, .. }: Caller,
     Path(id): Path<String>,
@@ -110,5 +113,7 @@ pub(super) async fn end(
         return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "You have no such session").into_response());
     };
     sessions.end(&session.id, RevocationCause::Logout).await.map_err(unavailable)?;
+    let ended = Record::new(AuditEvent::SessionLogout, Outcome::Success).reason("ended_by_owner");
+    scene.record(ended.by(&permit).session(&session.id));
     Ok(StatusCode::NO_CONTENT)
 }

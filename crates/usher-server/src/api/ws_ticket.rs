@@ -13,7 +13,9 @@ use utoipa::{IntoParams, ToSchema};
 use super::access::Caller;
 use super::json::OptionalJson;
 use super::origin_guard::OriginGuard;
+use super::scene::HttpScene;
 use super::store_unavailable;
+use crate::audit::{AuditEvent, Outcome, Record};
 use crate::ticket_desk::{TicketDesk, TicketError};
 
 /// What the ticket is for.
@@ -47,6 +49,7 @@ pub(super) struct TicketAnswer {
 )]
 pub(super) async fn buy_with_header(
     State(desk): State<TicketDesk>,
+    scene: HttpScene,
     caller: Caller,
     query: Result<Query<TicketRequest>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Json<TicketAnswer>, Response> {
@@ -62,7 +65,7 @@ pub(super) async fn buy_with_header(
             .with_detail("the query may hold `path` alone; the credential belongs in the Authorization header")
             .into_response()
     })?;
-    issue(&desk, &caller.permit, caller.origin, request).await
+    issue(&desk, &scene, &caller.permit, caller.origin, request).await
 }
 
 /// Buy a ticket with any lasting credential, also the session cookie.
@@ -79,14 +82,16 @@ pub(super) async fn buy_with_header(
 pub(super) async fn buy(
     _guard: OriginGuard,
     State(desk): State<TicketDesk>,
+    scene: HttpScene,
     caller: Caller,
     OptionalJson(request): OptionalJson<TicketRequest>,
 ) -> Result<Json<TicketAnswer>, Response> {
-    issue(&desk, &caller.permit, caller.origin, request.unwrap_or_default()).await
+    issue(&desk, &scene, &caller.permit, caller.origin, request.unwrap_or_default()).await
 }
 
 async fn issue(
     desk: &TicketDesk,
+    scene: &HttpScene,
     permit: &Permit,
     origin: Option<String>,
     request: TicketRequest,
@@ -98,9 +103,12 @@ async fn issue(
     }
     match desk.issue(permit, origin, request.path).await {
         Ok((ticket, expires_at)) => {
+            scene.record(Record::new(AuditEvent::TokenCreated, Outcome::Success).reason("ticket").by(permit));
             Ok(Json(TicketAnswer { ticket: ticket.reveal().to_owned(), expires: expires_at.as_seconds() }))
         }
         Err(TicketError::TooMany(_)) => {
+            let denied = Record::new(AuditEvent::RateLimitExceeded, Outcome::Denied).reason("too_many_tickets");
+            scene.record(denied.by(permit));
             Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tickets", "Too many outstanding tickets")
                 .with_retry_after(desk.lifetime())
                 .into_response())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
 
-use crate::admin::ExplainedAction;
+use crate::admin::{ExplainedAction, MAX_TAIL};
 use crate::config::TimeSpan;
 
 /// A WebSocket authentication server.
@@ -42,6 +42,8 @@ pub(super) enum Command {
     ///
     /// Exits with 0 if they may and with 1 if not.
     Explain(ExplainArgs),
+    /// Show the audit trail, or verify that nobody tampered with it
+    Audit(AuditArgs),
     /// Print what can be configured
     Config(ConfigArgs),
     /// Bring the store's schema up to date
@@ -266,6 +268,35 @@ pub(super) struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct AuditArgs {
+    #[command(subcommand)]
+    pub(super) command: AuditCommand,
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Show the last records
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_TAIL)))]
+        lines: u32,
+        /// Print the records as they were written, one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find records that were changed, inserted, moved, taken out or cut off
+    ///
+    /// Exits with 0 if all hold and with 1 if not.
+    Verify {
+        /// Files that the audit file was rotated to, oldest first
+        #[arg(value_name = "FILE")]
+        rotated: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ConfigArgs {
     #[command(subcommand)]
     pub(super) command: ConfigCommand,
@@ -319,6 +350,10 @@ mod tests {
             "usher session revoke --user google:1",
             "usher explain --user alice --room board-1 --action publish",
             "usher explain --user google:1 --room board-1 --action join --role user --claim team=blue",
+            "usher audit tail",
+            "usher audit tail -n 5 --json --config usher.toml",
+            "usher audit verify",
+            "usher audit verify audit.jsonl.2 audit.jsonl.1",
             "usher config schema",
             "usher config default",
             "usher migrate --config usher.toml",

@@ -55,6 +55,7 @@ fn summary(file: Option<&Path>, written: &Config, config: &ResolvedConfig, warni
         let _ = writeln!(out, "  admin    {}{tls}", admin.listen);
     }
     let _ = writeln!(out, "  store    {}", config.store.database.display());
+    let _ = writeln!(out, "  audit    {}", written.audit.sinks.join(", "));
     let width = config.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
     for route in &config.routes {
         let mut ways: Vec<&str> = route.carriers.iter().map(usher_auth::carriers::Carrier::as_str).collect();

@@ -10,6 +10,7 @@ use usher_sql::{SqlOptions, SqlStore};
 use super::args::ConfigFile;
 use super::{CommandError, config, logging, output};
 use crate::admin::{Administration, Answer, ControlClient, Operation, StoreLock, StoreRevoker, Way, find_way};
+use crate::audit::{AuditKeys, AuditTrail, SinkSetting};
 use crate::config::{ResolvedConfig, StoreSettings};
 use crate::passwords::PasswordHasher;
 
@@ -28,6 +29,7 @@ pub(super) struct OpenStore {
 impl OpenStore {
     /// Finishes what is under way.
     pub(super) async fn close(self) {
+        self.administration.audit.finish().await;
         self.store.close().await;
     }
 }
@@ -37,9 +39,16 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
     let store = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
     let shared: Arc<SqlStore> = Arc::new(store.clone());
     let randomness = Arc::new(SystemRandomness);
+    let clock = Arc::new(SystemClock::new());
+    let keys = AuditKeys::load_or_create(&config.store.audit_key_file(), &*randomness)?;
+    // A command's standard output is for its result.
+    let mut settings = config.audit.clone();
+    settings.sinks.retain(|sink| *sink != SinkSetting::Stdout);
+    let (audit, writer) = AuditTrail::new(settings, shared.clone(), keys, clock.clone());
+    tokio::spawn(writer.run());
     let administration = Administration {
         store: shared.clone(),
-        revoker: Arc::new(StoreRevoker(shared)),
+        revoker: Arc::new(StoreRevoker { store: shared.clone(), audit: audit.clone() }),
         passwords: PasswordHasher::new(
             std::thread::available_parallelism().map_or(1, NonZero::get),
             randomness.clone(),
@@ -47,7 +56,8 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
         rooms: config.rooms.clone(),
         session_limits: config.sessions.limits,
         longest_credential_life: config.longest_credential_life(),
-        clock: Arc::new(SystemClock::new()),
+        audit,
+        clock,
         randomness,
         turn: tokio::sync::Mutex::default(),
     };

@@ -202,6 +202,6 @@ fn report(answer: Answer, done: &str) -> Result<Outcome, CommandError> {
     Ok(Outcome::Yes)
 }
 
-fn unexpected() -> CommandError {
+pub(super) fn unexpected() -> CommandError {
     CommandError::Failed("the running server answered something else: is it another version?".to_owned())
 }

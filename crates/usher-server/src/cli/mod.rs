@@ -4,6 +4,7 @@
 //! error) or answered with no, 2 used wrongly.
 
 mod args;
+mod audit;
 mod config;
 mod demo;
 mod hand;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::admin::{AdminError, ControlError};
+use crate::audit::AuditKeyError;
 use crate::config::ConfigErrors;
 use crate::run::RunError;
 use args::{Cli, Command};
@@ -32,6 +34,8 @@ enum CommandError {
     Control(#[from] ControlError),
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    AuditKey(#[from] AuditKeyError),
     #[error("{}", with_sources(.0))]
     Open(#[from] usher_sql::OpenError),
     #[error("{}", with_sources(.0))]
@@ -61,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Key(args) => manage::key(args),
         Command::Session(args) => manage::session(args),
         Command::Explain(args) => manage::explain(args),
+        Command::Audit(args) => audit::run(args),
         Command::Config(args) => config::print(&args),
         Command::Migrate(args) => manage::migrate(&args),
     };

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CommandError;
+use crate::hidden_text::is_hidden;
 
 /// Prints a line to standard output.
 pub(super) fn line(text: &str) -> Result<(), CommandError> {
@@ -57,12 +58,8 @@ fn table<const N: usize>(columns: [&str; N], rows: &[[String; N]]) -> String {
 
 /// The text with everything escaped that a terminal would act upon, or that would make it look like another (req N4).
 pub(super) fn printable(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
     text.chars().fold(String::new(), |mut out, c| {
-        if hidden(c) {
+        if is_hidden(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);

@@ -51,7 +51,6 @@ impl Admin {
                 "choose another port",
             );
         }
-        resolver.warn("admin", "the operators' API is not built yet in this version: nothing listens there");
         Some(AdminSettings { listen })
     }
 }

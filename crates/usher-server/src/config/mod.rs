@@ -5,6 +5,7 @@
 //! unsafe. Every problem says where it is written, why it is one and what to do.
 
 mod admin;
+mod audit;
 mod close_codes;
 mod issuer_keys;
 mod issuers;
@@ -37,6 +38,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use admin::{Admin, AdminSettings};
+pub use audit::Audit;
 pub use close_codes::CloseCodeSetting;
 pub use demo::demo;
 pub use issuers::{Issuer, IssuerSettings};
@@ -79,6 +81,8 @@ pub struct Config {
     pub rooms: Vec<Room>,
     /// How much of everything there may be.
     pub limits: Limits,
+    /// Where it is recorded who was let in, who was not, and what was ended.
+    pub audit: Audit,
     #[serde(skip)]
     written: Written,
 }
@@ -104,6 +108,7 @@ impl Default for Config {
             routes: vec![Route::at("/ws")],
             rooms: Vec::new(),
             limits: Limits::default(),
+            audit: Audit::default(),
             written: Written::default(),
         }
     }

@@ -19,6 +19,7 @@ use super::store::StoreSettings;
 use super::tokens::TokenSettings;
 use super::units::TimeSpan;
 use super::{Config, ConfigErrors, Location, Problem, Warning, rooms};
+use crate::audit::AuditSettings;
 
 /// A configuration that is complete, consistent and safe.
 #[derive(Clone, Debug)]
@@ -45,6 +46,8 @@ pub struct ResolvedConfig {
     pub room_claims: BTreeSet<String>,
     /// How much of everything.
     pub limits: LimitSettings,
+    /// Where it is recorded what happens.
+    pub audit: AuditSettings,
 }
 
 impl ResolvedConfig {
@@ -89,6 +92,7 @@ impl Config {
         let issuers = issuers::resolve(&self.issuers, tokens.as_ref(), resolver);
         let (rooms, room_claims) = rooms::resolve(&self.rooms, resolver);
         let limits = self.limits.resolve(resolver);
+        let audit = self.audit.resolve(store.as_ref(), resolver);
         let server = server?;
         let context = RouteContext {
             server: &server,
@@ -112,6 +116,7 @@ impl Config {
             rooms,
             room_claims,
             limits,
+            audit,
         })
     }
 }

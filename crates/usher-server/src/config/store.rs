@@ -44,6 +44,11 @@ impl StoreSettings {
         beside(&self.database, ".lock")
     }
 
+    /// The key of the audit trail, beside the data.
+    pub fn audit_key_file(&self) -> PathBuf {
+        beside(&self.database, ".audit-key")
+    }
+
     /// The folder of the data.
     pub fn folder(&self) -> &Path {
         self.database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

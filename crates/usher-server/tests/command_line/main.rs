@@ -222,3 +222,42 @@ fn a_second_server_and_what_a_killed_one_leaves_behind() {
     assert_eq!((done.code, done.stdout.as_str()), (0, "enabled alice\n"), "{}", done.stderr);
     drop(Serving::start(&desk));
 }
+
+#[test]
+fn the_audit_trail_is_read_and_verified_with_a_server_and_without() {
+    // req N5
+    let desk = Desk::with(
+        "[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"http://127.0.0.1:8080\"\n[audit]\nsinks = [\"store\", \"file:audit.jsonl\"]\n",
+    );
+    let usher = |args: &[&str]| desk.usher(&[args, &["--config", "usher.toml"]].concat());
+    assert_eq!(desk.add_user("alice").code, 0);
+    let done = usher(&["audit", "verify"]);
+    assert_eq!(
+        (done.code, done.stdout.as_str()),
+        (0, "store: ok, 1 records hold\nfile:audit.jsonl: ok, 1 records hold\n")
+    );
+    let serving = Serving::start(&desk);
+    assert_eq!(usher(&["user", "disable", "alice"]).code, 0);
+    let done = usher(&["audit", "tail"]);
+    for expected in ["time  ", "user_created", "sys_startup", "user_updated", "disabled", "command_line"] {
+        assert!(done.stdout.contains(expected), "{expected}\n{}", done.stdout);
+    }
+    assert_eq!(usher(&["audit", "tail", "-n", "1", "--json"]).stdout.lines().count(), 1);
+    assert_eq!(usher(&["audit", "verify"]).code, 0, "by the server, which alone writes");
+
+    let path = desk.path().join("audit.jsonl");
+    let text = std::fs::read_to_string(&path).expect("the file");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).expect("the file").permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    std::fs::write(&path, text.replacen("alice", "mallory", 1)).expect("tampered with");
+    drop(serving);
+    let done = usher(&["audit", "verify"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stdout.contains("file:audit.jsonl: line 1 (record 1) was changed\n"), "{}", done.stdout);
+    assert!(done.stdout.contains("store: ok") && done.stderr.contains("keep a copy"), "{}", done.stderr);
+    let done = usher(&["audit", "verify", "no-such-file"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("no-such-file cannot be read"), "{}", done.stderr);
+    std::fs::write(desk.path().join("usher.toml"), "[audit]\nsinks = [\"stdout\"]\n").expect("a file");
+    assert!(usher(&["audit", "tail"]).stderr.contains("no audit sink keeps records: add"));
+}

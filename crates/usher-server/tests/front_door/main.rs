@@ -1,5 +1,6 @@
 //! The server through its front door: real HTTP, real sockets. One binary, so that it is linked once.
 
+mod audit;
 mod carriers_table;
 mod csrf;
 mod demo;
@@ -10,6 +11,7 @@ mod http_api;
 mod http_limits;
 mod load;
 mod logins;
+mod metrics;
 mod no_gap;
 mod plaintext;
 mod refresh_model;

@@ -14,6 +14,7 @@ mod open;
 mod schema;
 
 mod api_keys;
+mod audit;
 mod refresh_tokens;
 mod revocations;
 mod rows;

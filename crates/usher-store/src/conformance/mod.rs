@@ -17,6 +17,7 @@ use crate::TicketBounds;
 pub mod fixtures;
 
 pub mod api_keys;
+pub mod audit;
 pub mod refresh_races;
 pub mod refresh_tokens;
 pub mod revocations;
@@ -156,6 +157,22 @@ macro_rules! ticket_conformance {
                 a_second_ticket_of_the_same_secret_is_an_error,
                 of_a_thousand_uses_at_once_one_gets_it,
                 purchases_at_once_stay_within_the_bound,
+            ],
+        }
+    };
+}
+
+/// One test for each case of the [`AuditStore`](crate::AuditStore) suite. Takes the path of an
+/// `async fn() -> (Arc<dyn AuditStore>, impl Sized)` that makes an empty store, and what must live as long as it.
+#[macro_export]
+macro_rules! audit_conformance {
+    ($make:path) => {
+        $crate::conformance_tests! { $make,
+            audit: [
+                records_are_found_again_in_their_order,
+                each_chain_has_its_head,
+                a_number_is_given_once,
+                reaping_removes_what_is_old_and_keeps_the_heads,
             ],
         }
     };

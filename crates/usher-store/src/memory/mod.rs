@@ -8,6 +8,7 @@ use self::tables::Tables;
 use crate::{Store, StoreError};
 
 mod api_keys;
+mod audit;
 mod refresh_tokens;
 mod revocations;
 mod sessions;
@@ -50,6 +51,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::AuditStore;
 
     #[expect(clippy::unused_async, reason = "the suite awaits the making of a store")]
     async fn empty() -> (Arc<dyn Store>, ()) {
@@ -57,4 +59,11 @@ mod tests {
     }
 
     crate::store_conformance!(empty);
+
+    #[expect(clippy::unused_async, reason = "the suite awaits the making of a store")]
+    async fn empty_trail() -> (Arc<dyn AuditStore>, ()) {
+        (Arc::new(MemoryStore::new()), ())
+    }
+
+    crate::audit_conformance!(empty_trail);
 }

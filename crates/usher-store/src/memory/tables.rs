@@ -9,6 +9,8 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 
+use crate::{AuditEntry, ChainHead};
+
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) users: BTreeMap<UserId, (User, Option<PasswordHash>)>,
@@ -21,6 +23,9 @@ pub(super) struct Tables {
     revocations: BTreeMap<u64, Revocation>,
     revocations_by_target: HashMap<RevocationKey, u64>,
     next_revocation: u64,
+    /// By number.
+    pub(super) audit: BTreeMap<u64, AuditEntry>,
+    pub(super) audit_heads: HashMap<String, ChainHead>,
 }
 
 /// What makes two revocations the same one.

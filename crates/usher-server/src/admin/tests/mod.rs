@@ -17,6 +17,7 @@ use usher_store::memory::MemoryStore;
 use usher_store::{Store, StoreError};
 
 use super::*;
+use crate::audit::{AuditKeys, AuditSettings, AuditTrail};
 use crate::passwords::PasswordHasher;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_760_000_000);
@@ -58,7 +59,14 @@ fn administration() -> Administration {
         presence: usher_auth::room::Presence::Full,
         on_forbidden: usher_auth::room::OnForbidden::Error,
     };
+    let (audit, _writer) = AuditTrail::new(
+        AuditSettings { sinks: Vec::new(), keep: LONGEST },
+        Arc::new(MemoryStore::new()),
+        AuditKeys::from_secret(&[0; 32]),
+        Arc::new(StandingClock),
+    );
     Administration {
+        audit,
         revoker: Arc::new(TwoConnections(store.clone())),
         store,
         passwords: PasswordHasher::new(1, randomness.clone()),

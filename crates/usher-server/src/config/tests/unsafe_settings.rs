@@ -276,8 +276,9 @@ fn operators_among_clients() {
     usher.toml:2: admin.listen: 0.0.0.0:9090 can be reached from other machines, and without TLS an operator's credentials would cross the network in clear
         listen on 127.0.0.1, or set server.tls
     "#);
-    let (_, warnings) = load("[admin]").expect("the default is loopback");
-    assert!(warnings[0].message.contains("not built yet"), "{warnings:?}");
+    let (config, warnings) = load("[admin]").expect("the default is loopback");
+    assert_eq!(warnings, []);
+    assert_eq!(config.admin.expect("it is there").listen.to_string(), "127.0.0.1:9090");
 }
 
 #[test]
@@ -326,4 +327,50 @@ fn backends_that_are_not_built() {
     "#);
     assert!(refusal("[store]\nurl = \"usher.db\"").contains("sqlite://"));
     assert!(refusal("[store]\nurl = \"sqlite://no-such-folder/usher.db\"").contains("does not exist"));
+}
+
+#[test]
+fn audit_sinks_that_cannot_be_kept() {
+    // req O5, N5
+    let folder = Folder::new();
+    let refused = |sinks: &str| {
+        let config = read_in(folder.path(), &format!("[audit]\nsinks = [{sinks}]"), &[]).expect("well-formed");
+        let message = config.resolve().err().map(|errors| errors.to_string()).unwrap_or_default();
+        message.replace(&folder.path().display().to_string(), "FOLDER")
+    };
+    assert_snapshot!(refused("\"syslog\""), @r#"
+    usher.toml:2: audit.sinks[0]: "syslog" is no sink
+        write "store", "stdout" or a file such as "file:audit.jsonl"
+    "#);
+    assert_snapshot!(refused("\"file:\""), @r#"
+    usher.toml:2: audit.sinks[0]: "file:" is no sink
+        write "store", "stdout" or a file such as "file:audit.jsonl"
+    "#);
+    assert_snapshot!(refused("\"file:logs/audit.jsonl\""), @r#"
+    usher.toml:2: audit.sinks[0]: the folder FOLDER/logs does not exist
+        make it, and let the server's user write to it
+    "#);
+    assert_snapshot!(refused("\"store\", \"file:a\", \"file:./a\", \"store\""), @r#"
+    usher.toml:2: audit.sinks[2]: "file:./a" is there already: each record would be written there twice
+        remove one of the two
+    usher.toml:2: audit.sinks[3]: "store" is there already: each record would be written there twice
+        remove one of the two
+    "#);
+    assert_snapshot!(refused("\"file:usher.db\""), @r#"
+    usher.toml:2: audit.sinks[0]: FOLDER/usher.db is a file of the store
+        choose another name
+    "#);
+    assert_snapshot!(refused("\"file:.\""), @r#"
+    usher.toml:2: audit.sinks[0]: FOLDER/. is no regular file
+        name a file, or one that is not there yet
+    "#);
+    let exposed = folder.write("exposed", "");
+    std::fs::set_permissions(&exposed, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("chmod");
+    assert_snapshot!(refused("\"file:exposed\""), @r#"
+    usher.toml:2: audit.sinks[0]: others may write to FOLDER/exposed: they could remove what they did
+        run `chmod 600` on it, or 640 for those who collect it
+    "#);
+    assert_eq!(refused("\"store\", \"file:audit.jsonl\", \"stdout\""), "");
+    let (_, warnings) = load("[audit]\nsinks = []").expect("an empty list is a choice");
+    assert!(warnings[0].message.contains("nothing is recorded"), "{warnings:?}");
 }

@@ -1,0 +1,63 @@
+//! From what happens at the door to records.
+
+use usher_auth::carriers::Carrier;
+use usher_auth::close_code::CloseCause;
+use usher_axum::Observer;
+use usher_axum::observer::{Event, Scene};
+
+use super::{AuditEvent, AuditTrail, Outcome, Record};
+
+/// Records what happens at the door.
+pub(crate) struct AuditObserver(pub(crate) AuditTrail);
+
+impl Observer for AuditObserver {
+    fn observe(&self, scene: &Scene<'_>, event: &Event<'_>) {
+        let record = match event {
+            // How long something took is for the metrics; that a socket waits is known once it is let in or closed.
+            Event::Verified { .. } | Event::Answered { .. } | Event::Waiting => return,
+            Event::Refused { refusal, carrier } => {
+                let mut record = Record::refused(refusal);
+                record.carrier = carrier.map(Carrier::as_str);
+                record
+            }
+            Event::Opened { permit } => {
+                let record = Record::new(AuditEvent::LoginSuccess, Outcome::Success).by(permit);
+                if permit.principal().anonymous { record.reason("anonymous") } else { record }
+            }
+            Event::Renewed { permit, rooms_lost } => {
+                let mut record = Record::new(AuditEvent::SessionRenewed, Outcome::Success).by(permit);
+                record.extra.rooms_lost = Some(*rooms_lost);
+                record
+            }
+            Event::Closed { permit, cause, code, revoked, lasted, .. } => {
+                let (event, outcome) = ended(*cause);
+                let mut record = Record::new(event, outcome);
+                if let Some(permit) = permit {
+                    record = record.by(permit);
+                }
+                record.extra.code = *code;
+                record.extra.lasted_ms = Some(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
+                let record = record.reason(cause.as_str());
+                match revoked.filter(|_| *cause == CloseCause::Revoked) {
+                    Some(revoked) => record.detail(revoked.as_str()),
+                    None => record,
+                }
+            }
+        };
+        self.0.record(record.on(scene));
+    }
+}
+
+/// How the end of a connection is called, by its cause.
+fn ended(cause: CloseCause) -> (AuditEvent, Outcome) {
+    match cause {
+        CloseCause::TooMany => (AuditEvent::RateLimitExceeded, Outcome::Denied),
+        CloseCause::Forbidden => (AuditEvent::SessionExpired, Outcome::Denied),
+        CloseCause::ClientLeft
+        | CloseCause::GoingAway
+        | CloseCause::Draining
+        | CloseCause::Expired
+        | CloseCause::Revoked => (AuditEvent::SessionExpired, Outcome::Success),
+        _ => (AuditEvent::SessionExpired, Outcome::Failure),
+    }
+}

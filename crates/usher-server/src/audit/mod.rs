@@ -1,0 +1,30 @@
+//! The audit trail: who was let in, who was not, what was ended and by whom, as one JSON object each.
+//!
+//! A record is made on a connection's own task and only put into a bounded queue there; one task writes it to every sink. No record
+//! holds a credential, and none can be forged by what a client sends: see `docs/reference/audit.md`.
+
+mod event;
+mod record;
+
+mod check;
+mod door;
+mod flood;
+mod sinks;
+mod trail;
+mod writer;
+
+mod chain;
+mod keys;
+
+#[cfg(test)]
+mod tests;
+
+pub use chain::Chain;
+pub use check::ChainReport;
+pub(crate) use door::AuditObserver;
+pub use event::{AuditEvent, Outcome};
+pub use keys::{AuditKeyError, AuditKeys};
+pub use record::Record;
+pub use sinks::SinkKind;
+pub use trail::{AuditError, AuditSettings, AuditStatus, AuditTrail, SinkSetting};
+pub use writer::AuditWriter;

@@ -1,0 +1,147 @@
+//! The one task that writes records to the sinks.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+use usher_auth::UnixTime;
+
+use super::sinks::{Rendered, Sink};
+use super::trail::Core;
+use super::{AuditEvent, Outcome, Record};
+
+/// Most records that are written together: an event storm costs few syncs, and what a crash can tear is bounded.
+const MAX_BATCH: usize = 256;
+/// How often it is looked whether counted records are due, and lost ones can be told of.
+const TICK: Duration = Duration::from_secs(5);
+
+/// What the writer is asked to do.
+pub(super) enum Order {
+    Write(UnixTime, Box<Record>),
+    /// Answer when everything before this was written, or could not be.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Writes records to the sinks.
+pub struct AuditWriter {
+    orders: mpsc::Receiver<Order>,
+    core: Arc<Core>,
+    sinks: Vec<Outlet>,
+}
+
+/// A sink, and what it has lost.
+struct Outlet {
+    sink: Sink,
+    lost: Option<Loss>,
+}
+
+/// Records that could not be written and were not told of yet.
+#[derive(Clone, Copy)]
+struct Loss {
+    count: u64,
+    first: UnixTime,
+    last: UnixTime,
+}
+
+impl AuditWriter {
+    pub(super) fn new(orders: mpsc::Receiver<Order>, core: Arc<Core>, sinks: Vec<Sink>) -> Self {
+        Self { orders, core, sinks: sinks.into_iter().map(|sink| Outlet { sink, lost: None }).collect() }
+    }
+
+    /// Writes until nobody has a handle to the trail any more.
+    pub async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut orders = Vec::with_capacity(MAX_BATCH);
+        loop {
+            tokio::select! {
+                biased;
+                received = self.orders.recv_many(&mut orders, MAX_BATCH) => {
+                    self.carry_out(&mut orders).await;
+                    if received == 0 {
+                        return;
+                    }
+                }
+                _ = tick.tick() => self.write(&mut Vec::new()).await,
+            }
+        }
+    }
+
+    async fn carry_out(&mut self, orders: &mut Vec<Order>) {
+        let mut records = Vec::new();
+        for order in orders.drain(..) {
+            match order {
+                Order::Write(at, record) => records.push((at, *record)),
+                Order::Flush(done) => {
+                    self.write(&mut records).await;
+                    let _ = done.send(());
+                }
+            }
+        }
+        self.write(&mut records).await;
+    }
+
+    /// Writes `records`, what was counted meanwhile, and what must be said about the trail itself.
+    async fn write(&mut self, records: &mut Vec<(UnixTime, Record)>) {
+        let now = self.core.clock.now();
+        records.extend(self.core.flood.lock().due(now).into_iter().map(|record| (now.unix, record)));
+        let dropped = self.core.counters.unreported.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::error!(records = dropped, "audit records were lost: the sinks are slower than what happens");
+            let loss = Loss { count: dropped, first: now.unix, last: now.unix };
+            records.push((now.unix, loss.record("queue_full")));
+        }
+        let rendered: Vec<Rendered> =
+            records.drain(..).map(|(at, record)| (at, record.to_json(at, &self.core.keys))).collect();
+        for outlet in &mut self.sinks {
+            outlet.write(&rendered, now.unix, &self.core).await;
+        }
+        let failing = self.sinks.iter().any(|outlet| outlet.lost.is_some());
+        self.core.counters.failing.store(failing, Ordering::Relaxed);
+    }
+}
+
+impl Outlet {
+    async fn write(&mut self, records: &[Rendered], now: UnixTime, core: &Core) {
+        if records.is_empty() && self.lost.is_none() {
+            return;
+        }
+        let kind = self.sink.kind();
+        let count = records.len() as u64;
+        let told = self.lost.map(|loss| (now, loss.record("sink_failed").to_json(now, &core.keys)));
+        let result = match &told {
+            // What was lost is told of before what comes after it.
+            Some(told) => {
+                let all: Vec<Rendered> = std::iter::once(told).chain(records).cloned().collect();
+                self.sink.append(&all).await
+            }
+            None => self.sink.append(records).await,
+        };
+        match result {
+            Ok(()) => {
+                core.counters.of(kind).written.fetch_add(count, Ordering::Relaxed);
+                if let Some(loss) = self.lost.take() {
+                    tracing::warn!(sink = kind.as_str(), lost = loss.count, "the audit sink works again");
+                }
+            }
+            Err(error) => {
+                core.counters.of(kind).failed.fetch_add(count, Ordering::Relaxed);
+                if self.lost.is_none() {
+                    tracing::error!(sink = kind.as_str(), %error, "audit records cannot be written: they are counted, and connections go on");
+                }
+                let first = self.lost.map_or(now, |loss| loss.first);
+                self.lost = Some(Loss { count: self.lost.map_or(0, |loss| loss.count) + count, first, last: now });
+            }
+        }
+    }
+}
+
+impl Loss {
+    fn record(self, reason: &'static str) -> Record {
+        Record::new(AuditEvent::AuditFailed, Outcome::Failure)
+            .reason(reason)
+            .counting(self.count, self.first, self.last)
+    }
+}
