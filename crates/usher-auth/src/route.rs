@@ -68,7 +68,7 @@ pub struct ReauthRules {
 
 impl Default for ReauthRules {
     fn default() -> Self {
-        Self { lead: Duration::from_secs(60), jitter: Duration::from_secs(30) }
+        Self { lead: Duration::from_mins(1), jitter: Duration::from_secs(30) }
     }
 }
 

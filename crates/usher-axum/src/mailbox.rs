@@ -182,6 +182,11 @@ impl ConnectionHandle {
         self.mailbox.lock().facts.clone()
     }
 
+    /// Bytes that wait to be taken by the connection's task.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.mailbox.lock().bytes
+    }
+
     /// For the connection's task: an order, if there is one; else it is woken when there is something in the mailbox. The waker
     /// is left under the same lock that is looked under, so that nothing which arrives later is missed.
     ///

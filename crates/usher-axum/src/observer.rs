@@ -67,6 +67,8 @@ pub enum Event<'a> {
     Closed {
         /// Who was verified last, if anybody was: also somebody who was one too many and never in.
         permit: Option<&'a Permit>,
+        /// How they came in, if `Opened` came before.
+        opened_by: Option<Entry>,
         /// What ended it.
         cause: CloseCause,
         /// The code we sent; `None` if the client went first.
@@ -78,6 +80,21 @@ pub enum Event<'a> {
         /// From the 101 to the end.
         lasted: Duration,
     },
+}
+
+/// How somebody came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// By a credential.
+    Credential(Carrier),
+    /// By presenting nothing.
+    Anonymous,
+}
+
+impl From<&Permit> for Entry {
+    fn from(permit: &Permit) -> Self {
+        permit.carrier().map_or(Self::Anonymous, Self::Credential)
+    }
 }
 
 /// Keeps the audit, the metrics, or nothing. Called from the connections' tasks: must not block.

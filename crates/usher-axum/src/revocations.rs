@@ -115,6 +115,11 @@ impl Revocations {
         self.shared.registry.len()
     }
 
+    /// Bytes that wait in the mailboxes of all connections. Looks at each: for whoever asks now and then.
+    pub fn queued_bytes(&self) -> usize {
+        self.shared.registry.all().iter().map(|handle| handle.queued_bytes()).sum()
+    }
+
     /// How many sockets wait for a first message.
     pub fn waiting(&self) -> usize {
         self.shared.registry.waiting()

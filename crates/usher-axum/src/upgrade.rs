@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Vers
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tracing::Instrument as _;
 use usher_auth::carriers::{Carrier, Presented, negotiate_subprotocol, present};
 use usher_auth::connection::{Action, Connection};
 use usher_auth::ids::ConnectionId;
@@ -81,7 +82,14 @@ impl<H: Handler> WebSocketRoute<H> {
         let subprotocol = negotiate_subprotocol(&head.headers);
         drop(head);
 
-        let admitted = self.admit(&mut connection, &presenter).await;
+        // Everything that is logged of this connection is logged in its span.
+        let span = tracing::info_span!(
+            "connection",
+            id = %connection.id(),
+            client = %presenter.address.0,
+            route = %self.rules.path,
+        );
+        let admitted = self.admit(&mut connection, &presenter).instrument(span.clone()).await;
         let took = parts.clock.now().monotonic.saturating_sub(began.monotonic);
         let answered = Event::Answered { took, accepted: admitted.is_ok() };
         parts.observer.observe(&scene(&connection, &presenter), &answered);
@@ -104,7 +112,7 @@ impl<H: Handler> WebSocketRoute<H> {
             None
         };
         let opening = Opening { connection, presenter, place, door: self.door, handler: self.handler };
-        tokio::spawn(async move {
+        let conversation = async move {
             match on_upgrade.await {
                 Ok(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
                     Ok(tcp) => socket::run(tcp.io.into_inner(), &tcp.read_buf, opening).await,
@@ -112,7 +120,8 @@ impl<H: Handler> WebSocketRoute<H> {
                 },
                 Err(error) => tracing::debug!(%error, "the client left before the upgrade was done"),
             }
-        });
+        };
+        tokio::spawn(conversation.instrument(span));
         switching_protocols(&key, subprotocol)
     }
 
@@ -162,9 +171,6 @@ pub(crate) fn report_refusal(
 ) {
     observer.observe(&scene(connection, presenter), &Event::Refused { refusal, carrier });
     tracing::info!(
-        connection = %connection.id(),
-        client = %presenter.address.0,
-        route = %connection.rules().path,
         origin = presenter.origin.as_deref().unwrap_or("-"),
         code = refusal.code(),
         detail = refusal.detail(),

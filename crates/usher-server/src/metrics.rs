@@ -12,14 +12,14 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use usher_auth::Refusal;
 use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_auth::refusal::RefusalKind;
-use usher_axum::observer::{Event, Scene};
+use usher_axum::observer::{Entry, Event, Scene};
 use usher_axum::{Door, Observer, Revocations};
 use usher_rooms::Rooms;
 
@@ -43,6 +43,7 @@ pub struct Metrics {
 
 struct Shared {
     opened: Family<Label, Counter>,
+    open: Family<Label, Gauge>,
     closed: Family<Label, Counter>,
     refused: Family<Label, Counter>,
     renewed: Counter,
@@ -65,6 +66,7 @@ impl Default for Metrics {
         let timings = || Timings::new_with_constructor(|| Histogram::new(SECONDS));
         let shared = Shared {
             opened: Family::default(),
+            open: Family::default(),
             closed: Family::default(),
             refused: Family::default(),
             renewed: Counter::default(),
@@ -74,6 +76,7 @@ impl Default for Metrics {
         };
         for carrier in Carrier::ALL.map(Carrier::as_str).into_iter().chain([ANONYMOUS]) {
             drop(shared.opened.get_or_create(&[("carrier", carrier)]));
+            drop(shared.open.get_or_create(&[("carrier", carrier)]));
         }
         for cause in CloseCause::ALL {
             drop(shared.closed.get_or_create(&[("cause", cause.as_str())]));
@@ -116,6 +119,13 @@ const REFUSALS: [RefusalKind; 20] = [
 /// The carrier of those who present nothing.
 const ANONYMOUS: &str = "none";
 
+fn carrier(entry: Entry) -> Label {
+    match entry {
+        Entry::Credential(carrier) => [("carrier", carrier.as_str())],
+        Entry::Anonymous => [("carrier", ANONYMOUS)],
+    }
+}
+
 fn good(yes: bool) -> Label {
     [("result", if yes { "good" } else { "bad" })]
 }
@@ -140,11 +150,15 @@ impl Observer for Metrics {
                 shared.refused.get_or_create(&[("reason", refusal.code())]).inc();
             }
             Event::Opened { permit } => {
-                let carrier = permit.carrier().map_or(ANONYMOUS, Carrier::as_str);
-                shared.opened.get_or_create(&[("carrier", carrier)]).inc();
+                let label = carrier(Entry::from(*permit));
+                shared.opened.get_or_create(&label).inc();
+                shared.open.get_or_create(&label).inc();
             }
             Event::Renewed { .. } => drop(shared.renewed.inc()),
-            Event::Closed { cause, revoked, notice, .. } => {
+            Event::Closed { cause, revoked, notice, opened_by, .. } => {
+                if let Some(by) = opened_by {
+                    shared.open.get_or_create(&carrier(*by)).dec();
+                }
                 shared.closed.get_or_create(&[("cause", cause.as_str())]).inc();
                 if let (Some(_), Some(notice)) = (revoked, notice) {
                     shared.revocation.observe(notice.as_secs_f64());
@@ -163,6 +177,8 @@ impl Metrics {
         let shared = &*self.shared;
         let mut registry = Registry::with_prefix("usher");
         registry.register("connections_opened", "Connections let in, by carrier", shared.opened.clone());
+        let help = "Connections open now, by the carrier they came in by";
+        registry.register("connections_open", help, shared.open.clone());
         registry.register("connections_closed", "Connections that ended, by cause", shared.closed.clone());
         registry.register("refusals", "Attempts refused, by reason", shared.refused.clone());
         registry.register("renewals", "Credentials renewed on an open connection", shared.renewed.clone());
@@ -191,6 +207,8 @@ impl Collector for Owners {
         for (state, count) in states {
             of(count).encode(family.encode_family(&[("state", state)])?)?;
         }
+        let help = "Bytes that wait to be taken by their connections' tasks";
+        gauge(&mut encoder, "outbound_queued_bytes", help, self.revocations.queued_bytes())?;
         gauge(&mut encoder, "rooms", "Rooms with somebody in them", self.rooms.room_count())?;
         gauge(&mut encoder, "audit_queued", "Audit records that wait to be written", status.queued)?;
         let help = "Whether an audit sink cannot be written to";

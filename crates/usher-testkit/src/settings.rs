@@ -60,7 +60,7 @@ fn routes() -> Vec<RouteRules> {
     routes.push(with_profile("/policy", CloseProfile::Policy));
     routes.push(with_profile("/iana", CloseProfile::Iana));
     routes.push(RouteRules { anonymous: true, ..route("/anonymous", &[Carrier::FirstMessage, Carrier::Cookie]) });
-    let asking = ReauthRules { lead: Duration::from_secs(60), jitter: Duration::ZERO };
+    let asking = ReauthRules { lead: Duration::from_mins(1), jitter: Duration::ZERO };
     routes.push(RouteRules { reauth: asking, ..route("/asking", &Carrier::ALL) });
     let beat = Some(Duration::from_millis(200));
     routes.push(RouteRules { heartbeat: beat, ..route("/beating", &[Carrier::Header]) });

@@ -1,6 +1,7 @@
 //! What changes about an open connection from elsewhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use usher_auth::UnixTime;
 use usher_auth::carriers::Carrier;
@@ -217,14 +218,14 @@ fn other_rules_for_visitors_and_for_those_who_wait() {
 
 #[test]
 fn another_max_age_counts_from_the_beginning() {
-    let reauth = ReauthRules { lead: 60 * SECOND, jitter: 0 * SECOND };
+    let reauth = ReauthRules { lead: 60 * SECOND, jitter: Duration::ZERO };
     let rules = |max_age| RouteRules { max_age, reauth, ..route(&[Carrier::Header, Carrier::FirstMessage]) };
     let mut scene = Scene::alice_on(rules(None), Some(600 * SECOND));
     scene.pass(100 * SECOND);
     scene.connection.handle_rules_changed(scene.now, Some(&Arc::new(rules(Some(300 * SECOND)))), None);
     assert_eq!(scene.deadline(), Some(300 * SECOND));
     scene.connection.handle_rules_changed(scene.now, Some(&Arc::new(rules(Some(50 * SECOND)))), None);
-    scene.pass(0 * SECOND);
+    scene.pass(Duration::ZERO);
     assert_eq!(scene.actions(), ["send bye 4002 Session expired renew", "close 4002 Session expired"]);
 }
 

@@ -1,6 +1,7 @@
 //! From a credential and what was looked up about it to a permit: revoked, disabled, deleted and expired hold for every kind.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::Carrier;
@@ -48,7 +49,7 @@ fn token(issuer: Option<&str>) -> VerifiedToken {
         token_id: Some(TokenId::new("jti-1").expect("an id")),
         session: Some(session(&user).id),
         issued_at: START.unix,
-        skew: if issuer.is_some() { 30 * SECOND } else { 0 * SECOND },
+        skew: if issuer.is_some() { 30 * SECOND } else { Duration::ZERO },
         expires_at: START.unix.plus(60 * SECOND),
         key_id: Some("k1".to_owned()),
     }

@@ -20,7 +20,7 @@ use usher_auth::{Now, Permit, Refusal};
 use self::transport::{Incoming, Transport};
 use crate::budget::WaitingPlace;
 use crate::mailbox::{Amendments, Order};
-use crate::observer::Event as Observed;
+use crate::observer::{Entry, Event as Observed};
 use crate::registry::{Registration, WaitingRegistration};
 use crate::upgrade::{report_refusal, scene};
 use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
@@ -113,6 +113,7 @@ struct Driver<IO, H: Handler> {
 /// What is told of the end, once it is there.
 #[derive(Default)]
 struct Farewell {
+    opened_by: Option<Entry>,
     permit: Option<Permit>,
     cause: Option<(CloseCause, u16)>,
     revoked: Option<(RevocationCause, Duration)>,
@@ -136,6 +137,7 @@ impl<IO, H: Handler> Drop for Driver<IO, H> {
         let parts = self.door.parts();
         let event = Observed::Closed {
             permit: self.farewell.permit.as_ref(),
+            opened_by: self.farewell.opened_by,
             cause,
             code,
             revoked: self.farewell.revoked.map(|(cause, _)| cause),
@@ -267,7 +269,7 @@ where
             }
             Event::Incoming(Incoming::Violation(violation)) => {
                 if violation == Violation::Protocol {
-                    tracing::debug!(connection = %self.connection.id(), "the client broke the WebSocket protocol");
+                    tracing::debug!("the client broke the WebSocket protocol");
                 }
                 self.connection.handle_violation(now, violation);
             }
@@ -307,7 +309,7 @@ where
                     self.transport.discard_queued();
                 }
                 Action::Close { code, reason, cause } => {
-                    self.log_close(code, cause);
+                    tracing::info!(code, cause = cause.as_str(), "closing");
                     self.farewell.cause = Some((cause, code));
                     let now = self.now().monotonic;
                     self.farewell.notice = self.farewell.revoked.map(|(_, ordered_at)| now.saturating_sub(ordered_at));
@@ -347,12 +349,10 @@ where
         }
         self.transport.limit_input(usize::MAX);
         self.observe(&Observed::Opened { permit: &permit });
+        self.farewell.opened_by = Some(Entry::from(&permit));
         self.transport.set_message_limit(self.connection.message_limit());
         self.session = Some(self.handler.open(&permit, &self.handle, now));
         tracing::info!(
-            connection = %self.connection.id(),
-            client = %self.presenter.address.0,
-            route = %self.connection.rules().path,
             user = %permit.principal().id,
             carrier = permit.carrier().map_or("none", |carrier| carrier.as_str()),
             "opened"
@@ -462,16 +462,5 @@ where
 
     fn observe(&self, event: &Observed<'_>) {
         self.door.parts().observer.observe(&scene(&self.connection, &self.presenter), event);
-    }
-
-    fn log_close(&self, code: u16, cause: CloseCause) {
-        tracing::info!(
-            connection = %self.connection.id(),
-            client = %self.presenter.address.0,
-            route = %self.connection.rules().path,
-            code,
-            cause = cause.as_str(),
-            "closing"
-        );
     }
 }

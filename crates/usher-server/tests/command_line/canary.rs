@@ -122,7 +122,7 @@ async fn no_secret_comes_out_anywhere() {
     let password = canaries.hatch();
     let args = ["user", "add", "alice", "--name", "Alice", "--password-stdin", "--config", "usher.toml"];
     let added = desk.usher_with_input(&args, &password);
-    assert_eq!((added.code, added.stderr.as_str()), (0, ""));
+    assert_eq!((added.code, added.stderr.as_str()), (0, "made a new store at usher.db\n"));
     let key = desk.usher(&["key", "add", "--user", "alice", "--config", "usher.toml"]).stdout;
     let key = canaries.keep(key.trim());
     let server = Talkative::start(&desk);

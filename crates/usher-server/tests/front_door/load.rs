@@ -9,6 +9,7 @@ use usher_testkit::{TestServer, Upgrade};
 const ALL: usize = 5_000;
 const ENDING: usize = 50;
 
+#[expect(clippy::print_stdout, reason = "what was measured is part of the run's output")]
 #[tokio::test(flavor = "multi_thread")]
 async fn load_a_log_out_among_five_thousand() {
     // req H3, H4

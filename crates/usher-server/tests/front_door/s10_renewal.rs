@@ -95,7 +95,7 @@ async fn s10_a_refresh_over_http_extends_every_socket_of_the_session_and_no_othe
     let other = server.log_in("user-alice").await;
     let mut mine = sockets(&server, &alice).await;
     let mut others = sockets(&server, &other).await;
-    server.clock.advance(Duration::from_secs(300));
+    server.clock.advance(Duration::from_mins(5));
     let now = server.clock.unix().as_seconds();
     refresh(&server, &alice.refresh_token).await;
     for (way, socket) in &mut mine {
@@ -138,6 +138,32 @@ async fn s10_a_hundred_rotations_drop_nothing() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_ends_with_its_own_life_and_with_the_sessions() {
+    // req L3
+    let limits = SessionLimits { idle: Duration::from_hours(1), absolute: Duration::from_hours(48) };
+    let server = TestServer::builder().settings(|settings| {
+        settings.session_limits = limits;
+        settings.refresh_ttl = Duration::from_hours(24);
+    });
+    let server = server.start().await;
+    let status = async |token: &str| {
+        let request = server.post("/auth/refresh").json(&json!({"refresh_token": token}));
+        request.send().await.expect("an answer").status().as_u16()
+    };
+    let unused = server.user("user-alice", "Alice").await;
+    let mut used = server.log_in("user-alice").await.refresh_token;
+    // Beyond the cookie's idle limit, within the token's own: each rotation begins a new one.
+    for _ in 0..2 {
+        server.clock.advance(Duration::from_hours(23));
+        used = refresh(&server, &used).await["refresh_token"].as_str().expect("a token").to_owned();
+    }
+    assert_eq!(status(&unused.refresh_token).await, 400, "its own 24 hours are over");
+    // The session began 46 hours ago: no rotation carries it past 48.
+    server.clock.advance(Duration::from_hours(3));
+    assert_eq!(status(&used).await, 400);
+}
+
+#[tokio::test]
 async fn a_session_that_was_renewed_is_still_revoked() {
     // req H3, H7: the new facts are what a revocation finds.
     let server = TestServer::start().await;
@@ -157,7 +183,7 @@ async fn a_session_that_was_renewed_is_still_revoked() {
 #[tokio::test]
 async fn a_session_in_use_does_not_idle_out_under_its_sockets() {
     // req J4: frames count as use, at most once a minute.
-    let limits = SessionLimits { idle: Duration::from_secs(90), absolute: Duration::from_secs(3600) };
+    let limits = SessionLimits { idle: Duration::from_secs(90), absolute: Duration::from_hours(1) };
     let store = BarrierStore::new(Arc::new(MemoryStore::default()));
     let server = TestServer::builder().store(store.clone()).settings(|settings| settings.session_limits = limits);
     let server = server.start().await;
@@ -183,7 +209,7 @@ async fn a_session_in_use_does_not_idle_out_under_its_sockets() {
 #[tokio::test]
 async fn a_socket_lasts_as_long_as_the_use_that_opened_it_lets_the_session_last() {
     // req J4
-    let limits = SessionLimits { idle: Duration::from_secs(90), absolute: Duration::from_secs(3600) };
+    let limits = SessionLimits { idle: Duration::from_secs(90), absolute: Duration::from_hours(1) };
     let server = TestServer::builder().settings(|settings| settings.session_limits = limits).start().await;
     let alice = server.user("user-alice", "Alice").await;
     server.clock.advance(Duration::from_secs(70));

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use usher_testkit::{TestServer, Upgrade};
 
 /// For each profile's route: missing, invalid, expired, forbidden, revoked, no first message in time, too big, binary.
@@ -55,6 +58,86 @@ async fn s9_each_cause_has_its_code_in_each_profile() {
         let bye = frames.last().expect("a bye");
         assert_eq!((bye["type"].as_str(), bye["code"].as_u64()), (Some("bye"), Some(u64::from(revoked))), "{path}");
     }
+}
+
+/// For each profile's route: sent too much, reads too slowly, answers no ping, the server drains, text that is not UTF-8, a broken
+/// frame.
+const MORE: [(&str, [u16; 6]); 3] = [
+    ("/close", [4029, 4010, 4011, 1012, 1007, 1002]),
+    ("/policy", [1008, 1008, 1001, 1012, 1007, 1002]),
+    ("/iana", [1013, 1013, 1001, 1012, 1007, 1002]),
+];
+
+#[tokio::test]
+async fn s9_the_causes_that_come_later() {
+    // req H10, H12, H13, H14
+    for (path, [too_many, slow, silent, draining, not_utf8, broken]) in MORE {
+        let server = TestServer::builder()
+            .settings(|settings| {
+                settings.outbound_limit = 1 << 16;
+                for route in &mut settings.routes {
+                    route.heartbeat = Some(Duration::from_millis(400));
+                }
+            })
+            .start()
+            .await;
+        let alice = server.user("user-alice", "Alice").await;
+        let enter = async || server.enter(Upgrade::at(path).bearer(&alice.token)).await;
+
+        let mut client = enter().await;
+        client.send_frame(Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true)).await;
+        assert_eq!(client.closed().await.1.code, not_utf8, "{path}: not UTF-8");
+
+        let mut client = enter().await;
+        let mut reserved = Frame::message(b"{}".to_vec(), OpCode::Data(Data::Text), true);
+        reserved.header_mut().rsv1 = true;
+        client.send_frame(reserved).await;
+        assert_eq!(client.closed().await.1.code, broken, "{path}: a reserved bit");
+
+        let mut client = enter().await;
+        for _ in 0..1000 {
+            client.send(&json!({"type": "ping"})).await;
+        }
+        assert_eq!(client.closed().await.1.code, too_many, "{path}: too many");
+
+        // It reads nothing, so it answers no ping.
+        let mut client = enter().await;
+        let connections = || server.server().revocations().connections();
+        while connections() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(client.closed().await.1.code, silent, "{path}: silent");
+
+        // It is written to and reads nothing: what waits for it grows past the limit long before the next heartbeat.
+        let mut client = enter().await;
+        client.join("board-1").await;
+        let mut other = enter().await;
+        other.join("board-1").await;
+        let text = "x".repeat(60_000);
+        let mut published = 0;
+        while connections() > 1 && published < 150 {
+            other.send(&json!({"type": "publish", "room": "board-1", "data": text, "id": published})).await;
+            other.expect("published").await;
+            published += 1;
+        }
+        assert_eq!(client.closed().await.1.code, slow, "{path}: slow");
+
+        let (left, end) = tokio::join!(server.server().drain(Duration::from_secs(2)), other.closed());
+        assert_eq!((left, end.1.code), (0, draining), "{path}: draining");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered() {
+    // req H12: with its own code.
+    let server = TestServer::start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let client = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+    assert_eq!(client.close().await.code, 1005, "it gave none");
+    let mut client = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+    let code = CloseFrame { code: 4321.into(), reason: "bye".into() };
+    client.send_frame(Frame::close(Some(code))).await;
+    assert_eq!(client.closed().await.1.code, 4321);
 }
 
 #[tokio::test]
