@@ -12,7 +12,7 @@ use usher_auth::close_code::CloseCodes;
 use usher_auth::connection::{Action, Connection};
 use usher_auth::ids::ConnectionId;
 use usher_auth::origin::{AllowedOrigins, Origin, RequestOrigin};
-use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::{Now, UnixTime};
 
 static RULES: LazyLock<Arc<RouteRules>> = LazyLock::new(|| {
@@ -23,6 +23,8 @@ static RULES: LazyLock<Arc<RouteRules>> = LazyLock::new(|| {
         origins: AllowedOrigins::new(vec![Origin::parse("http://app.test").expect("an origin")]),
         cookie_name: "usher".to_owned(),
         max_age: None,
+        reauth: ReauthRules::default(),
+        heartbeat: None,
         first_message: FirstMessageRules::default(),
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::default(),
