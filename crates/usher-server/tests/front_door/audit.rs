@@ -24,7 +24,7 @@ async fn refresh(server: &TestServer, token: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_day_at_the_door() {
+async fn s11_a_day_at_the_door() {
     // req N1, K7, L1
     let server = TestServer::start().await;
     let wrong = json!({"user": "user-alice", "pwd": "not it"});
@@ -290,7 +290,7 @@ async fn a_sink_that_cannot_be_written_to_is_seen_and_told_of() {
 }
 
 #[tokio::test]
-async fn a_flood_is_counted_and_not_written() {
+async fn s11_a_flood_is_counted_and_not_written() {
     // req N5
     let server =
         TestServer::builder().settings(|settings| settings.failures.per_source.failures = 1_000_000).start().await;

@@ -1,14 +1,20 @@
 //! Nothing falls between a check and a registration (req H5), and nothing moves after a revocation is acknowledged (req H4).
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::json;
 use usher_auth::UnixTime;
 use usher_auth::ids::UserId;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::secret::HashedToken;
+use usher_auth::ticket::Ticket;
 use usher_server::admin::Revoker;
-use usher_store::memory::MemoryStore;
+use usher_store::memory::{MemoryStore, MemoryTickets};
+use usher_store::{RedeemedTicket, StoreError, TicketBounds, TicketRejected, TicketStore};
 use usher_testkit::{BarrierStore, TestServer, Upgrade};
 
 fn alice() -> UserId {
@@ -127,5 +133,74 @@ async fn nothing_moves_in_either_direction_after_the_acknowledgement() {
         // Whether the client still hears the code depends on how much it had under way; what it hears is never a message.
         assert!(closed.code == 4004 || closed.code == 1006, "round {round}: {closed:?}");
         assert!(frames.iter().all(|frame| frame["data"] != "after"), "round {round}: sent after the acknowledgement");
+    }
+}
+
+type Detour = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Tickets whose redemption is interrupted, once: before it or after it.
+struct InterruptedTickets {
+    inner: MemoryTickets,
+    before: Mutex<Option<Detour>>,
+    after: Mutex<Option<Detour>>,
+}
+
+#[async_trait]
+impl TicketStore for InterruptedTickets {
+    async fn put(
+        &self,
+        secret: &HashedToken,
+        ticket: Ticket,
+        now: UnixTime,
+    ) -> Result<Result<(), TicketRejected>, StoreError> {
+        self.inner.put(secret, ticket, now).await
+    }
+
+    async fn redeem(&self, secret: &HashedToken, now: UnixTime) -> Result<RedeemedTicket, StoreError> {
+        let (before, after) = (self.before.lock().take(), self.after.lock().take());
+        if let Some(before) = before {
+            before.await;
+        }
+        let redeemed = self.inner.redeem(secret, now).await;
+        if let Some(after) = after {
+            after.await;
+        }
+        redeemed
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_while_a_ticket_is_redeemed_is_seen() {
+    // req H5, D6: before the ticket is taken out, and after it.
+    let tickets = Arc::new(InterruptedTickets {
+        inner: MemoryTickets::new(TicketBounds::default()),
+        before: Mutex::default(),
+        after: Mutex::default(),
+    });
+    let server = TestServer::builder().ticket_store(tickets.clone()).start().await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    for (when, place) in [("before", &tickets.before), ("after", &tickets.after)] {
+        for first_message in [false, true] {
+            let user = server.log_in("user-alice").await;
+            let ticket = server.ticket(&user.token).await;
+            let (revoker, at) = (server.server().revoker().clone(), server.clock.unix());
+            let target = RevocationTarget::User { user: alice(), issued_before: UnixTime::MAX, except: None };
+            let cause = RevocationCause::LogoutEverywhere;
+            *place.lock() = Some(Box::pin(async move {
+                let revocation = Revocation { target, cause, at, forget_at: UnixTime::MAX };
+                revoker.revoke(&revocation, None).await.expect("a store");
+            }));
+            if first_message {
+                let mut socket = server.connect(Upgrade::at("/ws")).await.expect("it waits");
+                socket.authenticate(&ticket).await;
+                assert_eq!(socket.closed().await.1.code, 4001, "{when}, first message");
+            } else {
+                let refused = server.connect(Upgrade::at(format!("/ws?ticket={ticket}"))).await.err();
+                assert_eq!(refused.expect("refused").status, 401, "{when}");
+            }
+            assert!(place.lock().is_none(), "{when}: it was interrupted");
+            assert_eq!(server.server().revocations().connections(), 0);
+            server.server().revoker().lift(&alice(), cause).await.expect("a store");
+        }
     }
 }

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use serde_json::Value;
+use url::Url;
+
 use crate::process::{Place, Tokens, log_in, refresh};
 
 /// Everybody's storm is over after so many acknowledged operations.
@@ -15,13 +18,17 @@ struct Acknowledged {
     /// Its refresh tokens, the current one last.
     chain: Vec<String>,
     access: String,
+    /// One that was spent; `None` if the server was gone before.
+    ticket: Option<String>,
     /// Whether its log-out was acknowledged; `None` if it was asked for and not answered.
     logged_out: Option<bool>,
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_acknowledged_survives_a_kill() {
-    let place = Place::new("[limits]\nfailures = { per_account = \"100000/min\", per_source = \"100000/min\" }\n");
+    let place = Place::new(
+        "[limits]\nfailures = { per_account = \"100000/min\", per_source = \"100000/min\" }\n[[routes]]\npath = \"/ws\"\n",
+    );
     for number in 0..USERS {
         place.add_user(&format!("user-{number}"));
     }
@@ -58,7 +65,8 @@ async fn storm(http: reqwest::Client, server: String, user: String, count: Arc<A
     loop {
         let Some(Tokens { access, refresh: first }) = log_in(&http, &server, &user).await else { return sessions };
         count.fetch_add(1, Ordering::Relaxed);
-        sessions.push(Acknowledged { chain: vec![first], access, logged_out: Some(false) });
+        let ticket = spend_ticket(&http, &server, &access).await;
+        sessions.push(Acknowledged { chain: vec![first], access, ticket, logged_out: Some(false) });
         let odd = sessions.len() % 2 == 1;
         let session = sessions.last_mut().expect("just added");
         for _ in 0..3 {
@@ -80,7 +88,34 @@ async fn storm(http: reqwest::Client, server: String, user: String, count: Arc<A
     }
 }
 
+/// Buys a ticket and spends it on a socket.
+async fn spend_ticket(http: &reqwest::Client, server: &str, access: &str) -> Option<String> {
+    let answer = http.get(format!("{server}ws_ticket")).bearer_auth(access).send().await.ok()?;
+    assert_eq!(answer.status(), 200, "ticket");
+    let body: Value = answer.json().await.ok()?;
+    let ticket = body["ticket"].as_str().expect("a ticket").to_owned();
+    let status = present(server, &ticket).await?;
+    assert_eq!(status, 101, "a good ticket");
+    Some(ticket)
+}
+
+/// Presents a ticket at an upgrade; the answer's status, or `None` if the server is gone.
+async fn present(server: &str, ticket: &str) -> Option<u16> {
+    let url = Url::parse(server).expect("a URL");
+    let address = format!("{}:{}", url.host_str().expect("a host"), url.port().expect("a port"));
+    let stream = tokio::net::TcpStream::connect(&address).await.ok()?;
+    let request = format!("ws://{address}/ws?ticket={ticket}");
+    match tokio_tungstenite::client_async(request, stream).await {
+        Ok((_, response)) => Some(response.status().as_u16()),
+        Err(tokio_tungstenite::tungstenite::Error::Http(response)) => Some(response.status().as_u16()),
+        Err(_) => None,
+    }
+}
+
 async fn check(http: &reqwest::Client, server: &str, session: &Acknowledged) {
+    if let Some(ticket) = &session.ticket {
+        assert_eq!(present(server, ticket).await, Some(401), "a spent ticket worked again");
+    }
     let current = session.chain.last().expect("one");
     let access = http.get(format!("{server}auth/session")).bearer_auth(&session.access).send().await;
     let access = access.expect("an answer").status().as_u16();
