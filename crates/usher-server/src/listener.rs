@@ -166,8 +166,9 @@ async fn attend(
         let mut patience = limits.head;
         while let Ok(request) = tokio::time::timeout(patience, begun.changed()).await {
             if request.is_err() {
-                // Nothing can begin any more: the conversation is at its end.
-                std::future::pending::<()>().await;
+                // Nothing can begin any more: what is left is the last answer and the end, which a client could refuse to take.
+                tokio::time::sleep(limits.exchange).await;
+                break;
             }
             patience = limits.exchange;
         }
