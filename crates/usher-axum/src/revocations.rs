@@ -55,12 +55,18 @@ impl Revocations {
             match margin {
                 None => ended += usize::from(handle.revoke(cause, now)),
                 Some(margin) => {
-                    handle.amend(|amendments| amendments.margin = Some(margin));
+                    let shorter = |earlier: Option<Duration>| Some(earlier.map_or(margin, |other| other.min(margin)));
+                    handle.amend(|amendments| amendments.margin = shorter(amendments.margin));
                     ended += 1;
                 }
             }
         }
         ended
+    }
+
+    /// Refuse what `revocation` ends from now on; its live connections are reached by another.
+    pub fn remember(&self, revocation: &Revocation) {
+        self.shared.index.write().insert(revocation);
     }
 
     /// A user was changed in the store, and read again at `read_at`: their connections go on with the rights they have now.

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::response::IntoResponse as _;
+use http::StatusCode;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use usher_axum::client_address::PeerAddress;
-use usher_axum::{ClientAddress, SourceBudget, TrustedProxies};
+use usher_axum::{ClientAddress, Problem, SourceBudget, TrustedProxies};
 
 /// From the accepted connection to the end of the first request's head, TLS included, and from one answer to the end of the next
 /// request's head: a connection that takes longer is closed.
@@ -194,7 +196,15 @@ async fn serve_connection<IO>(
         async move {
             let mut request = request.map(|body| slow_body::bounded(body, limits.body));
             request.extensions_mut().insert(PeerAddress(peer));
-            router.oneshot(request).await
+            // In a task of its own: hyper drops what it waits for when the client hangs up, and what has begun must not stay half done. A
+            // session that is ended in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
+            match tokio::spawn(router.oneshot(request)).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::error!(%error, "a request was not answered");
+                    Ok(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response())
+                }
+            }
         }
     });
     let served = http1::Builder::new()

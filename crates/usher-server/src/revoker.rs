@@ -65,8 +65,14 @@ impl Revoker for LiveRevoker {
         let remembered = self.store.revoke(revocation).await?;
         let now = self.clock.now();
         let mut ended = 0;
-        for one in &remembered {
-            let connections = self.revocations.apply(one, margin, now);
+        for (number, one) in remembered.iter().enumerate() {
+            // The first reaches all connections of the others, and asks each of them once.
+            let connections = if number > 0 && margin.is_some() {
+                self.revocations.remember(one);
+                0
+            } else {
+                self.revocations.apply(one, margin, now)
+            };
             // Who logs out is recorded with their request.
             if one.cause != RevocationCause::Logout {
                 self.audit.record(Record::revoked(one, owner.as_ref()).connections_ended(connections));

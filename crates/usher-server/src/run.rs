@@ -145,18 +145,25 @@ pub async fn run(
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     audit.record(Record::new(AuditEvent::Startup, Outcome::Success).detail(env!("CARGO_PKG_VERSION")));
     ready(address);
+    // These go on while connections are drained: an operation that has begun is finished, and a revocation still reaches who is in.
+    let mut beside = std::pin::pin!(async {
+        tokio::select! {
+            () = control.serve(administration) => {}
+            () = serve_admin(admin, admin_entrance, &server, &config) => {}
+            () = server.update_rooms() => {}
+        }
+    });
     tokio::select! {
         () = listener::serve(listener, entrance, router, signals.next()) => {}
         () = reload_on_hangup(&server, hangups, &reload) => {}
-        () = control.serve(administration) => {}
-        () = serve_admin(admin, admin_entrance, &server, &config) => {}
-        () = server.update_rooms() => {}
+        () = &mut beside => {}
         () = server.reap() => {}
         () = issuer_keys.keep_fresh() => {}
     }
     tracing::info!(connections = server.revocations().connections(), "shutting down");
     tokio::select! {
         _ = server.drain(config.server.drain) => {}
+        () = beside => {}
         () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
     }
     audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));

@@ -92,7 +92,7 @@ impl Connection {
         if let State::Open(open) = &mut self.state
             && max_age_changed
         {
-            open.permit = open.life.renew(self.id, rules, open.permit.clone(), now);
+            open.permit = open.life.prolong(self.id, rules, open.permit.clone(), now);
         }
     }
 

@@ -97,11 +97,13 @@ impl Life {
         }
     }
 
-    /// The session was used: it ends later, on this connection, too. Nobody is told: nothing was asked for.
+    /// The permit ends at another time, or the route caps it at another, without anybody having proved anything: the session was used, or
+    /// the rules changed. The margin of a revocation stays.
     pub(super) fn prolong(&mut self, id: ConnectionId, rules: &RouteRules, permit: Permit, now: Now) -> Permit {
         let revoked = self.revoked.then_some(self.end).flatten();
         let permit = self.renew(id, rules, permit, now);
         if let Some(end) = revoked {
+            let end = self.end.map_or(end, |own| own.min(end));
             (self.end, self.ask_at, self.revoked) = (Some(end), None, true);
         }
         permit

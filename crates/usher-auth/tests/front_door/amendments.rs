@@ -230,6 +230,22 @@ fn another_max_age_counts_from_the_beginning() {
 }
 
 #[test]
+fn other_rules_do_not_lift_a_soft_revocation() {
+    // req H3, H14
+    let rules = |max_age| Arc::new(RouteRules { max_age, ..route(&[Carrier::FirstMessage, Carrier::Header]) });
+    for (max_age, end) in [(None, 30), (Some(3600 * SECOND), 30), (Some(20 * SECOND), 20)] {
+        let mut scene =
+            Scene::alice_on(RouteRules { max_age: Some(900 * SECOND), ..(*rules(None)).clone() }, Some(600 * SECOND));
+        scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+        scene.connection.handle_rules_changed(scene.now, Some(&rules(max_age)), None);
+        scene.actions();
+        assert_eq!(scene.deadline(), Some(end * SECOND), "{max_age:?}");
+        scene.pass(end * SECOND);
+        assert_eq!(scene.actions(), REVOKED, "{max_age:?}");
+    }
+}
+
+#[test]
 fn nothing_is_amended_where_nobody_is_in() {
     for mut scene in [Scene::waiting(), Scene::verifying()] {
         scene.connection.handle_session_renewed(scene.now, &renewal("alice", 300, 300));

@@ -217,6 +217,7 @@ where
             }
             // Reading may have queued a pong.
             if self.transport.queued_bytes() > 0
+                && let Some(_traffic) = self.handle.traffic()
                 && let Poll::Ready(Err(_)) = self.transport.poll_flush(context, self.closing)
             {
                 return Poll::Ready(Event::Gone);
@@ -406,6 +407,9 @@ where
         if let Some(routes) = routes {
             let rules = routes.get(&self.connection.rules().path);
             self.connection.handle_rules_changed(now, rules, self.presenter.origin.as_deref());
+            if !self.connection.is_waiting() {
+                self.transport.set_message_limit(self.connection.message_limit());
+            }
             if let Some(session) = &mut self.session {
                 self.handler.recheck(session, now);
             }

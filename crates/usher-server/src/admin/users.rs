@@ -102,7 +102,12 @@ impl Administration {
     }
 
     /// The next token has the new roles, and so has what is open; tokens with the old ones end.
-    pub(super) async fn set_roles(&self, id: &UserId, roles: Vec<Role>) -> Result<Answer, AdminError> {
+    pub(super) async fn set_roles(&self, id: &UserId, mut roles: Vec<Role>) -> Result<Answer, AdminError> {
+        roles.sort();
+        roles.dedup();
+        if roles.len() > MAX_ROLES {
+            return Err(AdminError::Text("a user has at most 32 roles"));
+        }
         if !self.store.set_roles(id, &roles).await? {
             return Err(AdminError::NoSuchUser(id.clone()));
         }

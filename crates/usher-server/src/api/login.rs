@@ -110,8 +110,8 @@ impl axum::extract::FromRef<super::ApiState> for PasswordLogins {
 impl PasswordLogins {
     /// Start a session for who proved a password.
     ///
-    /// A password may be changed, and all sessions ended, while the old one is being checked. So the session is started first and
-    /// the password looked at again after: a change before that look is seen by it, and one after it finds the session to end.
+    /// A password or roles may be changed, and sessions ended, while the old ones are being looked at. So the session is started first
+    /// and the user looked at again after: a change before that look is seen by it, and one after it finds the session and its token.
     pub(super) async fn start(
         &self,
         sessions: &Sessions,
@@ -123,7 +123,10 @@ impl PasswordLogins {
         let unavailable = |error| store_unavailable(&error);
         let granted = sessions.start(proven.user, origin).await.map_err(unavailable)?;
         let now = self.store.user_with_password(&granted.user.id).await.map_err(unavailable)?;
-        if now.is_some_and(|(user, hash)| !user.disabled && hash.as_ref() == Some(&proven.hash)) {
+        let as_before = |(user, hash): (User, Option<PasswordHash>)| {
+            !user.disabled && user.roles == granted.user.roles && hash.as_ref() == Some(&proven.hash)
+        };
+        if now.is_some_and(as_before) {
             let (user, session) = (&granted.user.id, &granted.session.id);
             for event in [AuditEvent::LoginSuccess, AuditEvent::SessionCreated] {
                 scene.record(Record::new(event, Outcome::Success).subject(user).session(session).carrier(method));

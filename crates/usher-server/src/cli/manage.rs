@@ -29,7 +29,9 @@ pub(super) fn user(args: UserArgs) -> Result<Outcome, CommandError> {
             let done = format!("enabled {id}");
             (Operation::EnableUser { id }, done)
         }
-        UserCommand::Roles { id, roles } => {
+        UserCommand::Roles { id, mut roles } => {
+            roles.sort();
+            roles.dedup();
             let names = roles.iter().map(Role::as_str).collect::<Vec<_>>().join(", ");
             let done = format!("{id} has the roles: {}", if names.is_empty() { "none" } else { &names });
             (Operation::SetRoles { id, roles }, done)

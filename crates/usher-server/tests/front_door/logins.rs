@@ -6,12 +6,12 @@ use argon2::password_hash::PasswordHasher as _;
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde_json::{Value, json};
 use usher_auth::UnixTime;
-use usher_auth::ids::UserId;
+use usher_auth::ids::{Role, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::user::PasswordHash;
 use usher_store::memory::MemoryStore;
 use usher_store::{Store, UserStore};
-use usher_testkit::{BarrierStore, TestServer};
+use usher_testkit::{Barrier, BarrierStore, TestServer, Upgrade};
 
 const PASSWORD: &str = "correct horse battery staple";
 
@@ -62,6 +62,72 @@ async fn a_log_in_does_not_outlive_a_password_change_that_happened_under_it() {
         store.set_password(&alice(), &original.expect("a password")).await.expect("a store");
         store.met();
     }
+}
+
+#[tokio::test]
+async fn a_log_in_does_not_carry_roles_past_their_withdrawal() {
+    // req H3, H5: the user was read with the role; it was taken away before the token was signed.
+    let store = BarrierStore::new(Arc::new(MemoryStore::default()));
+    let server = TestServer::builder().store(store.clone()).start().await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    store.met();
+    assert_eq!(log_in(&server).await.0, 200);
+    for barrier in store.met().into_iter().skip(1) {
+        let (target_store, revoker) = (store.clone(), server.server().revoker().clone());
+        let changed_at = server.clock.unix();
+        store.detour(barrier, async move {
+            target_store.set_roles(&alice(), &[]).await.expect("a store");
+            let target = RevocationTarget::User { user: alice(), issued_before: changed_at, except: None };
+            let cause = RevocationCause::RolesChanged;
+            let revocation = Revocation { target, cause, at: changed_at, forget_at: UnixTime::MAX };
+            usher_server::admin::Revoker::revoke(&revoker, &revocation, None).await.expect("a store");
+        });
+        // The token is made in a later second than the change: only what it says can tell.
+        server.clock.advance(std::time::Duration::from_secs(2));
+        let (status, body) = log_in(&server).await;
+        assert!(store.was_taken(), "{barrier:?}");
+        if status == 200 {
+            let socket = server.connect(Upgrade::at("/http").bearer(body["token"].as_str().expect("a token"))).await;
+            if let Ok(mut socket) = socket {
+                socket.expect("authenticated").await;
+                socket.send(&json!({"type": "join", "room": "board-1"})).await;
+                assert_eq!(socket.expect("error").await["code"], "forbidden", "{barrier:?}");
+            }
+        }
+        let roles = [Role::new("user").expect("a role")];
+        store.set_roles(&alice(), &roles).await.expect("a store");
+        store.met();
+    }
+}
+
+#[tokio::test]
+async fn a_log_out_is_done_though_the_client_hangs_up() {
+    // req H3, J5: it closes the tab in the middle of it.
+    let store = BarrierStore::new(Arc::new(MemoryStore::default()));
+    let server = TestServer::builder().store(store.clone()).start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let mut socket = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    store.detour(Barrier::After("revoke"), async move {
+        let _ = released.await;
+    });
+    let address = format!("{}:{}", server.url.host_str().expect("a host"), server.url.port().expect("a port"));
+    let mut stream = tokio::net::TcpStream::connect(&address).await.expect("it listens");
+    let request =
+        format!("POST /auth/logout HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\n\r\n", alice.token);
+    tokio::io::AsyncWriteExt::write_all(&mut stream, request.as_bytes()).await.expect("written");
+    while !store.was_taken() {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    // Time enough for the server to see that.
+    for _ in 0..20 {
+        assert_eq!(server.get("/healthz").send().await.expect("an answer").status(), 200);
+    }
+    // Whether it still waits for this is what is asked.
+    let _ = release.send(());
+    assert_eq!(socket.closed().await.1.code, 4004);
+    assert_eq!(server.get("/auth/session").bearer_auth(&alice.token).send().await.expect("an answer").status(), 401);
 }
 
 #[tokio::test]

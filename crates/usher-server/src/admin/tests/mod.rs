@@ -32,13 +32,13 @@ impl Clock for StandingClock {
     }
 }
 
-/// Two connections end with each revocation, as if a server had them.
-struct TwoConnections(Arc<dyn Store>);
+/// So many connections end with each revocation, as if a server had them.
+pub(super) struct Connections(pub(super) Arc<dyn Store>, pub(super) usize);
 
 #[async_trait]
-impl Revoker for TwoConnections {
+impl Revoker for Connections {
     async fn revoke(&self, revocation: &Revocation, _margin: Option<Duration>) -> Result<usize, StoreError> {
-        self.0.revoke(revocation).await.map(|_| 2)
+        self.0.revoke(revocation).await.map(|_| self.1)
     }
 
     async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
@@ -67,7 +67,7 @@ fn administration() -> Administration {
     );
     Administration {
         audit,
-        revoker: Arc::new(TwoConnections(store.clone())),
+        revoker: Arc::new(Connections(store.clone(), 2)),
         store,
         passwords: PasswordHasher::new(1, randomness.clone()),
         rooms: RoomPolicy::new(vec![rule]),

@@ -169,7 +169,7 @@ async fn keys_are_shown_once_kept_hashed_and_end() {
 #[tokio::test]
 async fn sessions_are_listed_while_they_live_and_end() {
     // req J6: one whose cookie has idled out may come back by its refresh token, so it is shown; one past its limit may not.
-    let administration = administration();
+    let mut administration = administration();
     let ago = |hours| NOW.minus(Duration::from_hours(hours));
     for (id, seen) in [("live", NOW), ("idled-out", ago(25)), ("past", ago(31 * 24))] {
         administration.store.create_session(&session(id, "alice", seen)).await.expect("stored");
@@ -180,10 +180,14 @@ async fn sessions_are_listed_while_they_live_and_end() {
     assert_eq!(sessions[1].expires_at, NOW.plus(Duration::from_hours(24)).as_seconds());
     let id = || SessionId::new("live").expect("an id");
     assert_eq!(done(&administration, Operation::RevokeSession { id: id(), margin_seconds: None }).await, 2);
+    // Gone from the store, it may still have connections: it was ended with a margin.
+    assert_eq!(done(&administration, Operation::RevokeSession { id: id(), margin_seconds: None }).await, 2);
+    administration.revoker = Arc::new(super::Connections(administration.store.clone(), 0));
     assert_eq!(
         code(&administration, Operation::RevokeSession { id: id(), margin_seconds: None }).await,
         "no_such_session"
     );
+    administration.revoker = Arc::new(super::Connections(administration.store.clone(), 2));
     // Users of other issuers are known to nobody beforehand.
     assert_eq!(
         done(&administration, Operation::RevokeSessionsOf { user: user("google:1"), margin_seconds: None }).await,
