@@ -67,11 +67,6 @@ impl SourceBudget {
         Self { total, per_source, counts: Arc::default() }
     }
 
-    /// How many places are taken.
-    pub(crate) fn taken(&self) -> usize {
-        self.counts.lock().total
-    }
-
     /// The same places, with other limits from now on.
     #[must_use]
     pub fn with_limits(&self, total: usize, per_source: usize) -> Self {

@@ -12,6 +12,7 @@ use crate::observer::{Event, Scene};
 use crate::{CredentialVerifier, Observer, Presenter, Revocations, TrustedProxies};
 
 /// What a door is made of.
+#[derive(Clone)]
 pub struct DoorParts {
     /// The one verifier.
     pub verifier: Arc<CredentialVerifier>,
@@ -73,11 +74,6 @@ impl Door {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
-    }
-
-    /// How many sockets wait for a first message.
-    pub fn waiting(&self) -> usize {
-        self.waiting.taken()
     }
 
     /// What it is made of.

@@ -20,7 +20,7 @@ use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_auth::refusal::RefusalKind;
 use usher_axum::observer::{Entry, Event, Scene};
-use usher_axum::{Door, Observer, Revocations};
+use usher_axum::{Observer, Revocations};
 use usher_rooms::Rooms;
 
 use crate::audit::{AuditTrail, SinkKind};
@@ -54,7 +54,6 @@ struct Shared {
 
 /// What is counted by its owner, and asked for when somebody looks.
 pub(crate) struct Owners {
-    pub(crate) door: Door,
     pub(crate) revocations: Revocations,
     pub(crate) rooms: Rooms,
     pub(crate) audit: AuditTrail,
@@ -201,7 +200,7 @@ impl Collector for Owners {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
         let status = self.audit.status();
-        let states = [("waiting", self.door.waiting()), ("open", self.revocations.connections())];
+        let states = [("waiting", self.revocations.waiting()), ("open", self.revocations.connections())];
         let of = |count: usize| ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
         let mut family = encoder.encode_descriptor("connections", "Connections by state", None, of(0).metric_type())?;
         for (state, count) in states {

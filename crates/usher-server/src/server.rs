@@ -221,19 +221,14 @@ impl Server {
     /// at. Of the live connections only those end that would not be let in any more; those that lose rooms are told (req H14).
     pub fn reload(&self, settings: &ServerSettings) {
         let mut current = self.current.write();
-        let parts = current.door.parts();
         let door = current.door.rebuilt(DoorParts {
-            verifier: parts.verifier.clone(),
-            revocations: parts.revocations.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             waiting: settings.waiting,
             anonymous: settings.anonymous,
             connections: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
-            observer: parts.observer.clone(),
-            clock: parts.clock.clone(),
-            randomness: parts.randomness.clone(),
+            ..current.door.parts().clone()
         });
         let api = ApiState {
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -275,12 +270,8 @@ impl Server {
 
     /// The HTTP service of the operators' listener: numbers and health, for whoever calls it by one of `hosts`.
     pub fn admin_router(&self, hosts: Vec<Host>) -> Router {
-        let owners = Owners {
-            door: self.current.read().door.clone(),
-            revocations: self.revocations.clone(),
-            rooms: self.rooms.clone(),
-            audit: self.audit.clone(),
-        };
+        let owners =
+            Owners { revocations: self.revocations.clone(), rooms: self.rooms.clone(), audit: self.audit.clone() };
         admin_http::router(AdminState {
             hosts: Arc::new(hosts),
             metrics: self.metrics.clone(),

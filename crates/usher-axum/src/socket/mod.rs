@@ -296,10 +296,9 @@ where
                 }
                 Action::Deliver(message) => {
                     let now = self.now();
-                    let handle = self.handle.clone();
                     // Whoever revoked has been told that nothing more is taken (req H4).
                     if let Some(session) = &mut self.session
-                        && let Some(_traffic) = handle.traffic()
+                        && let Some(_traffic) = self.handle.traffic()
                         && let Flow::End(cause) = self.handler.message(session, message, now)
                     {
                         self.connection.handle_end(now, cause, None);
