@@ -25,7 +25,7 @@ use crate::ids::UserId;
 use crate::origin::RequestOrigin;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route::RouteRules;
-use crate::secret::{PlainToken, SecretText, TokenKind};
+use crate::secret::{HashedToken, PlainToken, SecretText, TokenKind};
 
 /// Longest credential that is looked at, in bytes (req F16).
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
@@ -52,15 +52,8 @@ pub enum Carrier {
 
 impl Carrier {
     /// Every carrier.
-    pub const ALL: [Self; 7] = [
-        Self::Cookie,
-        Self::Query,
-        Self::Ticket,
-        Self::FirstMessage,
-        Self::Header,
-        Self::Subprotocol,
-        Self::Sockjs,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Cookie, Self::Query, Self::Ticket, Self::FirstMessage, Self::Header, Self::Subprotocol, Self::Sockjs];
 
     /// Its name in configuration, frames, logs and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -167,6 +160,15 @@ impl Credential {
         }
     }
 
+    /// By which it is recognised when it comes again: a hash of what was presented. `None` if that was nothing of ours.
+    pub fn fingerprint(&self) -> Option<HashedToken> {
+        match self {
+            Self::Session(secret) | Self::Ticket(secret) | Self::ApiKey { key: secret, .. } => Some(secret.hashed()),
+            Self::Token(token) => Some(HashedToken::of(token)),
+            Self::Unrecognised => None,
+        }
+    }
+
     /// What stands in `{"auth":"user:key"}` over SockJS.
     pub fn classify_user_key(text: &str) -> Self {
         if text.contains(':') { Self::classify_lasting(text) } else { Self::Unrecognised }
@@ -251,8 +253,8 @@ fn present_from(
     })
 }
 
-/// The one explicit credential, if there is one.
-fn explicit(headers: &HeaderMap, query: Option<&str>) -> Result<Option<(Carrier, Credential)>, Refusal> {
+/// The one explicit credential of a request, if it has one.
+pub fn explicit(headers: &HeaderMap, query: Option<&str>) -> Result<Option<(Carrier, Credential)>, Refusal> {
     let mut found = None;
     let candidates = [
         header::bearer(headers)?.map(|credential| (Carrier::Header, credential)),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use usher_auth::carriers::Carrier;
 use usher_auth::origin::{AllowedOrigins, InvalidOrigin, Origin};
-use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
+use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 
 use super::close_codes::CloseCodeSetting;
 use super::resolve::Resolver;
@@ -211,6 +211,7 @@ impl Route {
             refuse: self.refuse,
             close_codes: self.close_codes.resolve(&key("close_codes"), resolver),
             max_message_bytes: context.message.0,
+            dialect: Dialect::Usher,
         }
     }
 
