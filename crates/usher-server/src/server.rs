@@ -83,6 +83,8 @@ pub struct ServerSettings {
     pub trusted_proxies: TrustedProxies,
     /// Whether the boards page is served at `/`.
     pub boards_page: bool,
+    /// Whether OctoPrint's clients may log in.
+    pub octoprint: bool,
 }
 
 /// What the server stands on.
@@ -118,6 +120,7 @@ pub struct Server {
     handler: Arc<RoomsHandler>,
     https: bool,
     boards_page: bool,
+    octoprint: bool,
     revocations: Revocations,
     revoker: LiveRevoker,
     rooms: Rooms,
@@ -201,6 +204,7 @@ impl Server {
             handler,
             https: settings.https,
             boards_page: settings.boards_page,
+            octoprint: settings.octoprint,
             revocations,
             revoker,
             rooms,
@@ -251,7 +255,7 @@ impl Server {
     }
 
     fn build_router(&self, api: ApiState, door: &Door, routes: &RouteTable, origins: &AllowedOrigins) -> Router {
-        let mut router = api::router(api);
+        let mut router = api::router(api, self.octoprint);
         for rules in routes.values() {
             let path = rules.path.clone();
             let route = WebSocketRoute { rules: rules.clone(), door: door.clone(), handler: self.handler.clone() };

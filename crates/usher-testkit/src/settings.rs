@@ -118,5 +118,6 @@ pub fn settings() -> ServerSettings {
         outbound_limit: 1024 * 1024,
         trusted_proxies: TrustedProxies::default(),
         boards_page: true,
+        octoprint: true,
     }
 }
