@@ -19,9 +19,6 @@ use utoipa::{Modify, openapi};
         super::sessions::end,
         super::ws_ticket::buy_with_header,
         super::ws_ticket::buy,
-        super::octoprint::log_in,
-        super::octoprint::log_out,
-        super::octoprint::version,
         super::jwks::jwks,
         super::health::alive,
         super::health::ready,
@@ -30,6 +27,11 @@ use utoipa::{Modify, openapi};
     security(("bearer" = []), ("api_key" = []), ("cookie" = []))
 )]
 struct Api;
+
+/// What is there for OctoPrint's clients.
+#[derive(OpenApi)]
+#[openapi(paths(super::octoprint::log_in, super::octoprint::log_out, super::octoprint::version))]
+struct OctoPrintApi;
 
 struct Schemes;
 
@@ -45,11 +47,15 @@ impl Modify for Schemes {
     }
 }
 
-/// The document.
-pub fn document() -> openapi::OpenApi {
-    Api::openapi()
+/// The document; with what is there for OctoPrint's clients only if `octoprint`.
+pub fn document(octoprint: bool) -> openapi::OpenApi {
+    let mut document = Api::openapi();
+    if octoprint {
+        document.merge(OctoPrintApi::openapi());
+    }
+    document
 }
 
-pub(super) async fn openapi() -> Json<openapi::OpenApi> {
-    Json(document())
+pub(super) async fn openapi(octoprint: bool) -> Json<openapi::OpenApi> {
+    Json(document(octoprint))
 }

@@ -354,4 +354,6 @@ async fn without_the_convention_there_is_no_such_path() {
     for path in ["/api/login", "/api/logout", "/api/version"] {
         assert_eq!(answer(server.post(path)).await.0, 404, "{path}");
     }
+    let (_, document, _) = answer(server.get("/openapi.json")).await;
+    assert!(document["paths"]["/auth/login"].is_object() && document["paths"]["/api/login"].is_null());
 }
