@@ -27,6 +27,8 @@ pub enum CloseCause {
     UnsupportedData,
     /// Text that is not UTF-8.
     InvalidUtf8,
+    /// A message that is not framed as the endpoint frames them.
+    Malformed,
     /// A message over the limit.
     MessageTooBig,
     /// The credential is missing or invalid.
@@ -97,13 +99,14 @@ pub const fn may_be_sent(code: u16) -> bool {
 
 impl CloseCause {
     /// Every cause.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ClientLeft,
         Self::GoingAway,
         Self::Draining,
         Self::ProtocolError,
         Self::UnsupportedData,
         Self::InvalidUtf8,
+        Self::Malformed,
         Self::MessageTooBig,
         Self::Unauthorized,
         Self::Expired,
@@ -126,6 +129,7 @@ impl CloseCause {
             Self::ProtocolError => "Protocol error",
             Self::UnsupportedData => "Text frames only",
             Self::InvalidUtf8 => "Text must be UTF-8",
+            Self::Malformed => "Malformed message",
             Self::MessageTooBig => "Message too big",
             Self::Unauthorized => "Unauthorized",
             Self::Expired => "Session expired",
@@ -149,6 +153,7 @@ impl CloseCause {
             Self::ProtocolError => "protocol_error",
             Self::UnsupportedData => "unsupported_data",
             Self::InvalidUtf8 => "invalid_utf8",
+            Self::Malformed => "malformed",
             Self::MessageTooBig => "message_too_big",
             Self::Unauthorized => "unauthorized",
             Self::Expired => "expired",
@@ -179,6 +184,7 @@ impl CloseCause {
             | Self::ProtocolError
             | Self::UnsupportedData
             | Self::InvalidUtf8
+            | Self::Malformed
             | Self::MessageTooBig
             | Self::Unauthorized
             | Self::Forbidden
@@ -193,7 +199,7 @@ impl CloseCause {
             (Self::Draining, _) => 1012,
             (Self::ProtocolError, _) => 1002,
             (Self::UnsupportedData, _) => 1003,
-            (Self::InvalidUtf8, _) => 1007,
+            (Self::InvalidUtf8 | Self::Malformed, _) => 1007,
             (Self::MessageTooBig, _) => 1009,
             (Self::UpstreamLost, _) => 1014,
             (Self::Internal, _) => 1011,

@@ -14,6 +14,7 @@ use crate::close_code::CloseCause;
 use crate::ids::{SessionId, UserId};
 use crate::permit::CredentialFacts;
 use crate::revocation::RevocationCause;
+use crate::wire::Mistake;
 
 /// A refusal: what kind, and what the operator's log says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub enum RefusalKind {
     AuthenticationTimeout,
     /// The first message was something else than `auth`.
     NotAuthFirst,
+    /// A SockJS client wrote or wrapped a message wrongly.
+    Mistake(Mistake),
     /// The first message was over its limit.
     FirstMessageTooBig,
     /// The first message was binary.
@@ -128,7 +131,9 @@ impl Refusal {
             | RefusalKind::Expired
             | RefusalKind::CarrierDisabled(_)
             | RefusalKind::NotAuthFirst => StatusCode::UNAUTHORIZED,
-            RefusalKind::MultipleCredentials | RefusalKind::MalformedCredential => StatusCode::BAD_REQUEST,
+            RefusalKind::MultipleCredentials | RefusalKind::MalformedCredential | RefusalKind::Mistake(_) => {
+                StatusCode::BAD_REQUEST
+            }
             RefusalKind::TicketNotForHere | RefusalKind::OriginForbidden | RefusalKind::Forbidden => {
                 StatusCode::FORBIDDEN
             }
@@ -160,6 +165,7 @@ impl Refusal {
             RefusalKind::TooManyConnections { .. } => "too_many_connections",
             RefusalKind::AuthenticationTimeout => "authentication_timeout",
             RefusalKind::NotAuthFirst => "not_authenticated",
+            RefusalKind::Mistake(mistake) => mistake.code(),
             RefusalKind::FirstMessageTooBig => "message_too_big",
             RefusalKind::FirstMessageBinary => "unsupported_data",
             RefusalKind::Unavailable => "unavailable",
@@ -179,6 +185,7 @@ impl Refusal {
             RefusalKind::Throttled { .. } => "Too many failed attempts",
             RefusalKind::TooManyConnections { .. } => "Too many connections",
             RefusalKind::Unavailable => "Service unavailable",
+            RefusalKind::Mistake(mistake) => mistake.reason(),
             _ => self.cause().reason(),
         }
     }
@@ -224,6 +231,7 @@ impl Refusal {
             RefusalKind::Expired => CloseCause::Expired,
             RefusalKind::Throttled { .. } | RefusalKind::TooManyConnections { .. } => CloseCause::TooMany,
             RefusalKind::AuthenticationTimeout => CloseCause::AuthenticationTimeout,
+            RefusalKind::Mistake(mistake) => mistake.cause(),
             RefusalKind::FirstMessageTooBig => CloseCause::MessageTooBig,
             RefusalKind::FirstMessageBinary => CloseCause::UnsupportedData,
             RefusalKind::Unavailable => CloseCause::Internal,

@@ -40,6 +40,34 @@ pub struct RouteRules {
     pub heartbeat: Option<Duration>,
     /// Largest message once authenticated, in bytes; larger ones close with 1009.
     pub max_message_bytes: usize,
+    /// How its clients talk.
+    pub dialect: Dialect,
+}
+
+/// How a route's clients talk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dialect {
+    /// `usher.v1` in WebSocket frames.
+    #[default]
+    Usher,
+    /// Messages inside SockJS frames.
+    SockJs(SockJsRules),
+}
+
+/// What a SockJS endpoint bears with, and whose conventions it follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SockJsRules {
+    /// Whether an object that is not wrapped in an array of strings is taken for what it means.
+    pub lenient: bool,
+    /// Whether it talks to OctoPrint's clients as OctoPrint does.
+    pub octoprint: bool,
+}
+
+impl Dialect {
+    /// Whether OctoPrint's conventions hold.
+    pub fn is_octoprint(self) -> bool {
+        matches!(self, Self::SockJs(SockJsRules { octoprint: true, .. }))
+    }
 }
 
 /// The wait for a first message, and how much of it may come.
@@ -92,9 +120,18 @@ impl RouteRules {
         }
     }
 
+    /// The carrier that a credential in a message counts as, if the route takes one.
+    pub fn message_carrier(&self) -> Option<Carrier> {
+        let carrier = match self.dialect {
+            Dialect::Usher => Carrier::FirstMessage,
+            Dialect::SockJs(_) => Carrier::Sockjs,
+        };
+        self.carriers.contains(carrier).then_some(carrier)
+    }
+
     /// Whether a socket may wait for a first message here.
     pub fn would_await(&self) -> bool {
-        self.carriers.contains(Carrier::FirstMessage)
+        self.message_carrier().is_some()
     }
 }
 

@@ -46,12 +46,21 @@ pub enum Carrier {
     Header,
     /// `Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.…`.
     Subprotocol,
+    /// `{"auth":"user:key"}` or `{"type":"auth",…}` as the first message of a SockJS session.
+    Sockjs,
 }
 
 impl Carrier {
     /// Every carrier.
-    pub const ALL: [Self; 6] =
-        [Self::Cookie, Self::Query, Self::Ticket, Self::FirstMessage, Self::Header, Self::Subprotocol];
+    pub const ALL: [Self; 7] = [
+        Self::Cookie,
+        Self::Query,
+        Self::Ticket,
+        Self::FirstMessage,
+        Self::Header,
+        Self::Subprotocol,
+        Self::Sockjs,
+    ];
 
     /// Its name in configuration, frames, logs and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -62,6 +71,7 @@ impl Carrier {
             Self::FirstMessage => "first_message",
             Self::Header => "header",
             Self::Subprotocol => "subprotocol",
+            Self::Sockjs => "sockjs",
         }
     }
 }
@@ -202,6 +212,11 @@ impl Credential {
         }
     }
 
+    /// What stands in `{"auth":"user:key"}` over SockJS.
+    pub fn classify_user_key(text: &str) -> Self {
+        if text.contains(':') { Self::classify_lasting(text) } else { Self::Unrecognised }
+    }
+
     /// `user:key` or the key alone; `None` if it is neither by its form.
     fn api_key(text: &str) -> Option<Self> {
         let (user, key) = match text.rsplit_once(':') {
@@ -231,6 +246,23 @@ pub enum Presented {
 /// Errors are refusals that no first message can mend: two explicit credentials, one whose carrier the route does not list, one
 /// that is written wrongly.
 pub fn present(rules: &RouteRules, headers: &HeaderMap, query: Option<&str>) -> Result<Presented, Refusal> {
+    let origin = RequestOrigin::of(headers);
+    present_from(rules, headers, query, origin, rules.origins.allow(origin))
+}
+
+/// The same for a request without an `Origin` of which the browser itself says that it comes from a page of ours
+/// (`Sec-Fetch-Site: same-origin`): there the cookie counts as well.
+pub fn present_same_origin(rules: &RouteRules, headers: &HeaderMap, query: Option<&str>) -> Result<Presented, Refusal> {
+    present_from(rules, headers, query, RequestOrigin::Absent, true)
+}
+
+fn present_from(
+    rules: &RouteRules,
+    headers: &HeaderMap,
+    query: Option<&str>,
+    origin: RequestOrigin<'_>,
+    may_use_cookie: bool,
+) -> Result<Presented, Refusal> {
     let explicit = explicit(headers, query)?;
     if let Some((carrier, credential)) = explicit {
         if !rules.carriers.contains(carrier) {
@@ -249,8 +281,7 @@ pub fn present(rules: &RouteRules, headers: &HeaderMap, query: Option<&str>) -> 
         };
         return Ok(Presented::Nothing(Refusal::new(kind, "no credential was presented")));
     }
-    let origin = RequestOrigin::of(headers);
-    let foreign = !rules.origins.allow(origin);
+    let foreign = !may_use_cookie;
     // A page that may not use the cookie learns nothing of whether there is one, or two.
     if foreign && origin != RequestOrigin::Absent {
         let detail = "the Origin is not in the route's `origins` setting";

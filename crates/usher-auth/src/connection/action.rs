@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::carriers::{Carrier, Credential};
 use crate::close_code::CloseCause;
 use crate::refusal::Refusal;
-use crate::wire::{ClientMessage, Frame};
+use crate::wire::{ClientMessage, Frame, Mistake};
 
 /// Something to do, in the order it comes out.
 #[derive(Clone, Debug)]
@@ -39,6 +39,11 @@ pub enum Action {
     Deliver(ClientMessage),
     /// Drop every frame that is queued and not begun: nothing more may reach this peer but what follows.
     DiscardQueued,
+    /// Nobody is in any more, and the socket waits as at first: leave the rooms and the registry. What was queued for who was in must
+    /// not go to who comes next.
+    SendAway,
+    /// For the operator's log: the client wrote this wrongly, and was understood all the same. The text is the shape of what it sent.
+    Mistaken(Mistake, String),
     /// Send a close frame, half-close, and read on for [`super::LINGER`] without looking at what comes.
     Close {
         /// The code.

@@ -2,19 +2,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Action, Connection, LINGER, State, Verification};
-use crate::carriers::{Carrier, InvalidFirstMessage, Presented, parse_first_message};
+use super::{Action, Connection, LINGER, SockJsFraming, State, Verification, Wait};
+use crate::carriers::{Carrier, FirstMessage, InvalidFirstMessage, Presented, parse_first_message};
 use crate::ids::ConnectionId;
 use crate::permit::Permit;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::route::{RefuseMode, RouteRules};
+use crate::route::{Dialect, RefuseMode, RouteRules};
 use crate::time::Now;
 use crate::verify;
-use crate::wire::{Frame, ServerMessage};
 
 impl Connection {
     /// An upgrade request came. `presented` is what [`crate::carriers::present`] found; `browser` says whether the request had an
@@ -26,7 +24,8 @@ impl Connection {
         browser: bool,
         now: Now,
     ) -> Self {
-        let mut connection = Self { id, rules, state: State::Ended, actions: VecDeque::new() };
+        let sockjs = SockJsFraming::default();
+        let mut connection = Self { id, rules, state: State::Ended, actions: VecDeque::new(), sockjs };
         match presented {
             Ok(Presented::Credential(carrier, credential)) => {
                 connection.state = State::Deciding { carrier, browser };
@@ -42,7 +41,7 @@ impl Connection {
     pub(super) fn decide(&mut self, now: Now, carrier: Carrier, browser: bool, verdict: Result<Permit, Refusal>) {
         match verdict {
             Ok(permit) => {
-                self.actions.push_back(Action::Accept);
+                self.accept();
                 self.open(now, permit, None);
             }
             // A browser sends an old cookie whether its page wants to or not: one that is stale is like none.
@@ -60,11 +59,11 @@ impl Connection {
     /// Nothing that counts was presented: in as anonymous, or wait for a first message, or out.
     fn without_credential(&mut self, now: Now, browser: bool, carrier: Option<Carrier>, refusal: Refusal) {
         if self.rules.anonymous {
-            self.actions.push_back(Action::Accept);
+            self.accept();
             self.open(now, verify::anonymous(self.id, now), None);
-        } else if self.rules.carriers.contains(Carrier::FirstMessage) {
-            self.actions.push_back(Action::Accept);
-            self.state = State::Waiting { deadline: now.monotonic + self.rules.first_message.timeout };
+        } else if self.rules.would_await() {
+            self.accept();
+            self.state = State::Waiting(Wait::for_first_message(&self.rules, now));
         } else {
             self.refuse_upgrade(now, browser, carrier, refusal);
         }
@@ -94,19 +93,23 @@ impl Connection {
             self.actions.push_back(Action::Reject(refusal));
             self.state = State::Ended;
         } else {
-            self.actions.push_back(Action::Accept);
+            self.accept();
             self.refuse_open_socket(now, carrier, &refusal);
         }
     }
 
+    fn accept(&mut self) {
+        self.actions.push_back(Action::Accept);
+        self.greet();
+    }
+
     /// The first message of a waiting socket.
-    pub(super) fn first_message(&mut self, now: Now, deadline: Duration, text: &str) {
+    pub(super) fn first_message(&mut self, now: Now, wait: Wait, text: &str) {
+        if let Dialect::SockJs(rules) = self.rules.dialect {
+            return self.first_sockjs_message(now, wait, rules, text);
+        }
         match parse_first_message(text) {
-            Ok(message) => {
-                self.state = State::Verifying { deadline, id: message.id };
-                let carrier = Carrier::FirstMessage;
-                self.actions.push_back(Action::Verify(Verification { carrier, credential: message.credential }));
-            }
+            Ok(message) => self.verify_first(wait, Carrier::FirstMessage, message),
             Err(InvalidFirstMessage::NotAuth) => {
                 let refusal = Refusal::new(RefusalKind::NotAuthFirst, "the first message was not an auth message");
                 self.refuse_open_socket(now, None, &refusal);
@@ -118,17 +121,17 @@ impl Connection {
         }
     }
 
+    /// Have the credential in a first message looked at.
+    pub(super) fn verify_first(&mut self, wait: Wait, carrier: Carrier, message: FirstMessage) {
+        self.state = State::Verifying { wait, id: message.id };
+        self.actions.push_back(Action::Verify(Verification { carrier, credential: message.credential }));
+    }
+
     /// Refuse after the 101: `error`, `bye`, close.
     pub(super) fn refuse_open_socket(&mut self, now: Now, carrier: Option<Carrier>, refusal: &Refusal) {
         self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier });
-        let hint = refusal.hint();
-        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
-            error: refusal.reason(),
-            code: refusal.code(),
-            hint: hint.as_deref(),
-            room: None,
-            id: None,
-        })));
+        let error = self.error_frame(refusal, None);
+        self.actions.push_back(Action::Send(error));
         self.say_goodbye(refusal.cause(), refusal.reason(), refusal.retry_after());
         self.state = State::Closing { deadline: now.monotonic + LINGER };
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{Action, Answer, Connection, Renewal, State};
 use crate::close_code::CloseCause;
 use crate::ids::{SessionId, TokenId};
+use crate::revocation::RevocationCause;
 use crate::room::RoomName;
 use crate::route::RouteRules;
 use crate::time::{Now, UnixTime};
@@ -80,7 +81,7 @@ impl Connection {
     pub fn handle_rules_changed(&mut self, now: Now, rules: Option<&Arc<RouteRules>>, origin: Option<&str>) {
         let admitted = rules.is_some_and(|rules| match &self.state {
             State::Open(open) => rules.would_admit(open.permit.carrier(), origin),
-            State::Waiting { .. } | State::Verifying { .. } => rules.would_await(),
+            State::Waiting(_) | State::Verifying { .. } => rules.would_await(),
             _ => true,
         });
         let (Some(rules), true) = (rules, admitted) else {
@@ -97,9 +98,9 @@ impl Connection {
     }
 
     /// The credential was revoked, but another may take its place within `margin`: the client is asked for one.
-    pub fn handle_revoked_with_margin(&mut self, now: Now, margin: Duration) {
+    pub fn handle_revoked_with_margin(&mut self, now: Now, margin: Duration, cause: RevocationCause) {
         let State::Open(open) = &mut self.state else { return };
-        open.life.end_within(margin, now);
+        open.life.end_within(margin, cause, now);
         let deadline = now.unix.plus(margin);
         let deadline = open.permit.expires_at().map_or(deadline, |end| end.min(deadline));
         self.ask_for_renewal(deadline, deadline);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{Action, Connection, LINGER, State};
 use crate::close_code::CloseCause;
 use crate::time::Now;
+use crate::wire::octoprint::OctoPrintEvent;
 use crate::wire::{Frame, ServerMessage};
 
 impl Connection {
@@ -22,12 +23,13 @@ impl Connection {
     /// The last frame, and the close frame with the same code and reason.
     pub(super) fn say_goodbye(&mut self, cause: CloseCause, reason: &'static str, retry_after: Option<Duration>) {
         let code = self.rules.close_codes.code(cause);
-        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Bye {
-            code,
-            reason,
-            reconnect: cause.reconnect(),
-            retry_after_ms: retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
-        })));
+        let reconnect = cause.reconnect();
+        let retry_after_ms = retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        self.actions.push_back(Action::Send(if self.rules.dialect.is_octoprint() {
+            Frame::json(&OctoPrintEvent::Bye { code, reason, reconnect, retry_after_ms })
+        } else {
+            Frame::json(&ServerMessage::Bye { code, reason, reconnect, retry_after_ms })
+        }));
         self.actions.push_back(Action::Close { code, reason: Cow::Borrowed(reason), cause });
     }
 

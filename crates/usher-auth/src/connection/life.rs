@@ -6,8 +6,10 @@ use super::{Action, Connection, State};
 use crate::close_code::CloseCause;
 use crate::ids::ConnectionId;
 use crate::permit::Permit;
+use crate::revocation::RevocationCause;
 use crate::route::RouteRules;
 use crate::time::{Now, UnixTime};
+use crate::wire::octoprint::OctoPrintEvent;
 use crate::wire::{Frame, ServerMessage};
 
 /// The deadlines of an open connection, each on the clock that does not step.
@@ -19,8 +21,8 @@ pub(super) struct Life {
     end: Option<Duration>,
     /// When the client is asked for a new credential.
     ask_at: Option<Duration>,
-    /// The credential was revoked with a margin: the end is a revocation's and not an expiry's.
-    revoked: bool,
+    /// The credential was revoked with a margin, because of this: the end is a revocation's and not an expiry's.
+    revoked: Option<RevocationCause>,
     heartbeat: Option<Heartbeat>,
     /// When a message counts as a use of the session again.
     touch_at: Duration,
@@ -45,7 +47,7 @@ pub(super) enum Due {
     /// The credential has ended.
     End,
     /// The credential was revoked, and the margin is over.
-    Revoked,
+    Revoked(RevocationCause),
     /// A new credential should be asked for.
     Ask,
     /// A sign of life should be asked for.
@@ -67,7 +69,7 @@ impl Life {
             opened_at: now,
             end: None,
             ask_at: None,
-            revoked: false,
+            revoked: None,
             heartbeat,
             touch_at: now.monotonic + TOUCH_EVERY,
         };
@@ -78,7 +80,7 @@ impl Life {
     /// With a new permit; it comes back ending no later than the route's `max_age`.
     pub(super) fn renew(&mut self, id: ConnectionId, rules: &RouteRules, permit: Permit, now: Now) -> Permit {
         let latest = rules.max_age.map(|age| self.opened_at.after(age));
-        self.revoked = false;
+        self.revoked = None;
         self.end = permit.expires_at().map(|end| now.deadline(end));
         self.ask_at = permit.expires_at().and_then(|end| {
             // Where `max_age` comes first, no credential would help.
@@ -100,11 +102,11 @@ impl Life {
     /// The permit ends at another time, or the route caps it at another, without anybody having proved anything: the session was used, or
     /// the rules changed. The margin of a revocation stays.
     pub(super) fn prolong(&mut self, id: ConnectionId, rules: &RouteRules, permit: Permit, now: Now) -> Permit {
-        let revoked = self.revoked.then_some(self.end).flatten();
+        let revoked = self.revoked.zip(self.end);
         let permit = self.renew(id, rules, permit, now);
-        if let Some(end) = revoked {
+        if let Some((cause, end)) = revoked {
             let end = self.end.map_or(end, |own| own.min(end));
-            (self.end, self.ask_at, self.revoked) = (Some(end), None, true);
+            (self.end, self.ask_at, self.revoked) = (Some(end), None, Some(cause));
         }
         permit
     }
@@ -120,11 +122,11 @@ impl Life {
     }
 
     /// The credential was revoked, but the client has `margin` to bring another. Never later than the end that was.
-    pub(super) fn end_within(&mut self, margin: Duration, now: Now) {
+    pub(super) fn end_within(&mut self, margin: Duration, cause: RevocationCause, now: Now) {
         let end = now.monotonic + margin;
         self.end = Some(self.end.map_or(end, |own| own.min(end)));
         self.ask_at = None;
-        self.revoked = true;
+        self.revoked = Some(cause);
     }
 
     /// Something came from the client.
@@ -144,7 +146,7 @@ impl Life {
     /// What is due now, one at a time. `permit` is looked at by the wall clock, too, which goes on while a machine sleeps.
     pub(super) fn due(&mut self, permit: &Permit, now: Now) -> Option<Due> {
         if self.end.is_some_and(|end| end <= now.monotonic) || permit.has_ended(now.unix) {
-            return Some(if self.revoked { Due::Revoked } else { Due::End });
+            return Some(self.revoked.map_or(Due::End, Due::Revoked));
         }
         if self.ask_at.is_some_and(|at| at <= now.monotonic) {
             self.ask_at = None;
@@ -187,8 +189,8 @@ impl Connection {
         while let State::Open(open) = &mut self.state {
             match open.life.due(&open.permit, now) {
                 None => break,
-                Some(Due::End) => self.end(now, CloseCause::Expired),
-                Some(Due::Revoked) => self.handle_revoked(now),
+                Some(Due::End) => self.expire(now),
+                Some(Due::Revoked(cause)) => self.handle_revoked(now, cause),
                 Some(Due::Silent) => self.end(now, CloseCause::PingTimeout),
                 Some(Due::Ping) => self.actions.push_back(Action::Ping),
                 Some(Due::Ask) => {
@@ -202,9 +204,11 @@ impl Connection {
 
     /// `reauth_required`: the credential ends at `expires_at`, and a new one must have come by `deadline`.
     pub(super) fn ask_for_renewal(&mut self, expires_at: UnixTime, deadline: UnixTime) {
-        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::ReauthRequired {
-            expires_at: expires_at.as_seconds(),
-            deadline: deadline.as_seconds(),
-        })));
+        let (expires_at, deadline) = (expires_at.as_seconds(), deadline.as_seconds());
+        self.actions.push_back(Action::Send(if self.rules.dialect.is_octoprint() {
+            Frame::json(&OctoPrintEvent::ReauthSoon { expires_at, deadline })
+        } else {
+            Frame::json(&ServerMessage::ReauthRequired { expires_at, deadline })
+        }));
     }
 }

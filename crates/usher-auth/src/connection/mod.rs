@@ -17,6 +17,7 @@ mod amendment;
 mod closing;
 mod life;
 mod open;
+mod sockjs;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use action::{Action, Verification};
 pub use amendment::SessionRenewal;
 
 use life::Life;
+use sockjs::{SockJsFraming, Wait};
 
 use crate::carriers::Carrier;
 use crate::close_code::CloseCause;
@@ -46,6 +48,7 @@ pub struct Connection {
     rules: Arc<RouteRules>,
     state: State,
     actions: VecDeque<Action>,
+    sockjs: SockJsFraming,
 }
 
 #[derive(Debug)]
@@ -53,9 +56,9 @@ enum State {
     /// Before the 101: the upgrade's credential is being verified.
     Deciding { carrier: Carrier, browser: bool },
     /// After the 101: nobody yet, until a first message or the deadline.
-    Waiting { deadline: Duration },
+    Waiting(Wait),
     /// The first message's credential is being verified; the deadline still stands.
-    Verifying { deadline: Duration, id: Option<FrameId> },
+    Verifying { wait: Wait, id: Option<FrameId> },
     /// Somebody.
     Open(Open),
     /// The close frame is out.
@@ -126,7 +129,7 @@ impl Connection {
 
     /// Whether the socket is open and nobody has been let in yet.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Waiting { .. } | State::Verifying { .. })
+        matches!(self.state, State::Waiting(_) | State::Verifying { .. })
     }
 
     /// Whether it is over: every remaining action may be carried out, nothing more will come.
@@ -138,7 +141,7 @@ impl Connection {
     /// message is neither lost nor let through early (req E4).
     pub fn wants_read(&self) -> bool {
         match &self.state {
-            State::Waiting { .. } | State::Closing { .. } => true,
+            State::Waiting(_) | State::Closing { .. } => true,
             State::Open(open) => matches!(open.renewal, Renewal::None),
             State::Deciding { .. } | State::Verifying { .. } | State::Ended => false,
         }
@@ -165,9 +168,8 @@ impl Connection {
     /// When to call [`Connection::handle_timeout`], on the monotonic clock.
     pub fn poll_timeout(&self) -> Option<Duration> {
         match &self.state {
-            State::Waiting { deadline } | State::Verifying { deadline, .. } | State::Closing { deadline } => {
-                Some(*deadline)
-            }
+            State::Waiting(wait) | State::Verifying { wait, .. } => Some(wait.deadline),
+            State::Closing { deadline } => Some(*deadline),
             State::Open(open) => open.life.next(),
             State::Deciding { .. } | State::Ended => None,
         }
@@ -180,10 +182,7 @@ impl Connection {
             return;
         }
         match &self.state {
-            State::Waiting { .. } | State::Verifying { .. } => {
-                let refusal = Refusal::new(RefusalKind::AuthenticationTimeout, "no credential came in time");
-                self.refuse_open_socket(now, None, &refusal);
-            }
+            State::Waiting(wait) | State::Verifying { wait, .. } => self.waited_too_long(now, *wait),
             State::Open(_) => self.live_on(now),
             State::Closing { .. } => self.release(),
             State::Deciding { .. } | State::Ended => {}
@@ -199,16 +198,16 @@ impl Connection {
                 let (carrier, browser) = (*carrier, *browser);
                 self.decide(now, carrier, browser, verdict);
             }
-            State::Verifying { id, .. } => {
-                let id = id.take();
+            State::Verifying { id, wait } => {
+                let (id, wait) = (id.take(), *wait);
                 match verdict {
                     Ok(permit) => self.open(now, permit, id.as_ref()),
-                    Err(refusal) => self.refuse_open_socket(now, Some(Carrier::FirstMessage), &refusal),
+                    Err(refusal) => self.refuse_attempt(now, wait, self.rules.message_carrier(), &refusal),
                 }
             }
             State::Open(_) => self.renew(now, verdict),
             // It timed out or was ended meanwhile.
-            State::Waiting { .. } | State::Closing { .. } | State::Ended => {}
+            State::Waiting(_) | State::Closing { .. } | State::Ended => {}
         }
     }
 
@@ -216,9 +215,9 @@ impl Connection {
     pub fn handle_text(&mut self, now: Now, text: &str) {
         self.handle_timeout(now);
         match &self.state {
-            State::Waiting { deadline } => {
-                let deadline = *deadline;
-                self.first_message(now, deadline, text);
+            State::Waiting(wait) => {
+                let wait = *wait;
+                self.first_message(now, wait, text);
             }
             State::Open(Open { renewal: Renewal::None, .. }) => self.message(now, text),
             // A driver that reads while it may not: nothing is taken under rights that are being looked at again.
@@ -237,11 +236,11 @@ impl Connection {
     pub fn handle_violation(&mut self, now: Now, violation: Violation) {
         match (&self.state, violation) {
             (State::Closing { .. } | State::Ended | State::Deciding { .. }, _) => self.release(),
-            (State::Waiting { .. } | State::Verifying { .. }, Violation::TooBig) => {
+            (State::Waiting(_) | State::Verifying { .. }, Violation::TooBig) => {
                 let refusal = Refusal::new(RefusalKind::FirstMessageTooBig, "the first message was over its limit");
                 self.refuse_open_socket(now, None, &refusal);
             }
-            (State::Waiting { .. } | State::Verifying { .. }, Violation::Binary) => {
+            (State::Waiting(_) | State::Verifying { .. }, Violation::Binary) => {
                 let refusal = Refusal::new(RefusalKind::FirstMessageBinary, "the first message was binary");
                 self.refuse_open_socket(now, None, &refusal);
             }

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use super::{Action, Answer, Connection, Life, Open, Renewal, State, Verification};
-use crate::carriers::Carrier;
+use crate::carriers::{Carrier, FirstMessage};
 use crate::close_code::CloseCause;
 use crate::permit::Permit;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::revocation::RevocationCause;
 use crate::room::RoomName;
+use crate::route::Dialect;
 use crate::time::{Now, UnixTime};
+use crate::wire::octoprint::{OctoPrintEvent, ReauthReason};
 use crate::wire::{ClientMessage, Frame, FrameId, InvalidFrame, ServerMessage};
 
 impl Connection {
@@ -16,30 +19,23 @@ impl Connection {
     pub(super) fn open(&mut self, now: Now, permit: Permit, id: Option<&FrameId>) {
         let (life, permit) = Life::begin(self.id, &self.rules, permit, now);
         self.actions.push_back(Action::Opened);
-        self.actions.push_back(Action::Send(self.authenticated(&permit, &[], id)));
+        self.say_authenticated(&permit, &[], id, now);
         self.state = State::Open(Open { permit, life, renewal: Renewal::None });
     }
 
     pub(super) fn message(&mut self, now: Now, text: &str) {
+        if let Dialect::SockJs(rules) = self.rules.dialect
+            && self.take_sockjs_message(rules, text)
+        {
+            return;
+        }
         match ClientMessage::parse(text) {
             Ok(ClientMessage::Ping { id }) => {
                 self.count_as_use(now);
                 self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Pong { id: id.as_ref() })));
             }
             Ok(ClientMessage::Auth(auth)) => {
-                if !self.rules.carriers.contains(Carrier::FirstMessage) {
-                    let refusal = Refusal::new(
-                        RefusalKind::CarrierDisabled(Carrier::FirstMessage),
-                        "the route's `carriers` setting does not list it",
-                    );
-                    self.report(&refusal, auth.id.as_ref());
-                    return;
-                }
-                if let State::Open(open) = &mut self.state {
-                    open.renewal = Renewal::Verifying { id: auth.id };
-                    let carrier = Carrier::FirstMessage;
-                    self.actions.push_back(Action::Verify(Verification { carrier, credential: auth.credential }));
-                }
+                self.begin_renewal(auth);
             }
             Ok(message) => {
                 self.count_as_use(now);
@@ -54,6 +50,23 @@ impl Connection {
                     id: id.as_ref(),
                 })));
             }
+        }
+    }
+
+    /// A new credential came in a message.
+    pub(super) fn begin_renewal(&mut self, auth: FirstMessage) {
+        let Some(carrier) = self.rules.message_carrier() else {
+            let carrier = match self.rules.dialect {
+                Dialect::Usher => Carrier::FirstMessage,
+                Dialect::SockJs(_) => Carrier::Sockjs,
+            };
+            let detail = "the route's `carriers` setting does not list it";
+            self.report(&Refusal::new(RefusalKind::CarrierDisabled(carrier), detail), auth.id.as_ref());
+            return;
+        };
+        if let State::Open(open) = &mut self.state {
+            open.renewal = Renewal::Verifying { id: auth.id };
+            self.actions.push_back(Action::Verify(Verification { carrier, credential: auth.credential }));
         }
     }
 
@@ -90,14 +103,13 @@ impl Connection {
     }
 
     /// The rooms were looked at again after [`Action::Renewed`]; these were lost.
-    pub fn handle_renewed(&mut self, rooms_lost: &[RoomName]) {
+    pub fn handle_renewed(&mut self, now: Now, rooms_lost: &[RoomName]) {
         let State::Open(open) = &mut self.state else { return };
         match std::mem::replace(&mut open.renewal, Renewal::None) {
             Renewal::Applying(Answer::Authenticated { id }) => {
                 let permit = open.permit.clone();
                 let lost: Vec<&str> = rooms_lost.iter().map(RoomName::as_str).collect();
-                let frame = self.authenticated(&permit, &lost, id.as_ref());
-                self.actions.push_back(Action::Send(frame));
+                self.say_authenticated(&permit, &lost, id.as_ref(), now);
             }
             Renewal::Applying(Answer::RoomsLost) if !rooms_lost.is_empty() => self.tell_rooms_lost(rooms_lost),
             Renewal::Applying(Answer::RoomsLost) => {}
@@ -106,11 +118,31 @@ impl Connection {
     }
 
     /// The credential was revoked: from here on no data frame is begun in either direction (req H4).
-    pub fn handle_revoked(&mut self, now: Now) {
-        if matches!(self.state, State::Open(_)) {
-            self.actions.retain(|action| matches!(action, Action::Accept));
-            self.actions.push_back(Action::DiscardQueued);
+    ///
+    /// Where only the user's roles changed, what says that they have the old ones has ended, as it does when it is too old.
+    pub fn handle_revoked(&mut self, now: Now, cause: RevocationCause) {
+        if !matches!(self.state, State::Open(_)) {
+            return;
+        }
+        if !cause.ends_sessions() && !self.rules.dialect.is_octoprint() {
+            return self.end(now, CloseCause::Expired);
+        }
+        self.actions.retain(|action| matches!(action, Action::Accept));
+        self.actions.push_back(Action::DiscardQueued);
+        if self.rules.dialect.is_octoprint() {
+            let after = if cause.ends_sessions() { CloseCause::Revoked } else { CloseCause::Expired };
+            self.send_away(now, cause.into(), after);
+        } else {
             self.end(now, CloseCause::Revoked);
+        }
+    }
+
+    /// The credential has ended.
+    pub(super) fn expire(&mut self, now: Now) {
+        if self.rules.dialect.is_octoprint() {
+            self.send_away(now, ReauthReason::Stale, CloseCause::Expired);
+        } else {
+            self.end(now, CloseCause::Expired);
         }
     }
 
@@ -125,32 +157,41 @@ impl Connection {
 
     /// End an open or waiting connection for `cause`, saying so first.
     pub fn handle_end(&mut self, now: Now, cause: CloseCause, retry_after: Option<Duration>) {
-        if matches!(self.state, State::Open(_) | State::Waiting { .. } | State::Verifying { .. }) {
+        if matches!(self.state, State::Open(_) | State::Waiting(_) | State::Verifying { .. }) {
             self.end_with(now, cause, retry_after);
         }
     }
 
-    fn authenticated(&self, permit: &Permit, rooms_lost: &[&str], id: Option<&FrameId>) -> Frame {
-        Frame::json(&ServerMessage::Authenticated {
+    fn say_authenticated(&mut self, permit: &Permit, rooms_lost: &[&str], id: Option<&FrameId>, now: Now) {
+        if self.rules.dialect.is_octoprint() {
+            return self.say_authenticated_to_octoprint(permit, rooms_lost, now);
+        }
+        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Authenticated {
             user: permit.principal().into(),
             connection: self.id,
             carrier: permit.carrier().map(Carrier::as_str),
             expires_at: permit.expires_at().map(UnixTime::as_seconds),
             rooms_lost,
             id,
-        })
+        })));
     }
 
     /// Answer a refused renewal; the connection goes on.
-    fn report(&mut self, refusal: &Refusal, id: Option<&FrameId>) {
+    pub(super) fn report(&mut self, refusal: &Refusal, id: Option<&FrameId>) {
+        let carrier = self.rules.message_carrier();
+        self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier });
+        let error = self.error_frame(refusal, id);
+        self.actions.push_back(Action::Send(error));
+    }
+
+    /// What a client is told of a refusal.
+    pub(super) fn error_frame(&self, refusal: &Refusal, id: Option<&FrameId>) -> Frame {
         let hint = refusal.hint();
-        self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier: Some(Carrier::FirstMessage) });
-        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
-            error: refusal.reason(),
-            code: refusal.code(),
-            hint: hint.as_deref(),
-            room: None,
-            id,
-        })));
+        let (error, code, hint) = (refusal.reason(), refusal.code(), hint.as_deref());
+        if self.rules.dialect.is_octoprint() {
+            Frame::json(&OctoPrintEvent::Error { error, code, hint })
+        } else {
+            Frame::json(&ServerMessage::Error { error, code, hint, room: None, id })
+        }
     }
 }

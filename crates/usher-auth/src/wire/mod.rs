@@ -2,8 +2,11 @@
 
 mod client;
 mod frame;
+pub mod octoprint;
 mod server;
+mod sockjs;
 
 pub use client::{ClientMessage, FrameId, InvalidFrame, MAX_JSON_DEPTH, PublishData};
 pub use frame::Frame;
 pub use server::{ServerMessage, UserRef};
+pub use sockjs::{Mistake, SockJsMessage, parse_sockjs, shape};

@@ -153,6 +153,13 @@ pub enum ServerMessage<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a FrameId>,
     },
+    /// Something the client sent was taken for what it means, and should be written otherwise.
+    Notice {
+        /// For people to read.
+        notice: &'a str,
+        /// Stable.
+        code: &'a str,
+    },
     /// The server is about to close.
     Bye {
         /// The close code that follows.
