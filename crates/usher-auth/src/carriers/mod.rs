@@ -212,11 +212,6 @@ impl Credential {
         }
     }
 
-    /// What stands in `{"auth":"user:key"}` over SockJS.
-    pub fn classify_user_key(text: &str) -> Self {
-        if text.contains(':') { Self::classify_lasting(text) } else { Self::Unrecognised }
-    }
-
     /// `user:key` or the key alone; `None` if it is neither by its form.
     fn api_key(text: &str) -> Option<Self> {
         let (user, key) = match text.rsplit_once(':') {
