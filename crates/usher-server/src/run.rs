@@ -285,6 +285,6 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         outbound_limit: config.limits.outbound_bytes,
         trusted_proxies: config.server.trusted_proxies.clone(),
         boards_page,
-        octoprint: false,
+        octoprint: config.sockjs.as_ref().is_some_and(|sockjs| sockjs.rules.dialect.is_octoprint()),
     }
 }

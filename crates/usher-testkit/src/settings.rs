@@ -7,7 +7,7 @@ use usher_auth::carriers::{Carrier, CarrierSet};
 use usher_auth::close_code::{CloseCodes, CloseProfile};
 use usher_auth::origin::{AllowedOrigins, Origin};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
-use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
+use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_axum::{ConnectionLimits, FailureLimits, TrustedProxies, WaitingLimits};
@@ -35,6 +35,7 @@ pub fn route(path: &str, carriers: &[Carrier]) -> RouteRules {
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::default(),
         max_message_bytes: 64 * 1024,
+        dialect: Dialect::Usher,
     }
 }
 

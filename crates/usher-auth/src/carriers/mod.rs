@@ -52,15 +52,8 @@ pub enum Carrier {
 
 impl Carrier {
     /// Every carrier.
-    pub const ALL: [Self; 7] = [
-        Self::Cookie,
-        Self::Query,
-        Self::Ticket,
-        Self::FirstMessage,
-        Self::Header,
-        Self::Subprotocol,
-        Self::Sockjs,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Cookie, Self::Query, Self::Ticket, Self::FirstMessage, Self::Header, Self::Subprotocol, Self::Sockjs];
 
     /// Its name in configuration, frames, logs and metrics.
     pub const fn as_str(self) -> &'static str {
