@@ -29,6 +29,7 @@ static RULES: LazyLock<Arc<RouteRules>> = LazyLock::new(|| {
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::default(),
         max_message_bytes: 64 * 1024,
+        dialect: usher_auth::route::Dialect::Usher,
     })
 });
 

@@ -61,8 +61,8 @@ pub enum Ended {
     TimedOut,
     /// More was sent than the outbound queue holds.
     Overflow,
-    /// The client's WebSocket message was malformed, binary or too big, or broke RFC 6455.
-    Malformed,
+    /// The client's WebSocket message was malformed, binary or too big, or broke RFC 6455; it was closed with this.
+    Malformed(Close),
 }
 
 impl Ended {
@@ -75,7 +75,7 @@ impl Ended {
             Self::Interrupted => "interrupted",
             Self::TimedOut => "timed_out",
             Self::Overflow => "overflow",
-            Self::Malformed => "malformed",
+            Self::Malformed(_) => "malformed",
         }
     }
 }

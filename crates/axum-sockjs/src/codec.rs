@@ -3,6 +3,7 @@
 //! Source of the rules: the head of the `sockjs/sockjs-protocol` repository, sections on framing and on JSON encoding.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -25,7 +26,7 @@ pub enum Frame {
     /// `h`: still here.
     Heartbeat,
     /// `a[…]`: messages. Each is encoded JSON as [`quote`] or [`json`] gives it; without framing each is plain text.
-    Messages(Vec<String>),
+    Messages(Vec<Arc<str>>),
     /// `c[code,"reason"]`: the session is closed.
     Close(Close),
 }
@@ -112,8 +113,7 @@ fn decode_otherwise(text: &str, wrapping: Wrapping) -> Result<Vec<String>, Decod
 /// `text` as a JSON string in which nothing stands raw that browsers mangle (see [`needs_escape`]).
 #[expect(clippy::missing_panics_doc, reason = "a string is always JSON")]
 pub fn quote(text: &str) -> String {
-    let quoted = serde_json::to_string(text).expect("a string is always JSON");
-    escape(quoted)
+    escape_owned(serde_json::to_string(text).expect("a string is always JSON"))
 }
 
 /// `value` as JSON on one line, escaped like [`quote`].
@@ -121,7 +121,7 @@ pub fn quote(text: &str) -> String {
 /// # Errors
 /// When serde cannot serialise it: a map whose keys are no strings, say.
 pub fn json(value: &impl Serialize) -> Result<String, serde_json::Error> {
-    Ok(escape(serde_json::to_string(value)?))
+    Ok(escape_owned(serde_json::to_string(value)?))
 }
 
 /// Whether a character must be escaped beyond what JSON asks for.
@@ -134,11 +134,20 @@ pub fn needs_escape(character: char) -> bool {
         | '\u{fff0}'..='\u{ffff}')
 }
 
+fn escape_owned(json: String) -> String {
+    match escape(&json) {
+        Cow::Borrowed(_) => json,
+        Cow::Owned(escaped) => escaped,
+    }
+}
+
+/// `json` on one line, escaped like [`quote`]: for what is JSON already.
+///
 /// Outside its strings, JSON is ASCII; so a character that needs an escape stands in a string, except for white space that a raw
 /// value brought along.
-fn escape(json: String) -> String {
+pub fn escape(json: &str) -> Cow<'_, str> {
     if !json.contains(needs_escape) {
-        return json;
+        return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len() + ESCAPE_BYTES);
     for character in json.chars() {
@@ -150,7 +159,7 @@ fn escape(json: String) -> String {
             escaped.push(character);
         }
     }
-    escaped
+    Cow::Owned(escaped)
 }
 
 /// A frame as a JavaScript string literal inside a page or a script: `<` is escaped as well, so that no message can end the script
@@ -214,7 +223,7 @@ mod tests {
     fn frames_as_text() {
         assert_eq!(Frame::Open.to_text(), "o");
         assert_eq!(Frame::Heartbeat.to_text(), "h");
-        assert_eq!(Frame::Messages(vec![quote("a"), quote("b\n")]).to_text(), r#"a["a","b\n"]"#);
+        assert_eq!(Frame::Messages(vec![quote("a").into(), quote("b\n").into()]).to_text(), r#"a["a","b\n"]"#);
         assert_eq!(Frame::Close(Close::GO_AWAY).to_text(), r#"c[3000,"Go away!"]"#);
         assert_eq!(Frame::Close(Close::new(4001, "a \"b\"")).to_text(), r#"c[4001,"a \"b\""]"#);
     }
@@ -279,7 +288,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_encoded_decodes_to_itself(messages in proptest::collection::vec(any::<String>(), 0..8)) {
-            let text = Frame::Messages(messages.iter().map(|message| quote(message)).collect()).to_text();
+            let text = Frame::Messages(messages.iter().map(|message| quote(message).into()).collect()).to_text();
             let decoded = decode(text.strip_prefix('a').unwrap(), Wrapping::Array, usize::MAX);
             prop_assert_eq!(decoded, Ok(messages));
         }

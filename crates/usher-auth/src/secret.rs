@@ -94,6 +94,14 @@ impl HashedToken {
         Self(bytes)
     }
 
+    /// Of a token that is no secret of ours.
+    pub fn of(token: &SecretText) -> Self {
+        let digest = digest::digest(&digest::SHA256, token.reveal().as_bytes());
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(digest.as_ref());
+        Self(bytes)
+    }
+
     /// To the store.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

@@ -4,6 +4,7 @@
 //! This crate refuses to know which backend remembers things (it is given an [`usher_store::Store`]) and what stands behind the
 //! door (it is given a [`Handler`]).
 
+mod admission;
 pub mod ambient;
 mod budget;
 pub mod client_address;
@@ -17,11 +18,13 @@ pub mod problem;
 mod registry;
 mod revocations;
 mod socket;
+mod sockjs;
 mod sync;
 mod throttle;
 mod upgrade;
 mod verifier;
 
+pub use axum_sockjs::ConfigError as SockJsConfigError;
 pub use budget::{ConnectionLimits, SourceBudget, SourcePlace, WaitingLimits};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};
@@ -32,6 +35,7 @@ pub use observer::Observer;
 pub use presenter::Presenter;
 pub use problem::Problem;
 pub use revocations::Revocations;
+pub use sockjs::{SockJsRoute, SockJsSettings, SockJsTransports};
 pub use throttle::{Attempt, FailureLimits, Throttle};
 pub use upgrade::WebSocketRoute;
 pub use verifier::{CredentialVerifier, VerifierParts};

@@ -1,6 +1,7 @@
 //! What others leave for a connection's task: frames to write, and orders to end.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -23,7 +24,6 @@ use crate::observer::Scene;
 const KEPT_CAPACITY: usize = 8;
 
 /// A live connection, as the rest of the process sees it. Owned by the connection's task and by the registry.
-#[derive(Debug)]
 pub struct ConnectionHandle {
     id: ConnectionId,
     /// Most bytes that may wait in `frames`: a client that reads more slowly than that is closed.
@@ -33,6 +33,14 @@ pub struct ConnectionHandle {
     /// Held by the connection's task while it takes a message in or begins to write: whoever revokes waits for that, so that after
     /// the revocation nothing more is begun in either direction (req H4). Never held over an await.
     traffic: Mutex<()>,
+    /// Drops what a transport holds for the peer in a queue of its own, where it does.
+    discard: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl fmt::Debug for ConnectionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionHandle").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -68,7 +76,7 @@ pub(crate) enum Order {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Amendments {
     /// The credential was revoked, with a margin to bring another.
-    pub(crate) margin: Option<Duration>,
+    pub(crate) margin: Option<(Duration, RevocationCause)>,
     /// The routes, and perhaps the rooms, have other rules.
     pub(crate) routes: Option<Arc<RouteTable>>,
     /// The session was used, and ends then.
@@ -84,12 +92,19 @@ pub type RouteTable = BTreeMap<String, Arc<RouteRules>>;
 
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, outbound_limit: usize) -> Self {
-        Self { id, outbound_limit, presented: None, mailbox: Mutex::default(), traffic: Mutex::default() }
+        let (mailbox, traffic) = (Mutex::default(), Mutex::default());
+        Self { id, outbound_limit, presented: None, mailbox, traffic, discard: None }
     }
 
     /// With who opened it and where: for [`ConnectionHandle::scene`].
     pub(crate) fn presented(mut self, by: Presenter, at: Arc<RouteRules>) -> Self {
         self.presented = Some((by, at));
+        self
+    }
+
+    /// With what drops the frames that the transport holds in a queue of its own.
+    pub(crate) fn discarding(mut self, discard: Option<Box<dyn Fn() + Send + Sync>>) -> Self {
+        self.discard = discard;
         self
     }
 
@@ -159,6 +174,9 @@ impl ConnectionHandle {
         wake(waker);
         // What was under way is done when this is ours.
         drop(self.traffic.lock());
+        if let Some(discard) = &self.discard {
+            discard();
+        }
         news
     }
 

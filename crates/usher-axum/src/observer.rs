@@ -63,7 +63,8 @@ pub enum Event<'a> {
         /// How many rooms it no longer gives.
         rooms_lost: usize,
     },
-    /// A socket is closed: once for each upgrade that was accepted, whatever ended it.
+    /// A socket is closed: once for each upgrade that was accepted, whatever ended it. Or somebody is in no more and the socket waits
+    /// for somebody else: then `Waiting` follows, as if it were another.
     Closed {
         /// Who was verified last, if anybody was: also somebody who was one too many and never in.
         permit: Option<&'a Permit>,

@@ -55,8 +55,9 @@ impl Revocations {
             match margin {
                 None => ended += usize::from(handle.revoke(cause, now)),
                 Some(margin) => {
-                    let shorter = |earlier: Option<Duration>| Some(earlier.map_or(margin, |other| other.min(margin)));
-                    handle.amend(|amendments| amendments.margin = shorter(amendments.margin));
+                    let own = (margin, cause);
+                    let shorter = |earlier: (Duration, RevocationCause)| if earlier.0 < margin { earlier } else { own };
+                    handle.amend(|amendments| amendments.margin = Some(amendments.margin.map_or(own, shorter)));
                     ended += 1;
                 }
             }

@@ -16,24 +16,18 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tracing::Instrument as _;
-use usher_auth::carriers::{Carrier, Presented, negotiate_subprotocol, present};
-use usher_auth::connection::{Action, Connection};
-use usher_auth::ids::ConnectionId;
+use usher_auth::carriers::{negotiate_subprotocol, present};
 use usher_auth::origin::RequestOrigin;
-use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::route::RouteRules;
 
-use crate::client_address::PeerAddress;
-use crate::observer::{Event, Scene};
-use crate::socket::{self, Opening};
-use crate::{Door, Handler, Observer, Presenter, Problem};
+use crate::admission::{Accepted, Arrival, admit};
+use crate::socket::{self, WebSocket};
+use crate::{Door, Handler, Problem};
 
 /// What RFC 6455 §1.3 has both ends append to the key.
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The one version there is.
 const VERSION: &str = "13";
-/// When a client that found no room should come back.
-const NO_ROOM_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// One WebSocket route: its rules, the door it belongs to, and what stands behind.
 pub struct WebSocketRoute<H> {
@@ -62,61 +56,24 @@ impl<H: Handler> WebSocketRoute<H> {
             return bad_request("this connection cannot be upgraded").into_response();
         };
         let (head, _) = request.into_parts();
-        let parts = self.door.parts();
-        let Some(PeerAddress(peer)) = head.extensions.get::<PeerAddress>().copied() else {
-            tracing::error!("the server does not say where requests come from");
-            return Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response();
-        };
-        let address = parts.trusted_proxies.client(peer, &head.headers);
-        let began = parts.clock.now();
-        if self.door.is_draining() {
-            let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
-            return Problem::from(&refusal).with_retry_after(NO_ROOM_RETRY).into_response();
-        }
         let origin = RequestOrigin::of(&head.headers);
-        let presenter =
-            Presenter { address, origin: origin.as_str().map(str::to_owned), path: head.uri.path().to_owned() };
-        let browser = origin != RequestOrigin::Absent;
-        let presented = present(&self.rules, &head.headers, head.uri.query());
-        let mut connection = self.begin(presented, browser);
-        let subprotocol = negotiate_subprotocol(&head.headers);
-        drop(head);
-
-        // Everything that is logged of this connection is logged in its span.
-        let span = tracing::info_span!(
-            "connection",
-            id = %connection.id(),
-            client = %presenter.address.0,
-            route = %self.rules.path,
-        );
-        let admitted = self.admit(&mut connection, &presenter).instrument(span.clone()).await;
-        let took = parts.clock.now().monotonic.saturating_sub(began.monotonic);
-        let answered = Event::Answered { took, accepted: admitted.is_ok() };
-        parts.observer.observe(&scene(&connection, &presenter), &answered);
-        if let Err(refusal) = admitted {
-            return Problem::from(&refusal).into_response();
-        }
-        let nobody = connection.permit().is_none_or(|permit| permit.principal().anonymous);
-        let budget = if connection.is_waiting() { &self.door.waiting } else { &self.door.anonymous };
-        let place = if nobody {
-            let Some(place) = budget.take(address.source()) else {
-                let refusal = Refusal::new(
-                    RefusalKind::TooManyConnections { retry_after: NO_ROOM_RETRY },
-                    "as many sockets of nobody in particular are open as may be",
-                );
-                report_refusal(&*parts.observer, &connection, &presenter, &refusal, None);
-                return Problem::from(&refusal).into_response();
-            };
-            Some(place)
-        } else {
-            None
+        let arrival = Arrival {
+            presented: present(&self.rules, &head.headers, head.uri.query()),
+            browser: origin != RequestOrigin::Absent,
+            path: head.uri.path().to_owned(),
+            raw_sockjs: false,
         };
-        let opening = Opening { connection, presenter, place, door: self.door, handler: self.handler };
+        let subprotocol = negotiate_subprotocol(&head.headers);
+        let Accepted { opening, span } = match admit(&self.door, &self.rules, self.handler, &head, arrival).await {
+            Ok(accepted) => accepted,
+            Err(problem) => return problem.into_response(),
+        };
+        drop(head);
         let conversation = async move {
             match on_upgrade.await {
                 Ok(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                    Ok(tcp) => socket::run(tcp.io.into_inner(), &tcp.read_buf, opening).await,
-                    Err(upgraded) => socket::run(TokioIo::new(upgraded), &[], opening).await,
+                    Ok(tcp) => socket::run(WebSocket::new(tcp.io.into_inner(), &tcp.read_buf), opening).await,
+                    Err(upgraded) => socket::run(WebSocket::new(TokioIo::new(upgraded), &[]), opening).await,
                 },
                 Err(error) => tracing::debug!(%error, "the client left before the upgrade was done"),
             }
@@ -124,58 +81,6 @@ impl<H: Handler> WebSocketRoute<H> {
         tokio::spawn(conversation.instrument(span));
         switching_protocols(&key, subprotocol)
     }
-
-    fn begin(&self, presented: Result<Presented, Refusal>, browser: bool) -> Connection {
-        let parts = self.door.parts();
-        let id = ConnectionId::from_random(parts.randomness.bytes());
-        Connection::begin(id, self.rules.clone(), presented, browser, parts.clock.now())
-    }
-
-    /// Drives the connection up to its 101, or to a refusal over HTTP.
-    async fn admit(&self, connection: &mut Connection, presenter: &Presenter) -> Result<(), Refusal> {
-        let parts = self.door.parts();
-        while let Some(action) = connection.poll_action() {
-            match action {
-                Action::Verify(verification) => {
-                    let verdict = parts.verify(verification, presenter, &scene(connection, presenter)).await;
-                    connection.handle_verdict(parts.clock.now(), verdict);
-                }
-                Action::Refused { refusal, carrier } => {
-                    report_refusal(&*parts.observer, connection, presenter, &refusal, carrier);
-                }
-                Action::Accept => return Ok(()),
-                Action::Reject(refusal) => return Err(refusal),
-                other => {
-                    // Fail closed: no socket for a connection that wants something else before its 101.
-                    tracing::error!(?other, "an action before the upgrade was accepted");
-                    break;
-                }
-            }
-        }
-        Err(Refusal::new(RefusalKind::Unavailable, "the connection was neither accepted nor rejected"))
-    }
-}
-
-/// Where `connection` is, for the observer.
-pub(crate) fn scene<'a>(connection: &'a Connection, presenter: &'a Presenter) -> Scene<'a> {
-    presenter.scene(connection.id(), &connection.rules().path)
-}
-
-/// For the log and the observer: who was not let in, and why. Never what they presented.
-pub(crate) fn report_refusal(
-    observer: &dyn Observer,
-    connection: &Connection,
-    presenter: &Presenter,
-    refusal: &Refusal,
-    carrier: Option<Carrier>,
-) {
-    observer.observe(&scene(connection, presenter), &Event::Refused { refusal, carrier });
-    tracing::info!(
-        origin = presenter.origin.as_deref().unwrap_or("-"),
-        code = refusal.code(),
-        detail = refusal.detail(),
-        "refused"
-    );
 }
 
 /// Checks that `request` is a WebSocket upgrade in form, and returns its key (RFC 6455 §4.2.1; req A2).

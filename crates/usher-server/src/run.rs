@@ -42,6 +42,9 @@ pub enum RunError {
     /// The store cannot be read.
     #[error("{0}: {source}", source = .0.source)]
     Store(#[from] StoreError),
+    /// A setting of the SockJS endpoint cannot be.
+    #[error("sockjs: {0}")]
+    SockJs(#[from] usher_axum::SockJsConfigError),
     /// Another process uses the data.
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -120,7 +123,7 @@ pub async fn run(
             clock: clock.clone(),
             randomness: randomness.clone(),
         },
-    ));
+    )?);
     let revoked = server.load_revocations().await?;
     let administration = Arc::new(Administration {
         store,
@@ -285,6 +288,6 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         outbound_limit: config.limits.outbound_bytes,
         trusted_proxies: config.server.trusted_proxies.clone(),
         boards_page,
-        octoprint: config.sockjs.as_ref().is_some_and(|sockjs| sockjs.rules.dialect.is_octoprint()),
+        sockjs: config.sockjs.clone(),
     }
 }

@@ -13,13 +13,14 @@ use url::Host;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
-use usher_auth::route::RouteRules;
+use usher_auth::route::{Dialect, RouteRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::{
     ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, RouteTable,
-    SourceBudget, Throttle, TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
+    SockJsConfigError, SockJsRoute, SockJsSettings, SourceBudget, Throttle, TrustedProxies, VerifierParts,
+    WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
@@ -83,8 +84,8 @@ pub struct ServerSettings {
     pub trusted_proxies: TrustedProxies,
     /// Whether the boards page is served at `/`.
     pub boards_page: bool,
-    /// Whether OctoPrint's clients may log in.
-    pub octoprint: bool,
+    /// The SockJS endpoint, if there is one.
+    pub sockjs: Option<SockJsSettings>,
 }
 
 /// What the server stands on.
@@ -118,9 +119,9 @@ pub struct Server {
     /// What a reload builds on.
     api: ApiState,
     handler: Arc<RoomsHandler>,
+    sockjs: Option<SockJsRoute<RoomsHandler>>,
     https: bool,
     boards_page: bool,
-    octoprint: bool,
     revocations: Revocations,
     revoker: LiveRevoker,
     rooms: Rooms,
@@ -141,7 +142,10 @@ struct Current {
 
 impl Server {
     /// Puts it together.
-    pub fn assemble(settings: ServerSettings, backends: Backends) -> Self {
+    ///
+    /// # Errors
+    /// When a setting of the SockJS endpoint cannot be.
+    pub fn assemble(settings: ServerSettings, backends: Backends) -> Result<Self, SockJsConfigError> {
         let Backends { store, tickets, keys, tokens, issuer_keys, passwords, audit, metrics, clock, randomness } =
             backends;
         let revocations = Revocations::default();
@@ -198,13 +202,14 @@ impl Server {
             randomness: randomness.clone(),
         });
         let handler = Arc::new(RoomsHandler::new(rooms.clone(), audit.clone()));
+        let sockjs = settings.sockjs.as_ref().map(|sockjs| SockJsRoute::new(sockjs, &door, handler.clone()));
         let server = Self {
             current: RwLock::new(Current { router: Router::new(), door: door.clone() }),
             api,
             handler,
+            sockjs: sockjs.transpose()?,
             https: settings.https,
             boards_page: settings.boards_page,
-            octoprint: settings.octoprint,
             revocations,
             revoker,
             rooms,
@@ -218,7 +223,7 @@ impl Server {
         };
         let router = server.build_router(server.api.clone(), &door, &rules_by_path(&settings), &settings.origins);
         server.current.write().router = router;
-        server
+        Ok(server)
     }
 
     /// Takes in settings that changed: routes, rooms, limits, origins and trusted proxies. The others need a restart and are not looked
@@ -239,7 +244,14 @@ impl Server {
             origins: Arc::new(settings.origins.clone()),
             ..self.api.clone()
         };
-        let routes = Arc::new(rules_by_path(settings));
+        let mut routes = rules_by_path(settings);
+        if let Some(sockjs) = &self.sockjs {
+            // Where it is, and how it sends, is for a restart; so whoever takes the section out keeps the endpoint until then.
+            let rules = settings.sockjs.as_ref().map_or_else(|| sockjs.rules(), |new| sockjs.rules_like(&new.rules));
+            sockjs.reload(&door, &rules);
+            routes.insert(rules.path.clone(), rules);
+        }
+        let routes = Arc::new(routes);
         let router = self.build_router(api, &door, &routes, &settings.origins);
         self.rooms.set_policy(settings.rooms.clone());
         *current = Current { router, door };
@@ -255,8 +267,9 @@ impl Server {
     }
 
     fn build_router(&self, api: ApiState, door: &Door, routes: &RouteTable, origins: &AllowedOrigins) -> Router {
-        let mut router = api::router(api, self.octoprint);
-        for rules in routes.values() {
+        let octoprint = self.sockjs.as_ref().is_some_and(|sockjs| sockjs.rules().dialect.is_octoprint());
+        let mut router = api::router(api, octoprint);
+        for rules in routes.values().filter(|rules| rules.dialect == Dialect::Usher) {
             let path = rules.path.clone();
             let route = WebSocketRoute { rules: rules.clone(), door: door.clone(), handler: self.handler.clone() };
             router = router.route(&path, any(move |request: Request<Body>| route.clone().upgrade(request)));
@@ -264,7 +277,12 @@ impl Server {
         if self.boards_page {
             router = router.merge(boards::router());
         }
-        api::finish(router, origins, self.https)
+        let router = api::finish(router, origins, self.https);
+        match &self.sockjs {
+            // It answers cross-origin requests by its own rules.
+            Some(sockjs) => router.merge(api::protect(sockjs.router(), self.https)),
+            None => router,
+        }
     }
 
     /// The HTTP service as it is now: asked for with each request, a reload counts at once. Whoever serves it puts a [`usher_axum::client_address::PeerAddress`] into each request's extensions.

@@ -57,6 +57,11 @@ impl Upgrade {
         Self { path: path.into(), headers: Vec::new() }
     }
 
+    /// The query of its path, if it has one.
+    pub fn query(&self) -> Option<&str> {
+        self.path.split_once('?').map(|(_, query)| query)
+    }
+
     /// The same request at another path.
     #[must_use]
     pub fn on(mut self, path: impl Into<String>) -> Self {
@@ -142,10 +147,15 @@ impl TestClient {
 
     /// The next frame, or how the connection ended.
     pub async fn next(&mut self) -> Result<Value, Closed> {
+        Ok(serde_json::from_str(&self.next_text().await?).expect("frames are JSON"))
+    }
+
+    /// The next frame as it came, or how the connection ended.
+    pub async fn next_text(&mut self) -> Result<String, Closed> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame in time");
             match message {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("frames are JSON")),
+                Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
                 Some(Ok(Message::Close(Some(frame)))) => {
                     return Err(Closed { code: frame.code.into(), reason: frame.reason.to_string() });
                 }

@@ -12,6 +12,7 @@ mod mint;
 mod raw;
 mod server;
 mod settings;
+mod sockjs;
 
 pub use barrier_store::{Barrier, BarrierStore};
 pub use client::{Closed, Refused, TestClient, Upgrade};
@@ -19,4 +20,5 @@ pub use clock::TestClock;
 pub use mint::{Claims, Mint};
 pub use raw::{RawResponse, raw_request};
 pub use server::{LoggedIn, TestServer, TestServerBuilder};
-pub use settings::{route, settings};
+pub use settings::{route, settings, sockjs};
+pub use sockjs::SockJsClient;

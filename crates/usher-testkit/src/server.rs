@@ -166,21 +166,24 @@ impl TestServerBuilder {
             clock.clone(),
         );
         tokio::spawn(writer.run());
-        let server = Arc::new(Server::assemble(
-            self.settings,
-            Backends {
-                store: store.clone(),
-                tickets,
-                keys,
-                tokens,
-                issuer_keys: IssuerKeys::none(),
-                passwords: PasswordHasher::new(2, randomness.clone()),
-                audit: audit.clone(),
-                metrics: Metrics::default(),
-                clock: clock.clone(),
-                randomness,
-            },
-        ));
+        let server = Arc::new(
+            Server::assemble(
+                self.settings,
+                Backends {
+                    store: store.clone(),
+                    tickets,
+                    keys,
+                    tokens,
+                    issuer_keys: IssuerKeys::none(),
+                    passwords: PasswordHasher::new(2, randomness.clone()),
+                    audit: audit.clone(),
+                    metrics: Metrics::default(),
+                    clock: clock.clone(),
+                    randomness,
+                },
+            )
+            .expect("settings that can be"),
+        );
         server.load_revocations().await.expect("a store that can be read");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");

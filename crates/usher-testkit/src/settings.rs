@@ -7,10 +7,10 @@ use usher_auth::carriers::{Carrier, CarrierSet};
 use usher_auth::close_code::{CloseCodes, CloseProfile};
 use usher_auth::origin::{AllowedOrigins, Origin};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
-use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
+use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules, SockJsRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
-use usher_axum::{ConnectionLimits, FailureLimits, TrustedProxies, WaitingLimits};
+use usher_axum::{ConnectionLimits, FailureLimits, SockJsSettings, SockJsTransports, TrustedProxies, WaitingLimits};
 use usher_rooms::RoomLimits;
 use usher_server::cookies::CookieSettings;
 use usher_server::server::ServerSettings;
@@ -36,6 +36,18 @@ pub fn route(path: &str, carriers: &[Carrier]) -> RouteRules {
         close_codes: CloseCodes::default(),
         max_message_bytes: 64 * 1024,
         dialect: Dialect::Usher,
+    }
+}
+
+/// A SockJS endpoint at `/sockjs` that takes every carrier it can.
+pub fn sockjs(dialect: SockJsRules) -> SockJsSettings {
+    let carriers = [Carrier::Cookie, Carrier::Query, Carrier::Ticket, Carrier::Header, Carrier::Sockjs];
+    SockJsSettings {
+        rules: RouteRules { dialect: Dialect::SockJs(dialect), ..route("/sockjs", &carriers) },
+        transports: SockJsTransports::default(),
+        heartbeat: Duration::from_secs(25),
+        disconnect_delay: Duration::from_secs(5),
+        response_bytes: 128 * 1024,
     }
 }
 
@@ -119,6 +131,6 @@ pub fn settings() -> ServerSettings {
         outbound_limit: 1024 * 1024,
         trusted_proxies: TrustedProxies::default(),
         boards_page: true,
-        octoprint: true,
+        sockjs: Some(sockjs(SockJsRules { lenient: true, octoprint: false })),
     }
 }

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn frames_in_each_transport() {
-        let frame = Frame::Messages(vec![quote("x")]);
+        let frame = Frame::Messages(vec![quote("x").into()]);
         let wrapped = |transport| String::from_utf8(wrap(&frame, transport, "cb").to_vec()).unwrap();
         assert_eq!(wrapped(Transport::Xhr), "a[\"x\"]\n");
         assert_eq!(wrapped(Transport::XhrStreaming), "a[\"x\"]\n");
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_percent_sign_survives_the_decoding_of_the_client_library() {
-        let frame = Frame::Messages(vec![quote("100%")]);
+        let frame = Frame::Messages(vec![quote("100%").into()]);
         assert_eq!(wrap(&frame, Transport::EventSource, ""), "data: a[\"100%25\"]\r\n\r\n");
         assert_eq!(wrap(&frame, Transport::Xhr, ""), "a[\"100%\"]\n");
     }

@@ -33,12 +33,14 @@ pub(crate) async fn answer<A: Application>(
         return refusal;
     }
     let limits = &service.config.limits;
-    let text = match read(body, limits).await {
+    let most = limits.request_bytes.min(entry.live.input_left());
+    let text = match read(body, limits, most).await {
+        Ok(text) if !entry.live.count_input(text.len()) => return too_big(),
         Ok(text) if transport == Transport::JsonpSend && is_form(&parts.headers) => form_field(&text),
         Ok(text) => text,
         Err(response) => return response,
     };
-    let batch = match batch(service, &entry, text) {
+    let batch = match batch(service, &entry, text, transport) {
         Ok(batch) => batch,
         Err(response) => return response,
     };
@@ -51,8 +53,8 @@ pub(crate) async fn answer<A: Application>(
     }
 }
 
-async fn read(body: Body, limits: &Limits) -> Result<String, Response> {
-    let Ok(read) = timeout(limits.body_wait, to_bytes(body, limits.request_bytes)).await else {
+async fn read(body: Body, limits: &Limits, most: usize) -> Result<String, Response> {
+    let Ok(read) = timeout(limits.body_wait, to_bytes(body, most)).await else {
         return Err(answer::empty(StatusCode::REQUEST_TIMEOUT));
     };
     let Ok(bytes) = read else { return Err(too_big()) };
@@ -63,12 +65,13 @@ fn batch<A: Application>(
     service: &Inner<A>,
     entry: &Entry<A::Opener>,
     text: String,
+    transport: Transport,
 ) -> Result<Vec<Incoming>, Response> {
     let error = match decode(&text, Wrapping::Array, service.config.limits.message_bytes) {
         Ok(messages) => return Ok(messages.into_iter().map(Incoming::Message).collect()),
         Err(error) => error,
     };
-    let malformed = Malformed { error, text };
+    let malformed = Malformed { error, text, transport };
     match error {
         DecodeError::Empty => Err(payload_expected()),
         DecodeError::TooBig => Err(too_big()),

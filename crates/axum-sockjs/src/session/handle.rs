@@ -1,7 +1,9 @@
 //! What the application holds of a session.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use serde::Serialize;
 
@@ -44,7 +46,18 @@ impl Session {
     /// What waits unread is bounded (see [`Limits::inbound_bytes`](crate::Limits::inbound_bytes)): beyond that, a WebSocket is not
     /// read and an `xhr_send` is not answered.
     pub async fn receive(&mut self) -> Option<Incoming> {
-        self.handle.live.receive().await
+        poll_fn(|context| self.poll_receive(context)).await
+    }
+
+    /// [`Self::receive`] for hand-written futures.
+    pub fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        self.handle.live.poll_receive(context)
+    }
+
+    /// Ready when all that was sent has been handed to the client's connection, or the session has ended: who waits for this before
+    /// it sends more keeps its queue in a place of its own.
+    pub fn poll_handed_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.handle.live.poll_handed_over(context)
     }
 
     /// A handle for others, which can also outlive this.
@@ -83,6 +96,25 @@ impl SessionHandle {
     pub fn send_json(&self, value: &impl Serialize) -> Result<(), SendJsonError> {
         let json = codec::json(value)?;
         Ok(self.live.with(|machine, now| machine.handle_send(now, Outgoing::Json(json)))?)
+    }
+
+    /// Queues what [`codec::quote`] or [`codec::json`] made once for many sessions; on a raw WebSocket it is the text itself.
+    ///
+    /// # Errors
+    /// As for [`Self::send`].
+    pub fn send_shared(&self, encoded: Arc<str>) -> Result<(), Unsendable> {
+        self.live.with(|machine, now| machine.handle_send(now, Outgoing::Shared(encoded)))
+    }
+
+    /// Drops what was sent and not handed to the client's connection yet.
+    pub fn discard_unsent(&self) {
+        self.live.with(|machine, _| machine.handle_discard());
+    }
+
+    /// From now on the client may send `bytes` more, in messages with what is round them; `usize::MAX` is no limit. A WebSocket that
+    /// sends more is closed with 1009, and a request is answered 413: for those who have not said yet who they are.
+    pub fn limit_input(&self, bytes: usize) {
+        self.live.limit_input(bytes);
     }
 
     /// Closes the session. What was sent before still goes out; nothing more is taken from the client. The first close stays.

@@ -1,8 +1,11 @@
 //! A machine between tasks: a lock round it, the wake-ups, and the task that tells it the time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -29,8 +32,12 @@ pub(crate) struct Live {
     machine: Mutex<Machine>,
     /// For the receiver. A permit that nobody waits for is kept, so nothing that happens before the wait is missed.
     transmit: Notify,
-    /// For the application's task.
-    incoming: Notify,
+    /// For the application's task: the client sent something.
+    incoming: AtomicWaker,
+    /// For the application's task: all that it sent has been handed to the client's connection.
+    handed_over: AtomicWaker,
+    /// Bytes that the client may still send.
+    input_left: AtomicUsize,
     /// For the driver: the next timeout is another one.
     timeout: Notify,
     /// For everybody with messages that did not fit; these may be many, and register before they look.
@@ -55,7 +62,9 @@ impl Live {
             machine: Mutex::new(Machine::new(rules, clock.now())),
             clock,
             transmit: Notify::new(),
-            incoming: Notify::new(),
+            incoming: AtomicWaker::new(),
+            handed_over: AtomicWaker::new(),
+            input_left: AtomicUsize::new(usize::MAX),
             timeout: Notify::new(),
             room: Notify::new(),
             left: Notify::new(),
@@ -69,12 +78,14 @@ impl Live {
         let timeout = machine.poll_timeout();
         let had_ended = machine.ended().is_some();
         let had_receiver = machine.has_receiver();
+        let had_unsent = machine.has_unsent();
         let result = act(&mut machine, self.clock.now());
         let timeout_changed = machine.poll_timeout() != timeout;
         let wants_transmit = machine.wants_transmit();
         let ended = machine.ended().filter(|_| !had_ended).cloned();
         let over = machine.is_dead();
         let left = had_receiver && !machine.has_receiver();
+        let handed_over = had_unsent && !machine.has_unsent();
         drop(machine);
 
         if timeout_changed || over {
@@ -86,6 +97,9 @@ impl Live {
         if left {
             self.left.notify_waiters();
         }
+        if handed_over || ended.is_some() {
+            self.handed_over.wake();
+        }
         if let Some(why) = ended {
             tracing::debug!(
                 session = self.number,
@@ -94,7 +108,7 @@ impl Live {
                 "session ended"
             );
             self.ended.send_replace(Some(why));
-            self.incoming.notify_one();
+            self.incoming.wake();
             self.room.notify_waiters();
         }
         result
@@ -113,21 +127,41 @@ impl Live {
     }
 
     /// Waits for the next thing the client sent. For one task alone. `None` once the session has ended and all is read.
-    pub(crate) async fn receive(&self) -> Option<Incoming> {
-        loop {
-            let (incoming, ended) = {
-                let mut machine = self.machine.lock();
-                (machine.poll_incoming(), machine.ended().is_some())
-            };
-            if incoming.is_some() {
-                self.room.notify_waiters();
-                return incoming;
-            }
-            if ended {
-                return None;
-            }
-            self.incoming.notified().await;
+    pub(crate) fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
+        // Before the look: what comes after it wakes.
+        self.incoming.register(context.waker());
+        let (incoming, ended) = {
+            let mut machine = self.machine.lock();
+            (machine.poll_incoming(), machine.ended().is_some())
+        };
+        if incoming.is_some() {
+            self.room.notify_waiters();
+            return Poll::Ready(incoming);
         }
+        if ended { Poll::Ready(None) } else { Poll::Pending }
+    }
+
+    /// Ready when nothing waits to be handed to the client's connection, or the session has ended. For one task alone.
+    pub(crate) fn poll_handed_over(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.handed_over.register(context.waker());
+        let machine = self.machine.lock();
+        if machine.has_unsent() && machine.ended().is_none() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// The client may send so many bytes more.
+    pub(crate) fn limit_input(&self, bytes: usize) {
+        self.input_left.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that the client may still send.
+    pub(crate) fn input_left(&self) -> usize {
+        self.input_left.load(Ordering::Relaxed)
+    }
+
+    /// The client sent so many bytes. False if that is more than it may; then nothing of it counts.
+    pub(crate) fn count_input(&self, bytes: usize) -> bool {
+        let spend = |left: usize| if left == usize::MAX { Some(left) } else { left.checked_sub(bytes) };
+        self.input_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok()
     }
 
     /// Hands messages to the application, waiting for room. Can be dropped and called again: what is not taken stays in `batch`.
@@ -139,7 +173,7 @@ impl Live {
             let Some(messages) = batch.take() else { return Ok(()) };
             match self.with(|machine, _| machine.handle_incoming(messages)) {
                 Ok(()) => {
-                    self.incoming.notify_one();
+                    self.incoming.wake();
                     return Ok(());
                 }
                 Err(Untaken::Ended) => return Err(SessionEnded),

@@ -3,6 +3,7 @@
 //! A session has at most one receiver: the poll, stream or socket over which the server talks. Between two receivers it waits; if
 //! none comes within the disconnect delay, it dies.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::message::{Incoming, Outgoing, Unsendable, Untaken};
@@ -90,7 +91,7 @@ pub struct Machine {
     phase: Phase,
     /// Whether the client was told `o`.
     told_open: bool,
-    outbound: Queue<String>,
+    outbound: Queue<Arc<str>>,
     inbound: Queue<Incoming>,
     receiver: Option<Receiver>,
     receivers_so_far: u64,
@@ -179,8 +180,9 @@ impl Machine {
     pub fn handle_send(&mut self, now: Duration, item: Outgoing) -> Result<(), Unsendable> {
         let Phase::Open { .. } = self.phase else { return Err(Unsendable::Ended) };
         let encoded = match item {
-            Outgoing::Text(text) if self.rules.framed => quote(&text),
-            Outgoing::Text(text) | Outgoing::Json(text) => text,
+            Outgoing::Text(text) if self.rules.framed => quote(&text).into(),
+            Outgoing::Text(text) | Outgoing::Json(text) => text.into(),
+            Outgoing::Shared(encoded) => encoded,
         };
         if self.outbound.bytes() + cost(encoded.len()) > self.rules.outbound_bytes {
             self.handle_close(now, self.rules.overflow.clone(), Ended::Overflow, Unsent::Drop);
@@ -205,8 +207,8 @@ impl Machine {
     }
 
     /// The client broke the rules so that nothing more can be said over this session: its socket is cut off.
-    pub fn handle_violation(&mut self) {
-        self.die(Ended::Malformed);
+    pub fn handle_violation(&mut self, close: Close) {
+        self.die(Ended::Malformed(close));
     }
 
     /// The client sent `batch`, which is taken as a whole or not at all.
@@ -255,7 +257,7 @@ impl Machine {
         } else if !self.outbound.is_empty() {
             // Without framing one at a time, so that those after it can still be dropped.
             let one_or_all = if self.rules.framed { usize::MAX } else { 1 };
-            Frame::Messages(self.outbound.take(one_or_all, String::len))
+            Frame::Messages(self.outbound.take(one_or_all, |message| message.len()))
         } else if let Phase::Closing { close, .. } = &self.phase {
             Frame::Close(close.clone())
         } else if receiver.heartbeat_due {
@@ -275,6 +277,16 @@ impl Machine {
     pub fn wants_transmit(&self) -> bool {
         let Some(receiver) = &self.receiver else { return false };
         !self.told_open || !self.outbound.is_empty() || receiver.heartbeat_due || self.ended().is_some()
+    }
+
+    /// Whether messages wait to be handed to a receiver.
+    pub fn has_unsent(&self) -> bool {
+        !self.outbound.is_empty()
+    }
+
+    /// Drops the messages that wait to be handed to a receiver.
+    pub fn handle_discard(&mut self) {
+        self.outbound = Queue::default();
     }
 
     /// Whether somebody is the receiver.

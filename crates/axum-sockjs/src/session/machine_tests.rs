@@ -278,11 +278,11 @@ fn without_framing_nothing_opens_and_text_stands_as_it_is() {
     assert_eq!(world.next(socket), "");
     world.send("a\n").unwrap();
     let sent = world.machine.poll_transmit(world.now, socket);
-    assert_eq!(sent, Transmit::Frame(Frame::Messages(vec!["a\n".to_owned()])));
+    assert_eq!(sent, Transmit::Frame(Frame::Messages(vec!["a\n".into()])));
     world.send("b").unwrap();
     world.send("c").unwrap();
     let sent = world.machine.poll_transmit(world.now, socket);
-    assert_eq!(sent, Transmit::Frame(Frame::Messages(vec!["b".to_owned()])), "one at a time");
+    assert_eq!(sent, Transmit::Frame(Frame::Messages(vec!["b".into()])), "one at a time");
 }
 
 #[test]

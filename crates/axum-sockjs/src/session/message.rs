@@ -1,5 +1,8 @@
 //! What goes into a session and comes out of it, and why it may not.
 
+use std::sync::Arc;
+
+use crate::Transport;
 use crate::codec::DecodeError;
 
 /// What a client sent.
@@ -19,6 +22,8 @@ pub struct Malformed {
     pub error: DecodeError,
     /// The whole of it, as the client sent it.
     pub text: String,
+    /// How it came.
+    pub transport: Transport,
 }
 
 /// What the application sends.
@@ -28,6 +33,8 @@ pub enum Outgoing {
     Text(String),
     /// JSON, already escaped (see [`codec::json`](crate::codec::json)). It stands in the frame as it is.
     Json(String),
+    /// What one of the two comes to, encoded before and shared with other sessions. It stands in the frame as it is.
+    Shared(Arc<str>),
 }
 
 /// Why a message was not sent.

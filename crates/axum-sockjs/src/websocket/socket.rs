@@ -31,6 +31,8 @@ use crate::{Limits, Transport};
 const LINGER: Duration = Duration::from_secs(1);
 /// Bytes of a reason that fit a close frame (RFC 6455 §5.5: 125 with the code).
 const MAX_REASON_BYTES: usize = 123;
+/// What a control frame counts beside its payload, where input is limited.
+const CONTROL_FRAME_BYTES: usize = 6;
 /// Bytes read at once. tungstenite's default of 128 KiB would be most of what a connection costs.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
@@ -105,7 +107,7 @@ impl<A: Application> Socket<'_, A> {
                 self.receiver.leave(Left::Finished);
             }
             End::Violation(close) => {
-                self.entry.live.with(|machine, _| machine.handle_violation());
+                self.entry.live.with(|machine, _| machine.handle_violation(close.clone()));
                 self.close(&close).await;
             }
             End::Peer(code) => {
@@ -123,7 +125,11 @@ impl<A: Application> Socket<'_, A> {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(frame))) => return Err(End::Peer(frame.map(|frame| frame.code.into()))),
             Some(Ok(Message::Binary(_))) => return Err(End::Violation(Close::BINARY)),
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => return Ok(None),
+            Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
+                let within = self.entry.live.count_input(payload.len() + CONTROL_FRAME_BYTES);
+                return if within { Ok(None) } else { Err(End::Violation(Close::TOO_BIG)) };
+            }
+            Some(Ok(Message::Frame(_))) => return Ok(None),
             Some(Err(Error::Capacity(_))) => return Err(End::Violation(Close::TOO_BIG)),
             Some(Err(Error::Utf8(_))) => return Err(End::Violation(Close::MALFORMED)),
             Some(Err(Error::Protocol(error))) if error != ProtocolError::ResetWithoutClosingHandshake => {
@@ -131,6 +137,9 @@ impl<A: Application> Socket<'_, A> {
             }
             Some(Err(_)) | None => return Err(End::Broken),
         };
+        if !self.entry.live.count_input(text.len()) {
+            return Err(End::Violation(Close::TOO_BIG));
+        }
         if !self.framed {
             return Ok(Some(vec![Incoming::Message(text.as_str().to_owned())]));
         }
@@ -141,7 +150,7 @@ impl<A: Application> Socket<'_, A> {
             Err(DecodeError::TooBig) => return Err(End::Violation(Close::TOO_BIG)),
             Err(error) => error,
         };
-        let malformed = Malformed { error, text: text.as_str().to_owned() };
+        let malformed = Malformed { error, text: text.as_str().to_owned(), transport: Transport::Websocket };
         match self.service.application.malformed(&self.entry.opener, &malformed) {
             OnMalformed::Deliver => Ok(Some(vec![Incoming::Malformed(malformed)])),
             OnMalformed::Refuse => Err(End::Violation(Close::MALFORMED)),
@@ -153,7 +162,7 @@ impl<A: Application> Socket<'_, A> {
             // Without frames each message is one; a ping keeps the way open.
             Frame::Messages(messages) if !self.framed => {
                 for message in messages {
-                    self.send(Message::text(message)).await?;
+                    self.send(Message::text(&*message)).await?;
                 }
                 Ok(())
             }

@@ -25,7 +25,7 @@ use crate::ids::UserId;
 use crate::origin::RequestOrigin;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route::RouteRules;
-use crate::secret::{PlainToken, SESSION_KEY_PREFIX, SecretText, TokenKind};
+use crate::secret::{HashedToken, PlainToken, SESSION_KEY_PREFIX, SecretText, TokenKind};
 
 /// Longest credential that is looked at, in bytes (req F16).
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
@@ -205,6 +205,17 @@ impl Credential {
         }
     }
 
+    /// By which it is recognised when it comes again: a hash of what was presented. `None` if that was nothing of ours.
+    pub fn fingerprint(&self) -> Option<HashedToken> {
+        match self {
+            Self::Session(secret) | Self::Ticket(secret) | Self::ApiKey { key: secret, .. } => Some(secret.hashed()),
+            Self::Token(text) | Self::TokenOf { token: text, .. } | Self::SessionKey { key: text, .. } => {
+                Some(HashedToken::of(text))
+            }
+            Self::Unrecognised => None,
+        }
+    }
+
     /// `user:key` or the key alone; `None` if it is neither by its form.
     fn api_key(text: &str) -> Option<Self> {
         let (user, key) = match text.rsplit_once(':') {
@@ -284,8 +295,8 @@ fn present_from(
     })
 }
 
-/// The one explicit credential, if there is one.
-fn explicit(headers: &HeaderMap, query: Option<&str>) -> Result<Option<(Carrier, Credential)>, Refusal> {
+/// The one explicit credential of a request, if it has one.
+pub fn explicit(headers: &HeaderMap, query: Option<&str>) -> Result<Option<(Carrier, Credential)>, Refusal> {
     let mut found = None;
     let candidates = [
         header::bearer(headers)?.map(|credential| (Carrier::Header, credential)),

@@ -186,7 +186,7 @@ impl Connection {
 
     /// What a client is told of a refusal.
     pub(super) fn error_frame(&self, refusal: &Refusal, id: Option<&FrameId>) -> Frame {
-        let hint = refusal.hint();
+        let hint = refusal.hint().or_else(|| self.sockjs_hint(refusal));
         let (error, code, hint) = (refusal.reason(), refusal.code(), hint.as_deref());
         if self.rules.dialect.is_octoprint() {
             Frame::json(&OctoPrintEvent::Error { error, code, hint })

@@ -1,19 +1,25 @@
 //! A connection over SockJS: OctoPrint's way of logging in, which has several attempts and an afterlife, and an answer to each mistake.
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use http::StatusCode;
 
 use super::{Action, Connection, State};
 use crate::carriers::Carrier;
 use crate::close_code::CloseCause;
 use crate::permit::Permit;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::route::{RouteRules, SockJsRules};
+use crate::route::{Dialect, RouteRules, SockJsRules};
 use crate::time::{Now, UnixTime};
 use crate::wire::octoprint::{Authenticated, Connected, History, OctoPrintEvent, ReauthReason};
 use crate::wire::{Frame, Mistake, ServerMessage, SockJsMessage, parse_sockjs, shape};
 
 /// How often an OctoPrint client may be wrong before its socket is closed.
 const OCTOPRINT_ATTEMPTS: u8 = 3;
+
+/// Shown with every credential that is not good.
+const KEY_HINT: &str = "send {\"auth\":\"user:key\"} with the id of a user and, after the colon, an API key of theirs or the `session` that POST /api/login gave them";
 
 /// A wait for a credential in a message.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +67,7 @@ impl Connection {
     pub fn handle_unwrapped(&mut self, now: Now, mistake: Mistake, text: &str) {
         self.handle_timeout(now);
         if mistake == Mistake::NotWrapped
-            && let crate::route::Dialect::SockJs(SockJsRules { lenient: true, .. }) = self.rules.dialect
+            && let Dialect::SockJs(SockJsRules { lenient: true, .. }) = self.rules.dialect
         {
             self.notice(text);
             return self.handle_text(now, text);
@@ -80,6 +86,12 @@ impl Connection {
             State::Verifying { .. } => self.handle_text(now, text),
             State::Deciding { .. } | State::Closing { .. } | State::Ended => {}
         }
+    }
+
+    /// What to send in place of a key that is not good: the same for a wrong key and somebody else's.
+    pub(super) fn sockjs_hint(&self, refusal: &Refusal) -> Option<Cow<'static, str>> {
+        let over_sockjs = matches!(self.rules.dialect, Dialect::SockJs(_));
+        (over_sockjs && refusal.status() == StatusCode::UNAUTHORIZED).then_some(Cow::Borrowed(KEY_HINT))
     }
 
     /// Tells the client, once, how its messages should be wrapped.

@@ -1,7 +1,7 @@
 //! A text frame of ours, encoded once and shared by everyone it goes to.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -19,6 +19,8 @@ struct Encoded {
     /// Unused space, header, payload.
     bytes: Box<[u8]>,
     header_start: u8,
+    /// The payload as another transport wraps it.
+    wrapped: OnceLock<Arc<str>>,
 }
 
 impl Frame {
@@ -52,7 +54,7 @@ impl Frame {
         let header_start = MAX_HEADER_BYTES - header_length;
         bytes[header_start..MAX_HEADER_BYTES].copy_from_slice(&header[..header_length]);
         let header_start = u8::try_from(header_start).expect("at most 8");
-        Self(Arc::new(Encoded { bytes: bytes.into_boxed_slice(), header_start }))
+        Self(Arc::new(Encoded { bytes: bytes.into_boxed_slice(), header_start, wrapped: OnceLock::new() }))
     }
 
     /// The whole frame, header and payload: what goes to a WebSocket.
@@ -66,6 +68,12 @@ impl Frame {
     /// Never: serde_json writes UTF-8.
     pub fn text(&self) -> &str {
         std::str::from_utf8(&self.0.bytes[MAX_HEADER_BYTES..]).expect("serde_json writes UTF-8")
+    }
+
+    /// The payload as a transport other than a plain WebSocket wraps it: made once, by the first who asks, and shared. A server has one
+    /// such transport, so all who ask wrap alike.
+    pub fn wrapped(&self, wrap: impl FnOnce(&str) -> Arc<str>) -> Arc<str> {
+        self.0.wrapped.get_or_init(|| wrap(self.text())).clone()
     }
 
     /// Bytes on the wire.

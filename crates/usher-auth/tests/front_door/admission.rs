@@ -201,8 +201,8 @@ fn nothing_but_the_verdict_moves_a_connection_that_is_being_decided() {
     let mut scene = Scene::program(route(&[Carrier::Header, Carrier::FirstMessage]), presented(Carrier::Header));
     assert_eq!(scene.actions(), ["verify header token"]);
     scene.text(crate::scene::AUTH);
-    scene.connection.handle_revoked(scene.now);
-    scene.connection.handle_renewed(&[]);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
+    scene.connection.handle_renewed(scene.now, &[]);
     scene.pass(1000 * SECOND);
     assert_eq!(scene.actions(), [""; 0]);
     assert!(scene.connection.permit().is_none() && !scene.connection.is_ended());

@@ -8,6 +8,7 @@ use usher_auth::carriers::Carrier;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{Role, SessionId, TokenId};
 use usher_auth::origin::AllowedOrigins;
+use usher_auth::revocation::RevocationCause;
 use usher_auth::room::RoomName;
 use usher_auth::route::{ReauthRules, RouteRules};
 use usher_auth::user::User;
@@ -46,7 +47,7 @@ fn a_session_renewed_over_http_goes_on_here() {
     scene.connection.handle_session_renewed(scene.now, &renewal("alice", 300, 90));
     assert_eq!(scene.actions(), ["renewed"]);
     assert!(!scene.connection.wants_read() && !scene.connection.takes_amendments());
-    scene.connection.handle_renewed(&[]);
+    scene.connection.handle_renewed(scene.now, &[]);
     assert_eq!(scene.actions(), ["send authenticated alice until 300 s"]);
     assert!(scene.connection.wants_read() && scene.connection.takes_amendments());
     assert_eq!(scene.deadline(), Some(300 * SECOND), "let in by the session, so with the session");
@@ -81,7 +82,7 @@ fn roles_that_change_change_the_rooms_and_not_the_end() {
     scene.connection.handle_user_changed(scene.now, &demoted, START.unix.plus(SECOND));
     assert_eq!(scene.actions(), ["renewed"]);
     assert_eq!(roles(&scene), ["guest"]);
-    scene.connection.handle_renewed(&rooms(&["board-1"]));
+    scene.connection.handle_renewed(scene.now, &rooms(&["board-1"]));
     assert_eq!(scene.actions(), [r#"send rooms_lost rooms=["board-1"]"#]);
     assert_eq!(scene.deadline(), Some(60 * SECOND));
     // What was read earlier and comes later changes nothing.
@@ -89,7 +90,7 @@ fn roles_that_change_change_the_rooms_and_not_the_end() {
     assert_eq!(roles(&scene), ["guest"]);
     // Nothing lost, nothing said.
     scene.connection.handle_user_changed(scene.now, &user("alice"), START.unix.plus(2 * SECOND));
-    scene.connection.handle_renewed(&[]);
+    scene.connection.handle_renewed(scene.now, &[]);
     assert_eq!(scene.actions(), ["renewed"]);
     assert_eq!(roles(&scene), ["user"]);
 }
@@ -113,7 +114,7 @@ fn a_session_in_use_does_not_idle_out() {
     assert_eq!(scene.actions(), [""; 0], "nobody asked");
     assert_eq!(scene.deadline(), Some(900 * SECOND));
     // A soft revocation's margin is not moved by use.
-    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
     scene.connection.handle_session_used(scene.now, &session, START.unix.plus(1200 * SECOND));
     scene.actions();
     scene.pass(30 * SECOND);
@@ -132,7 +133,7 @@ fn what_has_no_session_touches_none() {
 fn a_soft_revocation_asks_first() {
     // req H3: the margin
     let mut scene = Scene::alice(Some(600 * SECOND));
-    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
     assert_eq!(scene.actions(), ["send reauth_required 30 s, by 30 s"]);
     scene.pass(just_before(30 * SECOND));
     assert_eq!(scene.actions(), [""; 0]);
@@ -140,11 +141,11 @@ fn a_soft_revocation_asks_first() {
     assert_eq!(scene.actions(), REVOKED);
 
     let mut scene = Scene::alice(Some(600 * SECOND));
-    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
     scene.pass(10 * SECOND);
     scene.text(AUTH);
     scene.admit("alice", Some(600 * SECOND));
-    scene.connection.handle_renewed(&[]);
+    scene.connection.handle_renewed(scene.now, &[]);
     scene.actions();
     assert_eq!(scene.deadline(), Some(610 * SECOND), "a new credential takes the revoked one's place");
 }
@@ -152,7 +153,7 @@ fn a_soft_revocation_asks_first() {
 #[test]
 fn a_margin_never_lengthens_a_life() {
     let mut scene = Scene::alice(Some(10 * SECOND));
-    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
     assert_eq!(scene.actions(), ["send reauth_required 10 s, by 10 s"]);
     scene.pass(10 * SECOND);
     assert_eq!(scene.actions(), REVOKED);
@@ -161,9 +162,9 @@ fn a_margin_never_lengthens_a_life() {
 #[test]
 fn other_roles_do_not_lift_a_soft_revocation() {
     let mut scene = Scene::alice(Some(600 * SECOND));
-    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+    scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
     scene.connection.handle_user_changed(scene.now, &user("alice"), START.unix.plus(SECOND));
-    scene.connection.handle_renewed(&[]);
+    scene.connection.handle_renewed(scene.now, &[]);
     scene.actions();
     scene.pass(30 * SECOND);
     assert_eq!(scene.actions(), REVOKED);
@@ -236,7 +237,7 @@ fn other_rules_do_not_lift_a_soft_revocation() {
     for (max_age, end) in [(None, 30), (Some(3600 * SECOND), 30), (Some(20 * SECOND), 20)] {
         let mut scene =
             Scene::alice_on(RouteRules { max_age: Some(900 * SECOND), ..(*rules(None)).clone() }, Some(600 * SECOND));
-        scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+        scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
         scene.connection.handle_rules_changed(scene.now, Some(&rules(max_age)), None);
         scene.actions();
         assert_eq!(scene.deadline(), Some(end * SECOND), "{max_age:?}");
@@ -250,7 +251,7 @@ fn nothing_is_amended_where_nobody_is_in() {
     for mut scene in [Scene::waiting(), Scene::verifying()] {
         scene.connection.handle_session_renewed(scene.now, &renewal("alice", 300, 300));
         scene.connection.handle_user_changed(scene.now, &user("alice"), UnixTime::MAX);
-        scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND);
+        scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
         assert_eq!(scene.actions(), [""; 0]);
         assert!(scene.connection.permit().is_none() && !scene.connection.takes_amendments());
     }

@@ -67,7 +67,7 @@ type End = fn(&mut Scene);
 fn the_machines_own_ends_follow_the_profile_too() {
     // S9, req H10
     let ends: [(End, CloseCause); 6] = [
-        (|scene| scene.connection.handle_revoked(scene.now), CloseCause::Revoked),
+        (|scene| scene.connection.handle_revoked(scene.now, RevocationCause::Logout), CloseCause::Revoked),
         (|scene| scene.pass(60 * SECOND), CloseCause::Expired),
         (|scene| scene.connection.handle_violation(scene.now, Violation::Protocol), CloseCause::ProtocolError),
         (|scene| scene.connection.handle_violation(scene.now, Violation::InvalidUtf8), CloseCause::InvalidUtf8),
@@ -93,7 +93,7 @@ fn an_operators_own_code_is_in_both_places() {
     let overrides = BTreeMap::from([(CloseCause::Revoked, 4444)]);
     let close_codes = CloseCodes::new(CloseProfile::Policy, overrides).expect("a code that may be sent");
     let mut scene = Scene::alice_on(RouteRules { close_codes, ..route(&[Carrier::Header]) }, None);
-    scene.connection.handle_revoked(scene.now);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     assert_eq!(scene.actions(), ["discard queued", "send bye 4444 Session ended no", "close 4444 Session ended"]);
 }
 
@@ -119,7 +119,7 @@ fn only_the_first_end_counts() {
     let mut scene = Scene::alice(Some(60 * SECOND));
     scene.connection.handle_end(scene.now, CloseCause::SlowConsumer, None);
     scene.connection.handle_end(scene.now, CloseCause::Draining, None);
-    scene.connection.handle_revoked(scene.now);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     assert_eq!(scene.actions(), ["send bye 4010 Slow consumer yes", "close 4010 Slow consumer"]);
     scene.assert_gone_within_linger();
 }
@@ -172,8 +172,8 @@ fn the_peers_close_frees_the_socket_in_every_state() {
         scene.connection.handle_peer_closed();
         scene.connection.handle_violation(scene.now, Violation::Protocol);
         scene.connection.handle_end(scene.now, CloseCause::Draining, None);
-        scene.connection.handle_revoked(scene.now);
-        scene.connection.handle_renewed(&[]);
+        scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
+        scene.connection.handle_renewed(scene.now, &[]);
         scene.admit("alice", None);
         scene.text(AUTH);
         scene.pass(1000 * SECOND);

@@ -42,7 +42,7 @@ fn each_credential_is_warned_of() {
     scene.pass(540 * SECOND);
     scene.text(AUTH);
     scene.admit("alice", Some(600 * SECOND));
-    scene.connection.handle_renewed(&[]);
+    scene.connection.handle_renewed(scene.now, &[]);
     let renewed = ["verify first_message token", "renewed", "send authenticated alice until 1140 s"];
     assert_eq!(scene.actions()[1..], renewed);
     assert_eq!(scene.deadline(), Some(1080 * SECOND));

@@ -1,6 +1,7 @@
 //! While somebody is in: messages, mistakes that are answered, and the end of the credential.
 
 use usher_auth::carriers::Carrier;
+use usher_auth::revocation::RevocationCause;
 use usher_auth::route::RouteRules;
 use usher_auth::{Now, UnixTime};
 
@@ -141,12 +142,12 @@ fn a_revocation_ends_it_and_nothing_else_leaves() {
     scene.text(r#"{"type":"ping"}"#);
     scene.text(r#"{"type":"publish","room":"board-1","data":"late"}"#);
     scene.text(r#"{"type":"auth"}"#);
-    scene.connection.handle_revoked(scene.now);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     assert!(scene.connection.permit().is_none());
     scene.text(r#"{"type":"publish","room":"board-1","data":"later"}"#);
     scene.text(AUTH);
     assert_eq!(scene.actions(), ["discard queued", "send bye 4004 Session ended no", "close 4004 Session ended"]);
-    scene.connection.handle_revoked(scene.now);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     scene.assert_gone_within_linger();
 }
 
@@ -156,7 +157,7 @@ fn a_revocation_right_at_the_101_keeps_the_101() {
     let mut scene = Scene::program(route(&[Carrier::Header]), presented(Carrier::Header));
     scene.actions();
     scene.admit("alice", None);
-    scene.connection.handle_revoked(scene.now);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     let expected = ["accept", "discard queued", "send bye 4004 Session ended no", "close 4004 Session ended"];
     assert_eq!(scene.actions(), expected);
     scene.assert_gone_within_linger();

@@ -214,16 +214,18 @@ impl Watch {
             }
             Input::Violation(violation) => connection.handle_violation(*now, violation),
             Input::PeerClosed => connection.handle_peer_closed(),
-            Input::Revoked => connection.handle_revoked(*now),
+            Input::Revoked => connection.handle_revoked(*now, RevocationCause::Logout),
             Input::End(cause) => connection.handle_end(*now, cause, None),
-            Input::Renewed => connection.handle_renewed(&[]),
+            Input::Renewed => connection.handle_renewed(scene.now, &[]),
             Input::SessionRenewed => connection.handle_session_renewed(*now, &session_renewal(*now)),
             Input::SessionUsed => {
                 let session = session(&user("alice")).id;
                 connection.handle_session_used(*now, &session, now.unix.plus(Duration::from_secs(7)));
             }
             Input::UserChanged => connection.handle_user_changed(*now, &user("alice"), now.unix),
-            Input::RevokedWithMargin => connection.handle_revoked_with_margin(*now, Duration::from_secs(3)),
+            Input::RevokedWithMargin => {
+                connection.handle_revoked_with_margin(*now, Duration::from_secs(3), RevocationCause::Logout)
+            }
             Input::RulesChanged => {
                 let rules = Arc::new(RouteRules { anonymous: false, ..route(&[Carrier::FirstMessage]) });
                 connection.handle_rules_changed(*now, Some(&rules), None);

@@ -12,7 +12,7 @@ use usher_auth::ids::{ApiKeyId, ConnectionId, Role, SessionId, UserId};
 use usher_auth::origin::{AllowedOrigins, Origin};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::revocation::RevocationIndex;
-use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
+use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
@@ -55,6 +55,7 @@ pub(crate) fn route(carriers: &[Carrier]) -> RouteRules {
         reauth: ReauthRules { lead: Duration::ZERO, jitter: Duration::ZERO },
         heartbeat: None,
         max_message_bytes: 64 * 1024,
+        dialect: Dialect::Usher,
     }
 }
 

@@ -3,6 +3,7 @@
 use usher_auth::carriers::Carrier;
 use usher_auth::connection::{LINGER, Violation};
 use usher_auth::refusal::RefusalKind;
+use usher_auth::revocation::RevocationCause;
 use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
 
 use crate::scene::{AUTH, SECOND, START, Scene, TICK, TIMEOUT, just_before, nothing, route};
@@ -195,8 +196,8 @@ fn nothing_moves_the_deadline() {
     let mut scene = Scene::waiting();
     for _ in 0..4 {
         scene.pass(SECOND);
-        scene.connection.handle_revoked(scene.now);
-        scene.connection.handle_renewed(&[]);
+        scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
+        scene.connection.handle_renewed(scene.now, &[]);
         assert_eq!(scene.deadline(), Some(TIMEOUT));
     }
     scene.text(AUTH);
@@ -266,7 +267,7 @@ fn a_message_before_the_verdict_is_not_let_through() {
 fn a_revocation_while_verifying_is_the_verdicts_business() {
     // req H5: nobody is in yet, so there is nothing to end; who registers checks once more.
     let mut scene = Scene::verifying();
-    scene.connection.handle_revoked(scene.now);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     assert_eq!(scene.actions(), [""; 0]);
     scene.refuse(RefusalKind::Unauthorized);
     assert_eq!(scene.actions(), closed("invalid_token", 4001, "Unauthorized"));
@@ -274,7 +275,7 @@ fn a_revocation_while_verifying_is_the_verdicts_business() {
     let mut scene = Scene::verifying();
     scene.admit("alice", None);
     // It fell between the check and the registration: nothing of the welcome leaves.
-    scene.connection.handle_revoked(scene.now);
+    scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     assert_eq!(scene.actions(), ["discard queued", "send bye 4004 Session ended no", "close 4004 Session ended"]);
     scene.assert_gone_within_linger();
 }

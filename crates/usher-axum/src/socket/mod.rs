@@ -2,6 +2,7 @@
 
 mod out_queue;
 mod transport;
+mod websocket;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -9,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use usher_auth::close_code::CloseCause;
 use usher_auth::connection::{Action, Connection, LINGER, Verification, Violation};
@@ -17,12 +17,13 @@ use usher_auth::revocation::RevocationCause;
 use usher_auth::throttle::MessagePace;
 use usher_auth::{Now, Permit, Refusal};
 
-use self::transport::{Incoming, Transport};
+pub(crate) use self::transport::{Incoming, Transport};
+pub(crate) use self::websocket::WebSocket;
+use crate::admission::{report_refusal, scene};
 use crate::budget::WaitingPlace;
 use crate::mailbox::{Amendments, Order};
 use crate::observer::{Entry, Event as Observed};
 use crate::registry::{Registration, WaitingRegistration};
-use crate::upgrade::{report_refusal, scene};
 use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
 
 /// Bytes waiting to be written at which nothing more is read from the client, so that whoever asks without reading the answers
@@ -48,21 +49,16 @@ pub(crate) struct Opening<H: Handler> {
     pub(crate) handler: Arc<H>,
 }
 
-/// Runs a connection to its end. Whatever ends it, also a panic, its session with the handler and its place in the registry go
-/// with it: both are guards.
-pub(crate) async fn run<IO, H>(io: IO, read_ahead: &[u8], opening: Opening<H>)
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Handler,
-{
+/// Runs a connection over `transport` to its end. Whatever ends it, also a panic, its session with the handler and its place in the
+/// registry go with it: both are guards.
+pub(crate) async fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H>) {
     let Opening { connection, presenter, place, door, handler } = opening;
-    let handle = ConnectionHandle::new(connection.id(), door.parts().outbound_limit);
-    let handle = Arc::new(handle.presented(presenter.clone(), connection.rules().clone()));
+    let handle = new_handle(&connection, &presenter, &door, &transport);
     let door_now = door.parts().clock.now();
-    let mut transport = Transport::new(io, read_ahead, connection.message_limit());
     let waiting = connection.is_waiting().then(|| door.parts().revocations.register_waiting(&handle));
+    transport.set_message_limit(connection.message_limit());
     if waiting.is_some() {
-        transport.limit_input(connection.message_limit() + WAITING_OVERHEAD_BYTES);
+        transport.limit_input(connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
     }
     let driver = Driver {
         connection,
@@ -86,11 +82,22 @@ where
     driver.run().await;
 }
 
+fn new_handle(
+    connection: &Connection,
+    presenter: &Presenter,
+    door: &Door,
+    transport: &impl Transport,
+) -> Arc<ConnectionHandle> {
+    let handle = ConnectionHandle::new(connection.id(), door.parts().outbound_limit);
+    let handle = handle.presented(presenter.clone(), connection.rules().clone());
+    Arc::new(handle.discarding(transport.discard()))
+}
+
 type Verdict = Result<Permit, Refusal>;
 
-struct Driver<IO, H: Handler> {
+struct Driver<T, H: Handler> {
     connection: Connection,
-    transport: Transport<IO>,
+    transport: T,
     handle: Arc<ConnectionHandle>,
     presenter: Presenter,
     door: Door,
@@ -130,10 +137,16 @@ enum Event {
 }
 
 /// Whatever ends the task, also a panic, the end is told of.
-impl<IO, H: Handler> Drop for Driver<IO, H> {
+impl<T, H: Handler> Drop for Driver<T, H> {
     fn drop(&mut self) {
         let unexpected = if std::thread::panicking() { CloseCause::Internal } else { CloseCause::ClientLeft };
         let (cause, code) = self.farewell.cause.map_or((unexpected, None), |(cause, code)| (cause, Some(code)));
+        self.bid_farewell(cause, code);
+    }
+}
+
+impl<T, H: Handler> Driver<T, H> {
+    fn bid_farewell(&self, cause: CloseCause, code: Option<u16>) {
         let parts = self.door.parts();
         let event = Observed::Closed {
             permit: self.farewell.permit.as_ref(),
@@ -148,11 +161,7 @@ impl<IO, H: Handler> Drop for Driver<IO, H> {
     }
 }
 
-impl<IO, H> Driver<IO, H>
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    H: Handler,
-{
+impl<T: Transport, H: Handler> Driver<T, H> {
     async fn run(mut self) {
         if self.connection.is_waiting() {
             self.observe(&Observed::Waiting);
@@ -249,12 +258,7 @@ where
         match event {
             Event::Order(Order::Revoked { cause, ordered_at }) => {
                 self.farewell.revoked = Some((cause, ordered_at));
-                if cause.ends_sessions() {
-                    self.connection.handle_revoked(now);
-                } else {
-                    // It was let in with roles that are no longer theirs; the next token has the new ones.
-                    self.connection.handle_end(now, CloseCause::Expired, None);
-                }
+                self.connection.handle_revoked(now, cause);
             }
             Event::Order(Order::Amend(amendments)) => self.amend(*amendments, now),
             Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
@@ -263,6 +267,11 @@ where
             Event::Incoming(Incoming::Text(text)) => {
                 if self.is_in_pace(now) {
                     self.connection.handle_text(now, text.as_str());
+                }
+            }
+            Event::Incoming(Incoming::Unwrapped(mistake, text)) => {
+                if self.is_in_pace(now) {
+                    self.connection.handle_unwrapped(now, mistake, &text);
                 }
             }
             Event::Incoming(Incoming::Control) => {
@@ -316,6 +325,10 @@ where
                     self.transport.close(code, &reason);
                     self.closing = true;
                     self.end_session();
+                }
+                Action::SendAway => self.send_away(),
+                Action::Mistaken(mistake, shape) => {
+                    tracing::info!(%mistake, sent = shape, write = mistake.reason(), "a client wraps its messages wrongly");
                 }
                 Action::Ping => self.transport.ping(),
                 Action::TouchSession => self.touch_session(),
@@ -397,7 +410,7 @@ where
         };
         self.observe(&Observed::Renewed { permit: &permit, rooms_lost: lost.len() });
         self.farewell.permit = Some(permit);
-        self.connection.handle_renewed(&lost);
+        self.connection.handle_renewed(now, &lost);
     }
 
     /// What changed about the connection from elsewhere.
@@ -413,8 +426,8 @@ where
                 self.handler.recheck(session, now);
             }
         }
-        if let Some(margin) = margin {
-            self.connection.handle_revoked_with_margin(now, margin);
+        if let Some((margin, cause)) = margin {
+            self.connection.handle_revoked_with_margin(now, margin, cause);
         }
         if let Some((session, expires_at)) = session_used {
             self.connection.handle_session_used(now, &session, expires_at);
@@ -426,6 +439,36 @@ where
         }
         if let Some(renewal) = session_renewed {
             self.connection.handle_session_renewed(now, &renewal);
+        }
+    }
+
+    /// Nobody is in any more; the socket waits as it did at first. What others still hold of it leads nowhere: it is another
+    /// connection to them.
+    fn send_away(&mut self) {
+        let now = self.now();
+        self.end_session();
+        self.transport.discard_queued();
+        self.transport.forget_presenter();
+        let revoked = self.farewell.revoked;
+        let cause = if revoked.is_some() { CloseCause::Revoked } else { CloseCause::Expired };
+        self.farewell.notice = revoked.map(|(_, ordered_at)| now.monotonic.saturating_sub(ordered_at));
+        self.bid_farewell(cause, None);
+        self.farewell = Farewell::default();
+        self.opened_at = now;
+        tracing::info!(cause = cause.as_str(), "sent away");
+
+        self.handle = new_handle(&self.connection, &self.presenter, &self.door, &self.transport);
+        self.pace = MessagePace::default();
+        if !self.connection.is_waiting() {
+            // The end has begun.
+            return;
+        }
+        self.observe(&Observed::Waiting);
+        self.waiting = Some(self.door.parts().revocations.register_waiting(&self.handle));
+        self.transport.limit_input(self.connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
+        self.place = self.door.waiting.take(self.presenter.address.source());
+        if self.place.is_none() {
+            self.connection.handle_end(now, CloseCause::TooMany, Some(TOO_MANY_RETRY));
         }
     }
 

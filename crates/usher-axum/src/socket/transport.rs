@@ -1,241 +1,66 @@
-//! WebSocket frames over a byte stream: tungstenite reads and answers control frames, we write.
-//!
-//! tungstenite is handed a stream whose writes only queue, so that its control frames and our shared frames leave in one order
-//! and in one vectored write.
+//! What the task of a connection asks of the way its frames go.
 
-use std::io::{self, Read, Write};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::io;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tungstenite::error::ProtocolError;
-use tungstenite::protocol::frame::CloseFrame;
-use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
-use tungstenite::{Error, Message, Utf8Bytes};
+use tungstenite::Utf8Bytes;
 use usher_auth::connection::Violation;
-use usher_auth::wire::Frame;
+use usher_auth::wire::{Frame, Mistake};
 
-use super::out_queue::OutQueue;
+/// The way frames of one connection go. All methods are called from the connection's task.
+pub(crate) trait Transport: Send + 'static {
+    /// Largest message from now on, in bytes.
+    fn set_message_limit(&mut self, limit: usize);
 
-/// Read buffer of a connection. tungstenite's default of 128 KiB would be its whole cost.
-const READ_BUFFER_BYTES: usize = 1024;
+    /// From now on at most `bytes` may come, with what is round the messages; more is a violation.
+    fn limit_input(&mut self, bytes: usize);
 
-/// One WebSocket.
-pub(super) struct Transport<IO> {
-    io: IO,
-    websocket: WebSocketContext,
-    out: OutQueue,
-    /// Nothing that comes is looked at any more.
-    draining: bool,
-    half_closed: bool,
-    input: Input,
-}
+    /// Whether anything came since this was last asked.
+    fn take_heard(&mut self) -> bool;
 
-/// What was read.
-#[derive(Debug)]
-struct Input {
-    /// Bytes that may still come, counted before anything is made of them.
-    left: usize,
-    /// Whether any came since this was last asked.
-    heard: bool,
+    /// Asks the peer for a sign of life, where that is this transport's way.
+    fn ping(&mut self);
+
+    /// Bytes that wait to be written.
+    fn queued_bytes(&self) -> usize;
+
+    /// Queues a frame. Nothing of it is begun before [`Transport::poll_flush`].
+    fn send(&mut self, frame: Frame);
+
+    /// Drops what is queued and not begun.
+    fn discard_queued(&mut self);
+
+    /// What does the same from elsewhere, for what this transport holds beyond its task.
+    fn discard(&self) -> Option<Box<dyn Fn() + Send + Sync>> {
+        None
+    }
+
+    /// Nobody is in any more: the peer need not be recognised by what the last one presented.
+    fn forget_presenter(&mut self) {}
+
+    /// Queues the close.
+    fn close(&mut self, code: u16, reason: &str);
+
+    /// Begins to write everything queued, and is ready when it is written; in closing, ends our side after it.
+    fn poll_flush(&mut self, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>>;
+
+    /// The last writes before the transport is dropped.
+    fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<()>;
+
+    /// The next message, violation, or the end.
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Incoming>;
 }
 
 /// What came in.
-pub(super) enum Incoming {
+pub(crate) enum Incoming {
     /// A text message.
     Text(Utf8Bytes),
+    /// A text that is not wrapped as the transport wraps messages.
+    Unwrapped(Mistake, String),
     /// A ping or a pong. A ping's answer is queued.
     Control,
     /// Something that may not come. From here on input is read and dropped.
     Violation(Violation),
     /// The peer's close frame, or the end of the stream.
     Closed,
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> Transport<IO> {
-    /// Over `io`, of which `read_ahead` was read with the upgrade request.
-    pub(super) fn new(io: IO, read_ahead: &[u8], message_limit: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
-            .max_message_size(Some(message_limit))
-            .max_frame_size(Some(message_limit));
-        let websocket = if read_ahead.is_empty() {
-            WebSocketContext::new(Role::Server, Some(config))
-        } else {
-            WebSocketContext::from_partially_read(read_ahead.to_vec(), Role::Server, Some(config))
-        };
-        Self {
-            io,
-            websocket,
-            out: OutQueue::default(),
-            draining: false,
-            half_closed: false,
-            input: Input { left: usize::MAX, heard: false },
-        }
-    }
-
-    /// Largest message from now on, in bytes; checked on the frame's header.
-    pub(super) fn set_message_limit(&mut self, limit: usize) {
-        self.websocket.set_config(|config| {
-            config.max_message_size = Some(limit);
-            config.max_frame_size = Some(limit);
-        });
-    }
-
-    /// From now on at most `bytes` may come, frame headers and control frames included; more is a violation.
-    pub(super) fn limit_input(&mut self, bytes: usize) {
-        self.input.left = bytes;
-    }
-
-    /// Whether anything came since this was last asked.
-    pub(super) fn take_heard(&mut self) -> bool {
-        std::mem::take(&mut self.input.heard)
-    }
-
-    /// Queues a ping.
-    pub(super) fn ping(&mut self) {
-        // The stream only queues, and a socket that is closed needs no ping.
-        let _ = self.websocket.write(&mut QueueOnly { out: &mut self.out }, Message::Ping(bytes::Bytes::new()));
-    }
-
-    pub(super) fn queued_bytes(&self) -> usize {
-        self.out.bytes()
-    }
-
-    pub(super) fn send(&mut self, frame: Frame) {
-        self.out.push_frame(frame);
-    }
-
-    pub(super) fn discard_queued(&mut self) {
-        self.out.discard_unbegun();
-    }
-
-    /// Queues a close frame. After the peer's own there is nothing left to say.
-    pub(super) fn close(&mut self, code: u16, reason: &str) {
-        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
-        // The stream only queues: the one way this can fail is that the socket is closed already.
-        let _ = self.websocket.close(&mut QueueOnly { out: &mut self.out }, Some(frame));
-    }
-
-    /// Writes everything queued; in closing, half-closes after it.
-    pub(super) fn poll_flush(&mut self, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>> {
-        ready!(self.out.poll_write(&mut self.io, context))?;
-        ready!(Pin::new(&mut self.io).poll_flush(context))?;
-        if closing && !self.half_closed {
-            ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
-            self.half_closed = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// The last writes before the socket is dropped.
-    pub(super) fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.poll_flush(context, true).map(|_| ())
-    }
-
-    /// The next message, violation, or the end.
-    pub(super) fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
-        if self.draining {
-            return self.poll_drain(context);
-        }
-        let mut stream = Stream { io: &mut self.io, out: &mut self.out, input: &mut self.input, context };
-        loop {
-            let violation = match self.websocket.read(&mut stream) {
-                Ok(Message::Text(text)) => return Poll::Ready(Incoming::Text(text)),
-                Ok(Message::Ping(_) | Message::Pong(_)) => return Poll::Ready(Incoming::Control),
-                Ok(Message::Frame(_)) => continue,
-                Ok(Message::Close(_)) => {
-                    let _ = self.websocket.flush(&mut stream);
-                    return Poll::Ready(Incoming::Closed);
-                }
-                Ok(Message::Binary(_)) => Violation::Binary,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => Violation::TooBig,
-                Err(Error::Capacity(_)) => Violation::TooBig,
-                Err(Error::Utf8(_)) => Violation::InvalidUtf8,
-                Err(Error::Protocol(error)) if error != ProtocolError::ResetWithoutClosingHandshake => {
-                    Violation::Protocol
-                }
-                Err(_) => return Poll::Ready(Incoming::Closed),
-            };
-            // tungstenite has taken the header of a frame it refused; going on would read its payload without a limit.
-            self.draining = true;
-            return Poll::Ready(Incoming::Violation(violation));
-        }
-    }
-
-    /// Reads and drops, so that the peer gets our close frame and not a reset for bytes we left unread.
-    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
-        let mut scratch = [0; 4096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
-                _ => return Poll::Ready(Incoming::Closed),
-            }
-        }
-    }
-}
-
-/// What tungstenite reads from and writes to: reads come from the socket, writes go to the queue.
-struct Stream<'a, 'c, IO> {
-    io: &'a mut IO,
-    out: &'a mut OutQueue,
-    input: &'a mut Input,
-    context: &'a mut Context<'c>,
-}
-
-impl<IO: AsyncRead + Unpin> Read for Stream<'_, '_, IO> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.input.left == 0 {
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
-        let most = bytes.len().min(self.input.left);
-        let mut buffer = ReadBuf::new(&mut bytes[..most]);
-        match Pin::new(&mut *self.io).poll_read(self.context, &mut buffer) {
-            Poll::Ready(result) => result.map(|()| {
-                let count = buffer.filled().len();
-                self.input.heard |= count > 0;
-                if self.input.left != usize::MAX {
-                    self.input.left -= count;
-                }
-                count
-            }),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl<IO> Write for Stream<'_, '_, IO> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.push_bytes(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// For writing alone.
-struct QueueOnly<'a> {
-    out: &'a mut OutQueue,
-}
-
-impl Read for QueueOnly<'_> {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::WouldBlock.into())
-    }
-}
-
-impl Write for QueueOnly<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.push_bytes(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

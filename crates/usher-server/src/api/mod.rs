@@ -98,12 +98,18 @@ pub fn router(state: ApiState, octoprint: bool) -> Router {
 /// What every answer of the server has, whoever gives it: also those to paths and methods that are not ours, and the one to a
 /// panic, which ends one request and not the process (req O3, O6).
 pub fn finish(router: Router, origins: &AllowedOrigins, https: bool) -> Router {
-    router
+    let router = router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(origin_guard::cors(origins));
+    protect(router, https)
+}
+
+/// What every answer has, also those of endpoints with rules of their own about other sites' pages.
+pub fn protect(router: Router, https: bool) -> Router {
+    router
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(origin_guard::cors(origins))
         .layer(always(X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(always(REFERRER_POLICY, "no-referrer"))
         .layer(SetResponseHeaderLayer::if_not_present(

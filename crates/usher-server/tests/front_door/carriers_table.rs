@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use usher_auth::carriers::Carrier;
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
-use usher_testkit::{LoggedIn, TestServer, Upgrade};
+use usher_testkit::{LoggedIn, SockJsClient, TestServer, Upgrade};
 
 /// Adds a credential to a query and an upgrade.
 type Add<'a> = Box<dyn Fn(String, Upgrade) -> (String, Upgrade) + 'a>;
@@ -79,7 +79,7 @@ async fn every_carrier_refuses_alike() {
 /// API keys have no audience and no signature; the rest of the table holds for them on every carrier that takes them.
 #[tokio::test]
 async fn api_keys_are_refused_alike() {
-    for carrier in [Carrier::Query, Carrier::FirstMessage, Carrier::Header, Carrier::Subprotocol] {
+    for carrier in [Carrier::Query, Carrier::FirstMessage, Carrier::Header, Carrier::Subprotocol, Carrier::Sockjs] {
         for case in
             [Case::Valid, Case::Expired, Case::WrongSignature, Case::Revoked, Case::DisabledUser, Case::UnknownUser]
         {
@@ -140,6 +140,29 @@ async fn session_of(server: &TestServer, who: &LoggedIn) -> String {
     session.json::<Value>().await.expect("JSON")["session"].as_str().expect("a session").to_owned()
 }
 
+/// The same over SockJS, as its first message.
+async fn present_over_sockjs(server: &TestServer, credential: &str) -> Option<(u16, String)> {
+    let mut client = SockJsClient::open(server, Upgrade::at("")).await.expect("a session");
+    // An API key in OctoPrint's form, a token in ours.
+    if credential.starts_with("usk_") {
+        client.authenticate("user-alice", credential).await;
+    } else {
+        client.send(&serde_json::json!({"type": "auth", "token": credential})).await;
+    }
+    match client.next().await.expect("a message") {
+        message if message["type"] == "authenticated" => {
+            assert_eq!((&message["carrier"], &message["user"]["id"]), (&"sockjs".into(), &"user-alice".into()));
+            None
+        }
+        message => {
+            assert_eq!(message["type"], "error");
+            let (messages, closed) = client.closed().await;
+            assert_eq!(messages.last().expect("a bye")["code"], closed.code);
+            Some((closed.code, closed.reason))
+        }
+    }
+}
+
 /// Presents a credential and says how it was refused, if it was.
 async fn present(server: &TestServer, carrier: Carrier, credential: &str) -> Option<(u16, String)> {
     let upgrade = match carrier {
@@ -147,6 +170,7 @@ async fn present(server: &TestServer, carrier: Carrier, credential: &str) -> Opt
         Carrier::Query => Upgrade::at(format!("/close?token={credential}")),
         Carrier::Ticket => Upgrade::at(format!("/close?ticket={credential}")),
         Carrier::FirstMessage => Upgrade::at("/close"),
+        Carrier::Sockjs => return present_over_sockjs(server, credential).await,
         Carrier::Header if credential.starts_with("usk_") => Upgrade::at("/close").header("x-api-key", credential),
         Carrier::Header => Upgrade::at("/close").bearer(credential),
         Carrier::Subprotocol => {

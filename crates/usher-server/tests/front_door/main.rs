@@ -21,6 +21,7 @@ mod revocation;
 mod rights;
 mod rooms;
 mod s10_renewal;
+mod s1_sockjs;
 mod s3_ticket;
 mod s4_first_message;
 mod s5_cookie;

@@ -6,11 +6,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
-use usher_testkit::{LoggedIn, TestServer, Upgrade};
+use usher_auth::route::SockJsRules;
+use usher_testkit::{LoggedIn, TestServer, Upgrade, sockjs};
 
 const PASSWORD: &str = "correct horse battery staple";
 const EVIL: &str = "http://evil.test";
 const GUEST: &str = r#"{"needs":{},"_is_external_client":false,"_credentials_seen":false}"#;
+
+/// A server with an endpoint for OctoPrint's clients.
+async fn start() -> TestServer {
+    let endpoint = sockjs(SockJsRules { lenient: true, octoprint: true });
+    TestServer::builder().settings(|settings| settings.sockjs = Some(endpoint)).start().await
+}
 
 async fn answer(request: RequestBuilder) -> (u16, Value, Response) {
     let mut answer = request.send().await.expect("an answer");
@@ -56,7 +63,7 @@ async fn session_of(server: &TestServer, cookie: &str) -> Value {
 
 #[tokio::test]
 async fn a_password_for_a_session_its_cookie_and_its_key() {
-    let server = TestServer::start().await;
+    let server = start().await;
     server.db_add_user("user-alice", "Alice", &["user", "admin"]).await;
     let (status, body, head) = answer(password(&server)).await;
     assert_eq!(status, 200, "{body}");
@@ -86,7 +93,7 @@ async fn a_password_for_a_session_its_cookie_and_its_key() {
 
 #[tokio::test]
 async fn the_log_in_of_the_command_line_is_a_form() {
-    let server = TestServer::start().await;
+    let server = start().await;
     alice(&server).await;
     let (_, key) = server.db_api_key("user-alice", None).await;
     let (status, body, _) = answer(form(&server, &[("passive", "True")]).header("x-api-key", &key)).await;
@@ -102,7 +109,7 @@ async fn the_log_in_of_the_command_line_is_a_form() {
 
 #[tokio::test]
 async fn a_passive_log_in_says_who_the_caller_is() {
-    let server = TestServer::start().await;
+    let server = start().await;
     let alice = alice(&server).await;
     let (status, body, head) = answer(with_cookie(passive(&server), &alice.cookie)).await;
     assert_eq!((status, &body["name"], &body["_login_mechanism"]), (200, &json!("user-alice"), &json!("password")));
@@ -117,7 +124,7 @@ async fn a_passive_log_in_says_who_the_caller_is() {
 
 #[tokio::test]
 async fn who_brings_nothing_is_a_guest() {
-    let server = TestServer::start().await;
+    let server = start().await;
     let alice = alice(&server).await;
     let guest: Value = serde_json::from_str(GUEST).expect("JSON");
     let (status, body, _) = answer(passive(&server)).await;
@@ -132,7 +139,7 @@ async fn who_brings_nothing_is_a_guest() {
 #[tokio::test]
 async fn what_does_not_hold_is_403_and_all_alike() {
     // req K3
-    let server = TestServer::start().await;
+    let server = start().await;
     alice(&server).await;
     server.db_add_user("user-off", "Off", &["user"]).await;
     server.db_disable("user-off").await;
@@ -158,7 +165,7 @@ async fn what_does_not_hold_is_403_and_all_alike() {
 #[tokio::test]
 async fn guessing_is_throttled_and_recorded_as_at_auth_login() {
     // req K2
-    let server = TestServer::start().await;
+    let server = start().await;
     alice(&server).await;
     let guess = || answer(server.post("/api/login").json(&json!({"user": "user-alice", "pass": "wrong"})));
     let mut statuses = Vec::new();
@@ -178,7 +185,7 @@ async fn guessing_is_throttled_and_recorded_as_at_auth_login() {
 #[tokio::test]
 async fn a_log_in_takes_the_place_of_the_browsers_session() {
     // req J2
-    let server = TestServer::start().await;
+    let server = start().await;
     let before = alice(&server).await;
     let (status, ..) = answer(with_cookie(password(&server), &before.cookie)).await;
     assert_eq!(status, 200);
@@ -187,7 +194,7 @@ async fn a_log_in_takes_the_place_of_the_browsers_session() {
 
 #[tokio::test]
 async fn a_log_out_ends_the_session_and_its_sockets() {
-    let server = TestServer::start().await;
+    let server = start().await;
     let alice = alice(&server).await;
     let mut socket = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
     let (status, body, head) = answer(with_cookie(server.post("/api/logout").json(&json!({})), &alice.cookie)).await;
@@ -207,7 +214,7 @@ async fn a_log_out_ends_the_session_and_its_sockets() {
 
 #[tokio::test]
 async fn clients_ask_the_version_to_try_their_key() {
-    let server = TestServer::start().await;
+    let server = start().await;
     alice(&server).await;
     let (_, key) = server.db_api_key("user-alice", None).await;
     let (status, body, _) = answer(server.get("/api/version").header("x-api-key", &key)).await;
@@ -219,7 +226,7 @@ async fn clients_ask_the_version_to_try_their_key() {
 #[tokio::test]
 async fn a_foreign_page_can_neither_log_in_nor_out() {
     // req B5
-    let server = TestServer::start().await;
+    let server = start().await;
     let alice = alice(&server).await;
     let fields = [("user", "user-alice"), ("pass", PASSWORD)];
     for origin in [EVIL, "null", "http://app.test.evil.test"] {
@@ -251,7 +258,7 @@ async fn a_foreign_page_can_neither_log_in_nor_out() {
 #[tokio::test]
 async fn a_cookie_without_an_origin_hands_out_no_key() {
     // req B3
-    let server = TestServer::start().await;
+    let server = start().await;
     let alice = alice(&server).await;
     let cookie = format!("usher={}", alice.cookie);
     for path in ["/api/login", "/api/logout"] {
@@ -267,7 +274,7 @@ async fn a_cookie_without_an_origin_hands_out_no_key() {
 #[tokio::test]
 async fn bodies_are_strict_and_not_quoted() {
     // req O2
-    let server = TestServer::start().await;
+    let server = start().await;
     let secret = "hunter2hunter2";
     let form = "application/x-www-form-urlencoded";
     for (what, kind, body, expected) in [
@@ -297,7 +304,7 @@ async fn bodies_are_strict_and_not_quoted() {
 #[tokio::test]
 async fn no_credential_in_a_url() {
     // req C3
-    let server = TestServer::start().await;
+    let server = start().await;
     alice(&server).await;
     let (_, key) = server.db_api_key("user-alice", None).await;
     for (path, method) in [("/api/version", "GET"), ("/api/login", "POST"), ("/api/logout", "POST")] {
@@ -319,7 +326,7 @@ async fn no_credential_in_a_url() {
 #[tokio::test]
 async fn a_session_key_opens_no_other_door() {
     // req F11
-    let server = TestServer::start().await;
+    let server = start().await;
     alice(&server).await;
     let (_, body, _) = answer(password(&server)).await;
     let key = body["session"].as_str().expect("a key").to_owned();
@@ -350,7 +357,9 @@ async fn a_session_key_opens_no_other_door() {
 
 #[tokio::test]
 async fn without_the_convention_there_is_no_such_path() {
-    let server = TestServer::builder().settings(|settings| settings.octoprint = false).start().await;
+    let (_, document, _) = answer(start().await.get("/openapi.json")).await;
+    assert!(document["paths"]["/auth/login"].is_object() && document["paths"]["/api/login"].is_object());
+    let server = TestServer::start().await;
     for path in ["/api/login", "/api/logout", "/api/version"] {
         assert_eq!(answer(server.post(path)).await.0, 404, "{path}");
     }

@@ -2,13 +2,11 @@
 
 use axum::Json;
 use serde::Serialize;
+use usher_auth::wire::octoprint::OCTOPRINT_VERSION;
 use utoipa::ToSchema;
 
 use super::super::access::Caller;
 use super::NoCredentialInQuery;
-
-/// The OctoPrint whose conventions these are. Clients compare it: dotted numbers and nothing else.
-const OCTOPRINT_VERSION: &str = "1.11.8";
 
 /// Versions.
 #[derive(Serialize, ToSchema)]

@@ -1,0 +1,143 @@
+//! From a request that asks for a connection to an accepted one, or to a refusal over HTTP: the same for every transport.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::request::Parts;
+use tracing::Instrument as _;
+use usher_auth::carriers::{Carrier, Presented};
+use usher_auth::connection::{Action, Connection};
+use usher_auth::ids::ConnectionId;
+use usher_auth::origin::RequestOrigin;
+use usher_auth::refusal::{Refusal, RefusalKind};
+use usher_auth::route::RouteRules;
+
+use crate::client_address::PeerAddress;
+use crate::observer::{Event, Scene};
+use crate::socket::Opening;
+use crate::{ClientAddress, Door, Handler, Observer, Presenter, Problem};
+
+/// When a client that found no room should come back.
+const NO_ROOM_RETRY: Duration = Duration::from_secs(5);
+
+/// What a request says about the connection it asks for.
+pub(crate) struct Arrival {
+    /// The credential that counts.
+    pub(crate) presented: Result<Presented, Refusal>,
+    /// Whether a browser sent it, which cannot read an HTTP refusal.
+    pub(crate) browser: bool,
+    /// The path asked for, without what is secret of it.
+    pub(crate) path: String,
+    /// Whether it is SockJS's raw endpoint.
+    pub(crate) raw_sockjs: bool,
+}
+
+/// A connection that may begin.
+pub(crate) struct Accepted<H: Handler> {
+    pub(crate) opening: Opening<H>,
+    /// Everything that is logged of this connection is logged in it.
+    pub(crate) span: tracing::Span,
+}
+
+/// Where the request comes from.
+pub(crate) fn client_address(door: &Door, head: &Parts) -> Result<ClientAddress, Problem> {
+    let Some(PeerAddress(peer)) = head.extensions.get::<PeerAddress>().copied() else {
+        tracing::error!("the server does not say where requests come from");
+        return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"));
+    };
+    Ok(door.parts().trusted_proxies.client(peer, &head.headers))
+}
+
+/// Decides about a request: verifies what it presents and takes a place for it.
+pub(crate) async fn admit<H: Handler>(
+    door: &Door,
+    rules: &Arc<RouteRules>,
+    handler: Arc<H>,
+    head: &Parts,
+    arrival: Arrival,
+) -> Result<Accepted<H>, Problem> {
+    let parts = door.parts();
+    let address = client_address(door, head)?;
+    let began = parts.clock.now();
+    if door.is_draining() {
+        let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
+        return Err(Problem::from(&refusal).with_retry_after(NO_ROOM_RETRY));
+    }
+    let Arrival { presented, browser, path, raw_sockjs } = arrival;
+    let origin = RequestOrigin::of(&head.headers).as_str().map(str::to_owned);
+    let presenter = Presenter { address, origin, path };
+    let id = ConnectionId::from_random(parts.randomness.bytes());
+    let mut connection = Connection::begin(id, rules.clone(), presented, browser, began);
+    if raw_sockjs {
+        connection = connection.on_raw_endpoint();
+    }
+    let span = tracing::info_span!("connection", %id, client = %address.0, route = %rules.path);
+    let admitted = decide(door, &mut connection, &presenter).instrument(span.clone()).await;
+    let took = parts.clock.now().monotonic.saturating_sub(began.monotonic);
+    let answered = Event::Answered { took, accepted: admitted.is_ok() };
+    parts.observer.observe(&scene(&connection, &presenter), &answered);
+    admitted.map_err(|refusal| Problem::from(&refusal))?;
+    let nobody = connection.permit().is_none_or(|permit| permit.principal().anonymous);
+    let budget = if connection.is_waiting() { &door.waiting } else { &door.anonymous };
+    let place = if nobody {
+        let Some(place) = budget.take(address.source()) else {
+            let refusal = Refusal::new(
+                RefusalKind::TooManyConnections { retry_after: NO_ROOM_RETRY },
+                "as many sockets of nobody in particular are open as may be",
+            );
+            report_refusal(&*parts.observer, &connection, &presenter, &refusal, None);
+            return Err(Problem::from(&refusal));
+        };
+        Some(place)
+    } else {
+        None
+    };
+    Ok(Accepted { opening: Opening { connection, presenter, place, door: door.clone(), handler }, span })
+}
+
+/// Drives the connection up to its acceptance, or to a refusal over HTTP.
+async fn decide(door: &Door, connection: &mut Connection, presenter: &Presenter) -> Result<(), Refusal> {
+    let parts = door.parts();
+    while let Some(action) = connection.poll_action() {
+        match action {
+            Action::Verify(verification) => {
+                let verdict = parts.verify(verification, presenter, &scene(connection, presenter)).await;
+                connection.handle_verdict(parts.clock.now(), verdict);
+            }
+            Action::Refused { refusal, carrier } => {
+                report_refusal(&*parts.observer, connection, presenter, &refusal, carrier);
+            }
+            Action::Accept => return Ok(()),
+            Action::Reject(refusal) => return Err(refusal),
+            other => {
+                // Fail closed: no socket for a connection that wants something else before it is accepted.
+                tracing::error!(?other, "an action before the connection was accepted");
+                break;
+            }
+        }
+    }
+    Err(Refusal::new(RefusalKind::Unavailable, "the connection was neither accepted nor rejected"))
+}
+
+/// Where `connection` is, for the observer.
+pub(crate) fn scene<'a>(connection: &'a Connection, presenter: &'a Presenter) -> Scene<'a> {
+    presenter.scene(connection.id(), &connection.rules().path)
+}
+
+/// For the log and the observer: who was not let in, and why. Never what they presented.
+pub(crate) fn report_refusal(
+    observer: &dyn Observer,
+    connection: &Connection,
+    presenter: &Presenter,
+    refusal: &Refusal,
+    carrier: Option<Carrier>,
+) {
+    observer.observe(&scene(connection, presenter), &Event::Refused { refusal, carrier });
+    tracing::info!(
+        origin = presenter.origin.as_deref().unwrap_or("-"),
+        code = refusal.code(),
+        detail = refusal.detail(),
+        "refused"
+    );
+}

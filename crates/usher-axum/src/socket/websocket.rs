@@ -1,0 +1,224 @@
+//! WebSocket frames over a byte stream: tungstenite reads and answers control frames, we write.
+//!
+//! tungstenite is handed a stream whose writes only queue, so that its control frames and our shared frames leave in one order
+//! and in one vectored write.
+
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tungstenite::error::ProtocolError;
+use tungstenite::protocol::frame::CloseFrame;
+use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
+use tungstenite::{Error, Message, Utf8Bytes};
+use usher_auth::connection::Violation;
+use usher_auth::wire::Frame;
+
+use super::out_queue::OutQueue;
+use super::{Incoming, Transport};
+
+/// Read buffer of a connection. tungstenite's default of 128 KiB would be its whole cost.
+const READ_BUFFER_BYTES: usize = 1024;
+
+/// One WebSocket.
+pub(crate) struct WebSocket<IO> {
+    io: IO,
+    websocket: WebSocketContext,
+    out: OutQueue,
+    /// Nothing that comes is looked at any more.
+    draining: bool,
+    half_closed: bool,
+    input: Input,
+}
+
+/// What was read.
+#[derive(Debug)]
+struct Input {
+    /// Bytes that may still come, counted before anything is made of them.
+    left: usize,
+    /// Whether any came since this was last asked.
+    heard: bool,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
+    /// Over `io`, of which `read_ahead` was read with the upgrade request. Nothing may be read before a limit is set.
+    pub(crate) fn new(io: IO, read_ahead: &[u8]) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_message_size(Some(0))
+            .max_frame_size(Some(0));
+        let websocket = if read_ahead.is_empty() {
+            WebSocketContext::new(Role::Server, Some(config))
+        } else {
+            WebSocketContext::from_partially_read(read_ahead.to_vec(), Role::Server, Some(config))
+        };
+        Self {
+            io,
+            websocket,
+            out: OutQueue::default(),
+            draining: false,
+            half_closed: false,
+            input: Input { left: usize::MAX, heard: false },
+        }
+    }
+
+    /// Reads and drops, so that the peer gets our close frame and not a reset for bytes we left unread.
+    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(Incoming::Closed),
+            }
+        }
+    }
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocket<IO> {
+    fn set_message_limit(&mut self, limit: usize) {
+        self.websocket.set_config(|config| {
+            config.max_message_size = Some(limit);
+            config.max_frame_size = Some(limit);
+        });
+    }
+
+    fn limit_input(&mut self, bytes: usize) {
+        self.input.left = bytes;
+    }
+
+    fn take_heard(&mut self) -> bool {
+        std::mem::take(&mut self.input.heard)
+    }
+
+    fn ping(&mut self) {
+        // The stream only queues, and a socket that is closed needs no ping.
+        let _ = self.websocket.write(&mut QueueOnly { out: &mut self.out }, Message::Ping(bytes::Bytes::new()));
+    }
+
+    fn queued_bytes(&self) -> usize {
+        self.out.bytes()
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.out.push_frame(frame);
+    }
+
+    fn discard_queued(&mut self) {
+        self.out.discard_unbegun();
+    }
+
+    fn close(&mut self, code: u16, reason: &str) {
+        let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
+        // The stream only queues: the one way this can fail is that the socket is closed already.
+        let _ = self.websocket.close(&mut QueueOnly { out: &mut self.out }, Some(frame));
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>> {
+        ready!(self.out.poll_write(&mut self.io, context))?;
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        if closing && !self.half_closed {
+            ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
+            self.half_closed = true;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_flush(context, true).map(|_| ())
+    }
+
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
+        if self.draining {
+            return self.poll_drain(context);
+        }
+        let mut stream = Stream { io: &mut self.io, out: &mut self.out, input: &mut self.input, context };
+        loop {
+            let violation = match self.websocket.read(&mut stream) {
+                Ok(Message::Text(text)) => return Poll::Ready(Incoming::Text(text)),
+                Ok(Message::Ping(_) | Message::Pong(_)) => return Poll::Ready(Incoming::Control),
+                Ok(Message::Frame(_)) => continue,
+                Ok(Message::Close(_)) => {
+                    let _ = self.websocket.flush(&mut stream);
+                    return Poll::Ready(Incoming::Closed);
+                }
+                Ok(Message::Binary(_)) => Violation::Binary,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => Violation::TooBig,
+                Err(Error::Capacity(_)) => Violation::TooBig,
+                Err(Error::Utf8(_)) => Violation::InvalidUtf8,
+                Err(Error::Protocol(error)) if error != ProtocolError::ResetWithoutClosingHandshake => {
+                    Violation::Protocol
+                }
+                Err(_) => return Poll::Ready(Incoming::Closed),
+            };
+            // tungstenite has taken the header of a frame it refused; going on would read its payload without a limit.
+            self.draining = true;
+            return Poll::Ready(Incoming::Violation(violation));
+        }
+    }
+}
+
+/// What tungstenite reads from and writes to: reads come from the socket, writes go to the queue.
+struct Stream<'a, 'c, IO> {
+    io: &'a mut IO,
+    out: &'a mut OutQueue,
+    input: &'a mut Input,
+    context: &'a mut Context<'c>,
+}
+
+impl<IO: AsyncRead + Unpin> Read for Stream<'_, '_, IO> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.input.left == 0 {
+            return Err(io::ErrorKind::QuotaExceeded.into());
+        }
+        let most = bytes.len().min(self.input.left);
+        let mut buffer = ReadBuf::new(&mut bytes[..most]);
+        match Pin::new(&mut *self.io).poll_read(self.context, &mut buffer) {
+            Poll::Ready(result) => result.map(|()| {
+                let count = buffer.filled().len();
+                self.input.heard |= count > 0;
+                if self.input.left != usize::MAX {
+                    self.input.left -= count;
+                }
+                count
+            }),
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl<IO> Write for Stream<'_, '_, IO> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.push_bytes(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// For writing alone.
+struct QueueOnly<'a> {
+    out: &'a mut OutQueue,
+}
+
+impl Read for QueueOnly<'_> {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for QueueOnly<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.push_bytes(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

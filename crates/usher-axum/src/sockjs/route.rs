@@ -1,0 +1,243 @@
+//! The SockJS endpoint: its settings, and what it asks of every request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::response::{IntoResponse, Response};
+use axum_sockjs::{
+    AllowedOrigins, Application, Close, Config, ConfigError, Limits, Malformed, OnMalformed, Session, SockJs,
+    Transport as Way, TransportRequest, Transports,
+};
+use parking_lot::{Mutex, RwLock};
+use tracing::Instrument as _;
+use usher_auth::carriers::{present, present_same_origin};
+use usher_auth::close_code::CloseCause;
+use usher_auth::connection::Verification;
+use usher_auth::origin::RequestOrigin;
+use usher_auth::refusal::{Refusal, RefusalKind};
+use usher_auth::route::{Dialect, RouteRules, SockJsRules};
+
+use super::opener::{Bond, Page, Proof, check_page};
+use super::session_transport::SessionTransport;
+use crate::admission::{Accepted, Arrival, admit, client_address};
+use crate::observer::Event;
+use crate::socket;
+use crate::{Door, Handler, Presenter, Problem};
+
+/// Beyond the messages themselves: what wraps them, and several in one request.
+const REQUEST_OVERHEAD_BYTES: usize = 1024;
+/// Beyond what a connection may have queued: the frames of its end.
+const FAREWELL_BYTES: usize = 64 * 1024;
+
+/// What the operator decides of the SockJS endpoint.
+#[derive(Clone, Debug)]
+pub struct SockJsSettings {
+    /// Who comes in, and how they talk. Its `path` is where the endpoint is.
+    pub rules: RouteRules,
+    /// The older ways, which are off unless asked for.
+    pub transports: SockJsTransports,
+    /// How long a client hears nothing until it is sent `h`.
+    pub heartbeat: Duration,
+    /// How long a session lives without a receiving request, and after its close.
+    pub disconnect_delay: Duration,
+    /// Bytes after which a streaming answer ends, so that the browser lets go of them.
+    pub response_bytes: usize,
+}
+
+/// Transports for browsers of old, each a risk of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SockJsTransports {
+    /// A session through `<script>`: any page can open one.
+    pub jsonp: bool,
+    /// The page that other sites' pages load in a frame.
+    pub iframe: bool,
+    /// A page that does not end.
+    pub htmlfile: bool,
+}
+
+/// The SockJS endpoint. Cheap to clone.
+pub struct SockJsRoute<H: Handler> {
+    service: SockJs<Entrance<H>>,
+    current: Arc<RwLock<Current>>,
+}
+
+impl<H: Handler> Clone for SockJsRoute<H> {
+    fn clone(&self) -> Self {
+        Self { service: self.service.clone(), current: self.current.clone() }
+    }
+}
+
+/// What a reload replaces.
+#[derive(Clone)]
+struct Current {
+    door: Door,
+    rules: Arc<RouteRules>,
+}
+
+impl<H: Handler> SockJsRoute<H> {
+    /// The endpoint, in front of `handler`.
+    ///
+    /// # Errors
+    /// When a time or a bound is zero.
+    pub fn new(settings: &SockJsSettings, door: &Door, handler: Arc<H>) -> Result<Self, ConfigError> {
+        let rules = Arc::new(settings.rules.clone());
+        let config = config(settings, door);
+        let current = Arc::new(RwLock::new(Current { door: door.clone(), rules }));
+        let origins = current.clone();
+        let allowed = move |origin: &str| origins.read().rules.origins.allow(RequestOrigin::One(origin));
+        let config = Config { allowed_origins: AllowedOrigins::Where(Arc::new(allowed)), ..config };
+        let service = SockJs::new(Entrance { current: current.clone(), handler }, config)?;
+        Ok(Self { service, current })
+    }
+
+    /// From now on requests meet this door and these rules.
+    pub fn reload(&self, door: &Door, rules: &Arc<RouteRules>) {
+        *self.current.write() = Current { door: door.clone(), rules: rules.clone() };
+    }
+
+    /// The rules as they are.
+    pub fn rules(&self) -> Arc<RouteRules> {
+        self.current.read().rules.clone()
+    }
+
+    /// Rules that changed, as far as they can take effect while it runs: its path and its dialect stay.
+    pub fn rules_like(&self, rules: &RouteRules) -> Arc<RouteRules> {
+        let Current { rules: now, .. } = &*self.current.read();
+        Arc::new(RouteRules { path: now.path.clone(), dialect: now.dialect, ..rules.clone() })
+    }
+
+    /// Serves it at its path.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
+        let path = self.current.read().rules.path.clone();
+        self.service.router(&path)
+    }
+}
+
+fn config(settings: &SockJsSettings, door: &Door) -> Config {
+    let message = settings.rules.max_message_bytes;
+    let outbound = door.parts().outbound_limit;
+    let SockJsTransports { jsonp, iframe, htmlfile } = settings.transports;
+    let slow = settings.rules.close_codes.code(CloseCause::SlowConsumer);
+    Config {
+        transports: Transports { jsonp, iframe, htmlfile, ..Transports::default() },
+        heartbeat: settings.heartbeat,
+        disconnect_delay: settings.disconnect_delay,
+        overflow: Close::new(slow, CloseCause::SlowConsumer.reason()),
+        limits: Limits {
+            message_bytes: message,
+            // Wrapped once more, a message is at most twice as long.
+            request_bytes: 2 * message + REQUEST_OVERHEAD_BYTES,
+            outbound_bytes: 2 * outbound + FAREWELL_BYTES,
+            inbound_bytes: 2 * message,
+            response_bytes: settings.response_bytes,
+            // Counted by the door, where those who wait have a budget of their own.
+            sessions: u32::MAX,
+            ..Limits::default()
+        },
+        ..Config::default()
+    }
+}
+
+/// What the SockJS service asks about every request.
+struct Entrance<H: Handler> {
+    current: Arc<RwLock<Current>>,
+    handler: Arc<H>,
+}
+
+/// Who opened a session.
+struct Opener<H: Handler> {
+    /// Until its task has begun.
+    accepted: Mutex<Option<Accepted<H>>>,
+    bond: Arc<Bond>,
+    dialect: Dialect,
+    id: usher_auth::ids::ConnectionId,
+}
+
+impl<H: Handler> Application for Entrance<H> {
+    type Opener = Opener<H>;
+
+    async fn accept(&self, request: &TransportRequest<'_>) -> Result<Opener<H>, Response> {
+        let Current { door, rules } = self.current.read().clone();
+        let (headers, query) = (request.headers(), request.query());
+        let over_websocket = matches!(request.transport(), Way::Websocket | Way::RawWebsocket);
+        let page = if over_websocket {
+            // The rules of every other upgrade.
+            Ok(Page::of(&rules, headers))
+        } else {
+            check_page(&rules, request.method(), headers)
+        };
+        let browser = page.as_ref().is_ok_and(|page| *page != Page::None);
+        let presented = match page {
+            Ok(Page::Own) => present_same_origin(&rules, headers, query),
+            Ok(_) => present(&rules, headers, query),
+            Err(refusal) => Err(refusal),
+        };
+        let bond = Bond::new(&presented);
+        let arrival = Arrival {
+            presented,
+            browser,
+            // The path that was asked for holds the session id.
+            path: rules.path.clone(),
+            raw_sockjs: request.transport() == Way::RawWebsocket,
+        };
+        let accepted = admit(&door, &rules, self.handler.clone(), request.parts(), arrival).await;
+        let accepted = accepted.map_err(IntoResponse::into_response)?;
+        if let Some(permit) = accepted.opening.connection.permit() {
+            bond.is_of(&permit.principal().id);
+        }
+        let id = accepted.opening.connection.id();
+        Ok(Opener { accepted: Mutex::new(Some(accepted)), bond: Arc::new(bond), dialect: rules.dialect, id })
+    }
+
+    async fn admit(&self, opener: &Opener<H>, request: &TransportRequest<'_>) -> Result<(), Response> {
+        let Current { door, rules } = self.current.read().clone();
+        let address = client_address(&door, request.parts()).map_err(IntoResponse::into_response)?;
+        let origin = RequestOrigin::of(request.headers()).as_str().map(str::to_owned);
+        let presenter = Presenter { address, origin, path: rules.path.clone() };
+        let refused = async {
+            check_page(&rules, request.method(), request.headers())?;
+            match opener.bond.check(&rules, request.headers(), request.query())? {
+                Proof::Given => Ok(()),
+                Proof::Of(credential, user) => {
+                    let verification = Verification { carrier: usher_auth::carriers::Carrier::Header, credential };
+                    let scene = presenter.scene(opener.id, &rules.path);
+                    let permit = door.parts().verify(verification, &presenter, &scene).await?;
+                    let same = permit.principal().id == user;
+                    let other = || Refusal::new(RefusalKind::Forbidden, "the credential is of another user");
+                    same.then_some(()).ok_or_else(other)
+                }
+            }
+        };
+        let Err(refusal) = refused.await else { return Ok(()) };
+        let scene = presenter.scene(opener.id, &rules.path);
+        door.parts().observer.observe(&scene, &Event::Refused { refusal: &refusal, carrier: None });
+        tracing::info!(
+            client = %address.0,
+            transport = request.transport().as_str(),
+            code = refusal.code(),
+            detail = refusal.detail(),
+            "a request of a SockJS session was refused"
+        );
+        Err(Problem::from(&refusal).into_response())
+    }
+
+    fn malformed(&self, opener: &Opener<H>, malformed: &Malformed) -> OnMalformed {
+        let lenient = matches!(opener.dialect, Dialect::SockJs(SockJsRules { lenient: true, .. }));
+        let bare_object = malformed.text.trim_start().starts_with('{')
+            && malformed.error == axum_sockjs::codec::DecodeError::NotWrapped;
+        // A request that sends messages has an answer of its own, which names the mistake.
+        if malformed.transport == Way::Websocket || (lenient && bare_object) {
+            OnMalformed::Deliver
+        } else {
+            OnMalformed::Refuse
+        }
+    }
+
+    async fn run(&self, session: Session, opener: Arc<Opener<H>>) {
+        let Some(Accepted { opening, span }) = opener.accepted.lock().take() else { return };
+        let transport = SessionTransport::new(session, opener.dialect, opener.bond.clone());
+        drop(opener);
+        socket::run(transport, opening).instrument(span).await;
+    }
+}
