@@ -152,7 +152,7 @@ pub(super) fn resolve(routes: &[Route], context: &RouteContext<'_>, resolver: &m
                 "give each route a path of its own",
             );
         }
-        if let Err((reason, advice)) = check_path(&route.path) {
+        if let Err((reason, advice)) = check_path(&route.path, None) {
             resolver.problem(format!("routes[{index}].path"), reason, advice);
         }
         if let Some(item) = route.carriers.iter().position(|carrier| *carrier == Carrier::Sockjs) {
@@ -254,8 +254,9 @@ impl Route {
     }
 }
 
-/// Whether a path is written in the one way in which requests will ask for it (req M6), and is nobody else's.
-pub(super) fn check_path(path: &str) -> Result<(), (String, &'static str)> {
+/// Whether a path is written in the one way in which requests will ask for it (req M6), and is nobody else's: of the HTTP API it may
+/// be `own`.
+pub(super) fn check_path(path: &str, own: Option<&str>) -> Result<(), (String, &'static str)> {
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
     let odd = path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..");
     if !path.starts_with('/') || !plain || odd || path.len() > MAX_PATH_BYTES || (path.len() > 1 && path.ends_with('/'))
@@ -263,7 +264,7 @@ pub(super) fn check_path(path: &str) -> Result<(), (String, &'static str)> {
         let advice = "begin with /, end without one, and use letters, digits and -._~ only, such as /ws or /chat/live";
         return Err((format!("{path:?} is not a plain path"), advice));
     }
-    match API_PATHS.into_iter().find(|parent| below(path, parent)) {
+    match API_PATHS.into_iter().find(|parent| below(path, parent) && own != Some(parent)) {
         Some(parent) => {
             Err((format!("{path:?} belongs to the HTTP API, which has {parent}"), "choose another path, such as /ws"))
         }

@@ -189,14 +189,12 @@ impl SockJs {
     }
 
     fn check_path(&self, routes: &[Route], resolver: &mut Resolver<'_>) {
-        let refused = match check_path(&self.path) {
-            Ok(()) if self.path == "/" => Err((
+        let refused = match self.path.as_str() {
+            "/" => Err((
                 "everything is below /, also what is not ours".to_owned(),
                 "give it a path of its own, such as /sockjs",
             )),
-            // Reserved for this.
-            Err(_) if below(&self.path, PATH) => Ok(()),
-            other => other,
+            path => check_path(path, Some(PATH)),
         };
         if let Err((reason, advice)) = refused {
             resolver.problem("sockjs.path", reason, advice);
