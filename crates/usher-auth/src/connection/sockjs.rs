@@ -67,6 +67,7 @@ impl Connection {
     pub fn handle_unwrapped(&mut self, now: Now, mistake: Mistake, text: &str) {
         self.handle_timeout(now);
         if mistake == Mistake::NotWrapped
+            && text.trim_start().starts_with('{')
             && let Dialect::SockJs(SockJsRules { lenient: true, .. }) = self.rules.dialect
         {
             self.notice(text);
@@ -96,7 +97,8 @@ impl Connection {
 
     /// Tells the client, once, how its messages should be wrapped.
     fn notice(&mut self, text: &str) {
-        if std::mem::replace(&mut self.sockjs.noticed, true) || self.is_ended() {
+        let listens = matches!(self.state, State::Waiting(_) | State::Open(_));
+        if !listens || std::mem::replace(&mut self.sockjs.noticed, true) {
             return;
         }
         let (notice, code) = (Mistake::NotWrapped.reason(), Mistake::NotWrapped.code());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use usher_auth::carriers::Carrier;
 use usher_auth::refusal::RefusalKind;
+use usher_auth::revocation::RevocationCause;
 use usher_auth::route::{RefuseMode, RouteRules};
 
 use crate::scene::{SECOND, START, Scene, TICK, TIMEOUT, just_before, nothing, presented, refusal, route};

@@ -6,19 +6,21 @@ use std::time::Duration;
 use usher_auth::carriers::Carrier;
 use usher_auth::close_code::{CloseCause, CloseCodes, CloseProfile};
 use usher_auth::connection::{Action, LINGER, Violation};
+use usher_auth::revocation::RevocationCause;
 use usher_auth::route::RouteRules;
 
 use crate::scene::{AUTH, SECOND, Scene, nothing, presented, route};
 
 /// Cause, codes in the profiles `usher`, `policy` and `iana`, reason, whether to come back: docs/protocol.md, "Close codes".
 #[rustfmt::skip]
-const TABLE: [(CloseCause, [u16; 3], &str, &str); 17] = [
+const TABLE: [(CloseCause, [u16; 3], &str, &str); 18] = [
     (CloseCause::ClientLeft, [1000, 1000, 1000], "", "no"),
     (CloseCause::GoingAway, [1001, 1001, 1001], "Going away", "yes"),
     (CloseCause::Draining, [1012, 1012, 1012], "Server restarting", "yes"),
     (CloseCause::ProtocolError, [1002, 1002, 1002], "Protocol error", "no"),
     (CloseCause::UnsupportedData, [1003, 1003, 1003], "Text frames only", "no"),
     (CloseCause::InvalidUtf8, [1007, 1007, 1007], "Text must be UTF-8", "no"),
+    (CloseCause::Malformed, [1007, 1007, 1007], "Malformed message", "no"),
     (CloseCause::MessageTooBig, [1009, 1009, 1009], "Message too big", "no"),
     (CloseCause::Unauthorized, [4001, 1008, 3000], "Unauthorized", "no"),
     (CloseCause::Expired, [4002, 4001, 3000], "Session expired", "renew"),

@@ -12,6 +12,7 @@ mod properties;
 mod refusals;
 mod renewal;
 mod scene;
+mod sockjs;
 mod subprotocols;
 mod verdicts;
 mod waiting;

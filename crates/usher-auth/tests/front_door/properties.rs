@@ -13,10 +13,12 @@ use usher_auth::close_code::CloseCause;
 use usher_auth::connection::{Action, LINGER, SessionRenewal, Violation};
 use usher_auth::ids::{TokenId, UserId};
 use usher_auth::refusal::{Refusal, RefusalKind};
-use usher_auth::route::{RefuseMode, RouteRules};
+use usher_auth::revocation::RevocationCause;
+use usher_auth::route::{Dialect, RefuseMode, RouteRules, SockJsRules};
+use usher_auth::wire::Mistake;
 use usher_auth::{Now, Permit};
 
-use crate::scene::{Scene, TIMEOUT, line, nothing, permit, presented, refusal, route, session, user};
+use crate::scene::{Scene, TIMEOUT, line, named, nothing, permit, presented, refusal, route, session, user};
 
 /// What may happen to a connection.
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ enum Input {
     Revoked,
     End(CloseCause),
     Renewed,
+    Unwrapped(Mistake, String),
     SessionRenewed,
     SessionUsed,
     UserChanged,
@@ -49,6 +52,7 @@ struct Beginning {
     max_age: Option<Duration>,
     presented: Result<Presented, Refusal>,
     browser: bool,
+    dialect: Dialect,
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -61,6 +65,9 @@ fn text() -> impl Strategy<Value = String> {
         2 => Just(r#"{"type":"join","room":"board-1"}"#.to_owned()),
         2 => Just(r#"{"type":"publish","room":"board-1","data":{"text":"hi"}}"#.to_owned()),
         1 => Just(r#"{"type":"ping"}"#.to_owned()),
+        2 => Just(r#"{"auth":"alice:key"}"#.to_owned()),
+        1 => Just(r#"{"auth":7}"#.to_owned()),
+        1 => Just(r#"{"throttle":2}"#.to_owned()),
         1 => r#"[{}\[\]":,a-z0-9 ]{0,40}"#,
         1 => any::<String>(),
     ]
@@ -95,6 +102,8 @@ fn input() -> impl Strategy<Value = Input> {
         1 => Just(Input::Revoked),
         1 => prop::sample::select(CloseCause::ALL.to_vec()).prop_map(Input::End),
         6 => Just(Input::Renewed),
+        2 => (prop::sample::select(vec![Mistake::NotJson, Mistake::NotWrapped, Mistake::ItemsNotStrings]), text())
+            .prop_map(|(mistake, text)| Input::Unwrapped(mistake, text)),
         4 => prop::sample::select(vec![
             Input::SessionRenewed, Input::SessionUsed, Input::UserChanged, Input::RevokedWithMargin, Input::RulesChanged, Input::Heard,
         ]),
@@ -115,14 +124,17 @@ fn beginning() -> impl Strategy<Value = Beginning> {
         1 => Just(Err(refusal(RefusalKind::MultipleCredentials))),
         1 => Just(Err(refusal(RefusalKind::CarrierDisabled(Carrier::Query)))),
     ];
-    (carriers, any::<bool>(), refuse, lasting(), presented, any::<bool>()).prop_map(
-        |(carriers, anonymous, refuse, max_age, presented, browser)| Beginning {
+    let sockjs = |octoprint| Dialect::SockJs(SockJsRules { lenient: true, octoprint });
+    let dialect = prop::sample::select(vec![Dialect::Usher, Dialect::Usher, sockjs(false), sockjs(true)]);
+    (carriers, any::<bool>(), refuse, lasting(), presented, any::<bool>(), dialect).prop_map(
+        |(carriers, anonymous, refuse, max_age, presented, browser, dialect)| Beginning {
             carriers,
             anonymous,
             refuse,
             max_age,
             presented,
             browser,
+            dialect,
         },
     )
 }
@@ -148,6 +160,7 @@ fn session_renewal(now: Now) -> SessionRenewal {
 struct Watch {
     scene: Scene,
     anonymous_route: bool,
+    octoprint: bool,
     /// A verification was asked for and has not been answered.
     asked: bool,
     /// Who has been verified: those whom a verdict that was asked for let in.
@@ -165,12 +178,13 @@ struct Watch {
 
 impl Watch {
     fn new(beginning: Beginning) -> Self {
-        let Beginning { carriers, anonymous, refuse, max_age, presented, browser } = beginning;
+        let Beginning { carriers, anonymous, refuse, max_age, presented, browser, dialect } = beginning;
         let heartbeat = Some(Duration::from_secs(4));
-        let rules = RouteRules { anonymous, refuse, max_age, heartbeat, ..route(&carriers) };
+        let rules = RouteRules { anonymous, refuse, max_age, heartbeat, dialect, ..route(&carriers) };
         let mut watch = Self {
             scene: Scene::begin(rules, presented, browser),
             anonymous_route: anonymous,
+            octoprint: dialect.is_octoprint(),
             asked: false,
             verified: Vec::new(),
             accepted: false,
@@ -216,7 +230,8 @@ impl Watch {
             Input::PeerClosed => connection.handle_peer_closed(),
             Input::Revoked => connection.handle_revoked(*now, RevocationCause::Logout),
             Input::End(cause) => connection.handle_end(*now, cause, None),
-            Input::Renewed => connection.handle_renewed(scene.now, &[]),
+            Input::Renewed => connection.handle_renewed(*now, &[]),
+            Input::Unwrapped(mistake, text) => connection.handle_unwrapped(*now, mistake, &text),
             Input::SessionRenewed => connection.handle_session_renewed(*now, &session_renewal(*now)),
             Input::SessionUsed => {
                 let session = session(&user("alice")).id;
@@ -227,7 +242,9 @@ impl Watch {
                 connection.handle_revoked_with_margin(*now, Duration::from_secs(3), RevocationCause::Logout)
             }
             Input::RulesChanged => {
-                let rules = Arc::new(RouteRules { anonymous: false, ..route(&[Carrier::FirstMessage]) });
+                let dialect = connection.rules().dialect;
+                let rules = RouteRules { dialect, ..route(&[Carrier::FirstMessage, Carrier::Sockjs]) };
+                let rules = Arc::new(rules);
                 connection.handle_rules_changed(*now, Some(&rules), None);
             }
             Input::Heard => connection.handle_heard(*now),
@@ -236,7 +253,9 @@ impl Watch {
         if was_ended {
             assert_eq!(actions, [""; 0], "ended is the end");
         }
-        if revoked && was_open {
+        if revoked && was_open && self.octoprint {
+            assert!(actions.starts_with(&["discard queued".to_owned(), "send away".to_owned()]), "{actions:?}");
+        } else if revoked && was_open {
             // req H4
             assert!(
                 matches!(&actions[..], [discard, bye, close] if discard == "discard queued" && bye.starts_with("send bye") && close.starts_with("close")),
@@ -299,9 +318,10 @@ impl Watch {
             Action::Send(frame) => {
                 assert!(self.accepted, "a frame before the 101");
                 let frame: serde_json::Value = serde_json::from_str(frame.text()).expect("a frame is JSON");
-                let kind = frame["type"].as_str().expect("a frame has a type");
+                let (kind, frame) = named(&frame);
                 // req E4
-                assert!(self.opened || matches!(kind, "error" | "bye"), "{kind} to nobody");
+                let to_anybody = ["error", "bye", "notice", "connected", "reauthRequired"];
+                assert!(self.opened || to_anybody.contains(&kind), "{kind} to nobody");
                 assert!(self.bye.is_none(), "{kind} after the last frame");
                 if kind == "bye" {
                     self.bye = Some(frame["code"].as_u64().expect("bye has a code"));
@@ -313,8 +333,14 @@ impl Watch {
                 self.closed = true;
             }
             Action::Ping | Action::TouchSession => assert!(self.opened && !self.closed),
+            Action::SendAway => {
+                assert!(self.opened && self.octoprint);
+                // What is being verified is dropped, and whoever comes next is another.
+                (self.opened, self.asked) = (false, false);
+                self.verified.clear();
+            }
             Action::Release => self.released = true,
-            Action::Refused { .. } | Action::DiscardQueued => {}
+            Action::Refused { .. } | Action::DiscardQueued | Action::Mistaken(..) => {}
         }
     }
 
@@ -351,7 +377,7 @@ proptest! {
     ) {
         // req E1, E6: whatever is sent, whenever.
         let carriers = vec![Carrier::FirstMessage];
-        let mut watch = Watch::new(Beginning { carriers, anonymous: false, refuse, max_age: None, presented: Ok(nothing()), browser });
+        let mut watch = Watch::new(Beginning { carriers, anonymous: false, refuse, max_age: None, presented: Ok(nothing()), browser, dialect: Dialect::Usher });
         let accepted_at = watch.scene.now.monotonic;
         for input in inputs {
             watch.tell(input);

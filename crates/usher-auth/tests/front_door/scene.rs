@@ -275,6 +275,8 @@ pub(crate) fn line(action: &Action) -> String {
         Action::Ping => "ping".to_owned(),
         Action::Deliver(message) => format!("deliver {}", delivered(message)),
         Action::DiscardQueued => "discard queued".to_owned(),
+        Action::SendAway => "send away".to_owned(),
+        Action::Mistaken(mistake, shape) => format!("mistaken {mistake} {shape}"),
         Action::Close { code, reason, .. } => format!("close {code} {reason}"),
         Action::Release => "release".to_owned(),
     }
@@ -292,9 +294,19 @@ fn form(credential: &Credential) -> &'static str {
     }
 }
 
+/// The type of a frame or the name of OctoPrint's event, and where its fields are.
+pub(crate) fn named(frame: &Value) -> (&str, &Value) {
+    match (frame["type"].as_str(), frame.as_object().and_then(|members| members.iter().next())) {
+        (Some(kind), _) => (kind, frame),
+        (None, Some((name, payload))) => (name, payload),
+        (None, None) => panic!("no message: {frame}"),
+    }
+}
+
 fn sent(frame: &Value) -> String {
+    let (kind, frame) = named(frame);
     let field = |name: &str| frame[name].as_str().unwrap_or_else(|| panic!("{name} in {frame}"));
-    let mut text = match field("type") {
+    let mut text = match kind {
         "error" => format!("error {}", field("code")),
         "bye" => format!("bye {} {} {}", frame["code"], field("reason"), field("reconnect")),
         "authenticated" => {
@@ -306,6 +318,8 @@ fn sent(frame: &Value) -> String {
             let at = |name: &str| frame[name].as_i64().expect("a time") - START.unix.as_seconds();
             format!("reauth_required {} s, by {} s", at("expires_at"), at("deadline"))
         }
+        "reauthRequired" => format!("reauthRequired {}", field("reason")),
+        "notice" => format!("notice {}", field("code")),
         other => other.to_owned(),
     };
     for name in ["rooms", "id", "rooms_lost", "retry_after_ms"] {

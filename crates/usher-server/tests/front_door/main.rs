@@ -28,5 +28,6 @@ mod s5_cookie;
 mod s6_query;
 mod s8_header;
 mod s9_profiles;
+mod sockjs_requests;
 mod throttle;
 mod upgrade_form;

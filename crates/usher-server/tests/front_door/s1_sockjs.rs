@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
-use usher_auth::route::{Dialect, SockJsRules};
+use usher_auth::route::SockJsRules;
 use usher_testkit::{SockJsClient, TestServer, Upgrade, sockjs};
 
 /// How an endpoint bears with mistakes.
@@ -110,6 +110,7 @@ async fn s2_where_anonymous_visitors_come_in_no_auth_message_is_needed() {
         // Who has a key may still say who they are.
         visitor.authenticate("alice", &key).await;
         visitor.expect("user_left").await;
+        visitor.expect("user_joined").await;
         assert_eq!(visitor.expect("authenticated").await["user"]["id"], "alice");
     }
 }
@@ -120,7 +121,7 @@ const MISTAKES: [(&str, &str, &str); 13] = [
     ("broken JSON inside the string", r#"["{"]"#, "invalid_json"),
     ("an object in the array", r#"[{"auth":"alice:KEY"}]"#, "items_not_strings"),
     ("a bare number", "7", "not_wrapped"),
-    ("a string that is no object", r#"["auth"]"#, "invalid_message"),
+    ("a string that is no object", r#"["[]"]"#, "invalid_message"),
     ("no colon", r#"["{\"auth\":\"KEY\"}"]"#, "auth_without_colon"),
     ("a number for auth", r#"["{\"auth\":7}"]"#, "auth_not_text"),
     ("something beside auth", r#"["{\"auth\":\"alice:KEY\",\"admin\":true}"]"#, "more_than_auth"),

@@ -1,0 +1,327 @@
+//! What every request of a SockJS session must bring, over each transport (req B6), and what reaches it.
+
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde_json::{Value, json};
+use usher_auth::carriers::Carrier;
+use usher_auth::revocation::{RevocationCause, RevocationTarget};
+use usher_auth::route::{RouteRules, SockJsRules};
+use usher_axum::{SockJsTransports, WaitingLimits};
+use usher_testkit::{LoggedIn, SockJsClient, TestServer, Upgrade, sockjs};
+
+const PLAIN: SockJsRules = SockJsRules { lenient: true, octoprint: false };
+/// The page that may use its visitors' cookies.
+const ORIGIN: &str = "http://app.test";
+/// Transports over which a session can be opened by a request.
+const OPENING: [(&str, Method); 5] = [
+    ("xhr", Method::POST),
+    ("xhr_streaming", Method::POST),
+    ("eventsource", Method::GET),
+    ("htmlfile?c=x", Method::GET),
+    ("jsonp?c=x", Method::GET),
+];
+
+async fn start(change: impl FnOnce(&mut usher_axum::SockJsSettings)) -> TestServer {
+    let mut settings = sockjs(PLAIN);
+    change(&mut settings);
+    TestServer::builder().settings(|server| server.sockjs = Some(settings)).start().await
+}
+
+/// A server that lets nobody wait, and has every transport on.
+async fn strict() -> TestServer {
+    start(|settings| {
+        settings.transports = SockJsTransports { jsonp: true, iframe: true, htmlfile: true };
+        let carriers = [Carrier::Cookie, Carrier::Header, Carrier::Query, Carrier::Ticket].into_iter().collect();
+        settings.rules = RouteRules { carriers, ..settings.rules.clone() };
+    })
+    .await
+}
+
+fn request(server: &TestServer, method: &Method, session: &str, transport: &str) -> RequestBuilder {
+    let url = server.at(&format!("/sockjs/000/{session}/{transport}"));
+    server.http.request(method.clone(), url)
+}
+
+fn poll(server: &TestServer, session: &str) -> RequestBuilder {
+    request(server, &Method::POST, session, "xhr")
+}
+
+async fn send(server: &TestServer, session: &str, message: &Value) -> Response {
+    let body = json!([message.to_string()]).to_string();
+    request(server, &Method::POST, session, "xhr_send").body(body).send().await.expect("an answer")
+}
+
+async fn text(request: RequestBuilder) -> String {
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    answer.text().await.expect("text")
+}
+
+async fn status(request: RequestBuilder) -> (u16, Value) {
+    let answer = request.send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    // A stream that was let in does not end.
+    if status == 200 { (200, Value::Null) } else { (status, answer.json().await.unwrap_or_default()) }
+}
+
+fn with_cookie(request: RequestBuilder, who: &LoggedIn) -> RequestBuilder {
+    request.header("cookie", format!("usher={}", who.cookie))
+}
+
+#[tokio::test]
+async fn no_transport_opens_a_session_without_a_credential() {
+    // req B6
+    let server = strict().await;
+    for (transport, method) in OPENING {
+        let (status, problem) = status(request(&server, &method, "nobody", transport)).await;
+        assert_eq!((status, &problem["code"]), (401, &json!("missing_credential")), "{transport}");
+    }
+    for path in ["/sockjs/000/nobody/websocket", "/sockjs/websocket"] {
+        let refused = server.connect(Upgrade::at(path)).await.err().expect("refused");
+        assert_eq!((refused.status, refused.problem["code"].as_str()), (401, Some("missing_credential")), "{path}");
+    }
+    assert_eq!(send(&server, "nobody", &json!({})).await.status(), 404);
+}
+
+#[tokio::test]
+async fn jsonp_iframe_and_htmlfile_are_off_unless_asked_for() {
+    // req B6
+    let server = TestServer::start().await;
+    for path in ["/sockjs/000/a/jsonp?c=x", "/sockjs/000/a/htmlfile?c=x", "/sockjs/iframe.html"] {
+        assert_eq!(server.get(path).send().await.expect("an answer").status(), 404, "{path}");
+    }
+    assert_eq!(server.get("/sockjs/info").send().await.expect("an answer").status(), 200);
+    assert_eq!(
+        server.get("/sockjs").send().await.expect("an answer").text().await.expect("text"),
+        "Welcome to SockJS!\n"
+    );
+}
+
+#[tokio::test]
+async fn every_carrier_of_a_request_opens_a_session() {
+    let server = strict().await;
+    let alice = server.user("alice", "Alice").await;
+    let (_, key) = server.db_api_key("alice", None).await;
+    let ticket = server.ticket(&alice.token).await;
+    for (carrier, opening) in [
+        ("header", poll(&server, "s-bearer").bearer_auth(&alice.token)),
+        ("header", poll(&server, "s-key").header("x-api-key", &key)),
+        ("query", request(&server, &Method::POST, "s-query", &format!("xhr?token={key}"))),
+        ("ticket", request(&server, &Method::POST, "s-ticket", &format!("xhr?ticket={ticket}"))),
+        ("cookie", with_cookie(poll(&server, "s-cookie"), &alice).header("origin", ORIGIN)),
+    ] {
+        let again = opening.try_clone().expect("no body");
+        assert_eq!(text(opening).await, "o\n", "{carrier}");
+        let messages = text(again).await;
+        let said: Vec<String> = serde_json::from_str(messages.trim().trim_start_matches('a')).expect("messages");
+        let authenticated: Value = serde_json::from_str(&said[0]).expect("JSON");
+        assert_eq!((&authenticated["type"], &authenticated["carrier"]), (&json!("authenticated"), &json!(carrier)));
+    }
+}
+
+#[tokio::test]
+async fn later_requests_bring_what_the_opener_brought() {
+    // req B6
+    let server = strict().await;
+    let alice = server.user("alice", "Alice").await;
+    let bob = server.user("bob", "Bob").await;
+    let (_, alices) = server.db_api_key("alice", None).await;
+    let ours = |request: RequestBuilder| request.header("origin", ORIGIN);
+    assert_eq!(text(ours(with_cookie(poll(&server, "by-cookie"), &alice))).await, "o\n");
+    assert_eq!(text(poll(&server, "by-header").bearer_auth(&alice.token)).await, "o\n");
+    for (what, request, expected) in [
+        ("no cookie", ours(poll(&server, "by-cookie")), 401),
+        ("another's cookie", ours(with_cookie(poll(&server, "by-cookie"), &bob)), 401),
+        ("a foreign page", with_cookie(poll(&server, "by-cookie"), &alice).header("origin", "http://evil.test"), 403),
+        ("no header", poll(&server, "by-header"), 401),
+        ("another's header", poll(&server, "by-header").bearer_auth(&bob.token), 403),
+        ("a bad token", poll(&server, "by-header").bearer_auth("a.b.c"), 401),
+        ("two credentials", poll(&server, "by-header").bearer_auth(&alice.token).header("x-api-key", &alices), 400),
+    ] {
+        assert_eq!(status(request).await.0, expected, "{what}");
+    }
+    // The same again, and another of the same user.
+    for request in
+        [ours(with_cookie(poll(&server, "by-cookie"), &alice)), poll(&server, "by-header").bearer_auth(&alice.token)]
+    {
+        assert!(text(request).await.starts_with("a["));
+    }
+    let body = json!([json!({"type": "ping"}).to_string()]).to_string();
+    let sent = request(&server, &Method::POST, "by-header", "xhr_send").header("x-api-key", &alices).body(body);
+    assert_eq!(sent.send().await.expect("an answer").status(), 204);
+    assert!(text(poll(&server, "by-header").header("x-api-key", &alices)).await.contains("pong"));
+    // Who tried is on record.
+    let refused = server.audit_records().await;
+    assert!(refused.iter().any(|record| record["reason"] == "origin_not_allowed"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_get_with_the_cookie_needs_the_browsers_word_for_its_page() {
+    // protocol.md §4
+    let server = strict().await;
+    let alice = server.user("alice", "Alice").await;
+    let open = |session: &str| with_cookie(request(&server, &Method::GET, session, "eventsource"), &alice);
+    for (what, request, expected) in [
+        ("nothing", open("a"), 403),
+        ("cross-site", open("b").header("sec-fetch-site", "cross-site"), 403),
+        ("same-site", open("c").header("sec-fetch-site", "same-site"), 403),
+        ("two words", open("d").header("sec-fetch-site", "same-origin").header("sec-fetch-site", "same-origin"), 403),
+        ("a foreign page", open("e").header("origin", "http://evil.test"), 403),
+        ("our page", open("f").header("sec-fetch-site", "same-origin"), 200),
+        ("a page that is listed", open("g").header("origin", ORIGIN), 200),
+    ] {
+        assert_eq!(status(request).await.0, expected, "{what}");
+    }
+    // A program without a cookie has no page.
+    let program = request(&server, &Method::GET, "h", "eventsource").bearer_auth(&alice.token);
+    assert_eq!(status(program).await.0, 200);
+}
+
+#[tokio::test]
+async fn only_listed_pages_may_read_answers() {
+    let server = TestServer::start().await;
+    let answer = |origin: &'static str| server.get("/sockjs/info").header("origin", origin).send();
+    let listed = answer(ORIGIN).await.expect("an answer");
+    assert_eq!(listed.headers()["access-control-allow-origin"], ORIGIN);
+    assert_eq!(listed.headers()["access-control-allow-credentials"], "true");
+    assert_eq!(listed.headers().get_all("access-control-allow-origin").iter().count(), 1);
+    assert_eq!(listed.headers()["x-content-type-options"], "nosniff");
+    let foreign = answer("http://evil.test").await.expect("an answer");
+    assert!(!foreign.headers().contains_key("access-control-allow-origin"));
+    let preflight = server.http.request(Method::OPTIONS, server.at("/sockjs/000/a/xhr"));
+    let preflight = preflight.header("origin", ORIGIN).header("access-control-request-method", "POST");
+    let preflight = preflight.send().await.expect("an answer");
+    assert_eq!(
+        (preflight.status().as_u16(), &preflight.headers()["access-control-allow-origin"]),
+        (204, &ORIGIN.parse().expect("a value"))
+    );
+}
+
+#[tokio::test]
+async fn sessions_of_nobody_have_the_budget_of_those_who_wait() {
+    // req E3
+    let server = TestServer::builder().settings(|settings| {
+        settings.sockjs = Some(sockjs(PLAIN));
+        settings.waiting = WaitingLimits { total: 100, per_ip: 2 };
+    });
+    let server = server.start().await;
+    let alice = server.user("alice", "Alice").await;
+    assert_eq!(text(poll(&server, "one")).await, "o\n");
+    let _two = SockJsClient::open(&server, Upgrade::at("")).await.expect("a session");
+    let (refused, problem) = status(poll(&server, "three")).await;
+    assert_eq!((refused, &problem["code"]), (429, &json!("too_many_connections")));
+    assert_eq!(text(poll(&server, "four").bearer_auth(&alice.token)).await, "o\n");
+    // Once in, a session of somebody does not wait any more.
+    assert_eq!(send(&server, "one", &json!({"type": "auth", "token": alice.token})).await.status(), 204);
+    assert!(text(poll(&server, "one")).await.contains("authenticated"));
+    assert_eq!(text(poll(&server, "five")).await, "o\n");
+}
+
+#[tokio::test]
+async fn before_anybody_is_in_little_may_be_sent() {
+    // req E2
+    let server = TestServer::start().await;
+    assert_eq!(text(poll(&server, "xhr")).await, "o\n");
+    let body = json!(["x".repeat(40_000)]).to_string();
+    let sent = request(&server, &Method::POST, "xhr", "xhr_send").body(body.clone()).send().await.expect("an answer");
+    assert_eq!(sent.status(), 413);
+    let mut socket = SockJsClient::open(&server, Upgrade::at("")).await.expect("a session");
+    socket.send_text(&body).await;
+    assert_eq!(socket.closed().await.1.code, 1009);
+    // Somebody who is in may.
+    let alice = server.user("alice", "Alice").await;
+    assert_eq!(send(&server, "xhr", &json!({"type": "auth", "token": alice.token})).await.status(), 204);
+    assert!(text(poll(&server, "xhr")).await.contains("authenticated"));
+    let sent = request(&server, &Method::POST, "xhr", "xhr_send").body(body).send().await.expect("an answer");
+    assert_eq!(sent.status(), 204);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_poll_is_gone_once_a_revocation_is_acknowledged() {
+    // req H4
+    let server = TestServer::start().await;
+    let alice = server.user("alice", "Alice").await;
+    let bob = server.user("bob", "Bob").await;
+    assert_eq!(text(poll(&server, "slow").bearer_auth(&alice.token)).await, "o\n");
+    let join = json!([json!({"type": "join", "room": "board-1"}).to_string()]).to_string();
+    let joining = request(&server, &Method::POST, "slow", "xhr_send").bearer_auth(&alice.token).body(join);
+    assert_eq!(joining.send().await.expect("an answer").status(), 204);
+    let poll_as_alice = || poll(&server, "slow").bearer_auth(&alice.token);
+    let mut told = String::new();
+    while !told.contains("joined") {
+        told = text(poll_as_alice()).await;
+    }
+    let mut publisher = server.enter(Upgrade::at("/ws").bearer(&bob.token)).await;
+    publisher.join("board-1").await;
+    for number in 0..100 {
+        publisher.send(&json!({"type": "publish", "room": "board-1", "data": {"secret": number}})).await;
+    }
+    publisher.ping().await;
+    let target = RevocationTarget::User {
+        user: "alice".parse().expect("an id"),
+        issued_before: usher_auth::UnixTime::MAX,
+        except: None,
+    };
+    assert_eq!(server.db_revoke(target, RevocationCause::Logout).await, 1);
+    let mut all = String::new();
+    let last = loop {
+        let frame = text(poll_as_alice()).await;
+        if frame.starts_with('c') {
+            break frame;
+        }
+        all.push_str(&frame);
+    };
+    assert_eq!(last, "c[4004,\"Session ended\"]\n");
+    assert!(all.contains("bye") && !all.contains("secret"), "{all}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_fetch_is_closed_as_any_slow_one() {
+    // req M3
+    let server = TestServer::builder().settings(|settings| {
+        settings.sockjs = Some(sockjs(PLAIN));
+        settings.outbound_limit = 64 * 1024;
+    });
+    let server = server.start().await;
+    let alice = server.user("alice", "Alice").await;
+    let bob = server.user("bob", "Bob").await;
+    let poll_as_alice = || poll(&server, "slow").bearer_auth(&alice.token);
+    assert_eq!(text(poll_as_alice()).await, "o\n");
+    let join = json!([json!({"type": "join", "room": "board-1"}).to_string()]).to_string();
+    let joining = request(&server, &Method::POST, "slow", "xhr_send").bearer_auth(&alice.token).body(join);
+    assert_eq!(joining.send().await.expect("an answer").status(), 204);
+    let mut told = String::new();
+    while !told.contains("joined") {
+        told = text(poll_as_alice()).await;
+    }
+    let mut publisher = server.enter(Upgrade::at("/ws").bearer(&bob.token)).await;
+    publisher.join("board-1").await;
+    let data = "x".repeat(10_000);
+    for _ in 0..20 {
+        publisher.send(&json!({"type": "publish", "room": "board-1", "data": data})).await;
+    }
+    publisher.ping().await;
+    let last = loop {
+        let frame = text(poll_as_alice()).await;
+        if frame.starts_with('c') {
+            break frame;
+        }
+    };
+    assert_eq!(last, "c[4010,\"Slow consumer\"]\n");
+}
+
+#[tokio::test]
+async fn a_drain_reaches_sessions_that_nobody_fetches_from_at_the_moment() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice", "Alice").await;
+    let poll_as_alice = || poll(&server, "idle").bearer_auth(&alice.token);
+    assert_eq!(text(poll_as_alice()).await, "o\n");
+    assert_eq!(server.server().drain(Duration::from_secs(5)).await, 0);
+    assert_eq!(status(poll(&server, "new").bearer_auth(&alice.token)).await.0, 503);
+    let mut all = String::new();
+    while !all.contains("c[1012") {
+        all.push_str(&text(poll_as_alice()).await);
+    }
+    assert!(all.contains("bye"), "{all}");
+}
