@@ -36,6 +36,9 @@ impl TokenKind {
     }
 }
 
+/// What a session key begins with, before the token that it is. It is no [`TokenKind`]: nothing of it is stored.
+pub const SESSION_KEY_PREFIX: &str = "uso_";
+
 /// Length in bytes of every secret of ours: a prefix of 4 and 32 random bytes as 43 characters of base64url.
 pub const TOKEN_LENGTH: usize = 47;
 

@@ -9,7 +9,7 @@ use crate::api_key::ApiKey;
 use crate::carriers::Carrier;
 use crate::connection::SessionRenewal;
 use crate::ids::{ConnectionId, UserId};
-use crate::jwt::VerifiedToken;
+use crate::jwt::{VerifiedSessionKey, VerifiedToken};
 use crate::permit::{CredentialFacts, Permit, Principal};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::revocation::{RevocationCause, RevocationIndex};
@@ -54,21 +54,55 @@ pub fn session(
 
 /// Let in the bearer of a token whose signature and claims have been verified.
 pub fn token(token: VerifiedToken, at: Circumstances<'_>) -> Result<Permit, Refusal> {
-    // Our own tokens say what roles their user had; another issuer's say what it thinks.
-    let roles_read_at = token.issuer.is_none().then_some(token.issued_at);
-    let facts = CredentialFacts {
+    let facts = facts_of(&token);
+    let principal =
+        Principal { id: token.user, name: token.name, roles: token.roles, claims: token.claims, anonymous: false };
+    at.admit(principal, facts, Some(token.expires_at))
+}
+
+/// Let in the bearer of such a token who said whose it is.
+pub fn token_of(token: VerifiedToken, claimed: &UserId, at: Circumstances<'_>) -> Result<Permit, Refusal> {
+    if token.user != *claimed {
+        let refusal = Refusal::new(RefusalKind::Unauthorized, "the token is another user's");
+        return Err(refusal.held_by(&facts_of(&token), None));
+    }
+    self::token(token, at)
+}
+
+fn facts_of(token: &VerifiedToken) -> CredentialFacts {
+    CredentialFacts {
         user: token.user.clone(),
-        session: token.session,
-        token: token.token_id.map(|id| (token.issuer, id)),
+        session: token.session.clone(),
+        token: token.token_id.clone().map(|id| (token.issuer.clone(), id)),
         api_key: None,
         // A clock that is ahead must not carry a token past a revocation: refusing a good one costs one more log-in, admitting a
         // revoked one costs the door.
         issued_at: token.issued_at.minus(token.skew),
-        roles_read_at,
+        // Our own tokens say what roles their user had; another issuer's say what it thinks.
+        roles_read_at: token.issuer.is_none().then_some(token.issued_at),
+    }
+}
+
+/// The session that a session key stands for, if it is there and all say the same of whose it is. Its holder is then let in by
+/// [`session`], as if they had shown the cookie.
+pub fn session_of_key(key: &VerifiedSessionKey, claimed: &UserId, found: Option<Session>) -> Result<Session, Refusal> {
+    let refused = |detail| {
+        let facts = CredentialFacts {
+            user: key.user.clone(),
+            session: Some(key.session.clone()),
+            token: None,
+            api_key: None,
+            issued_at: UnixTime::EPOCH,
+            roles_read_at: None,
+        };
+        Err(Refusal::new(RefusalKind::Unauthorized, detail).held_by(&facts, None))
     };
-    let principal =
-        Principal { id: token.user, name: token.name, roles: token.roles, claims: token.claims, anonymous: false };
-    at.admit(principal, facts, Some(token.expires_at))
+    match found {
+        _ if key.user != *claimed => refused("the session key is another user's"),
+        None => refused("the session key's session has ended"),
+        Some(session) if session.user != key.user => refused("the session key's session is another user's"),
+        Some(session) => Ok(session),
+    }
 }
 
 /// Let in the holder of an API key, who may have said whose it is. `read_at` is when `user` was read, at the latest.

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use usher_auth::Refusal;
 
-/// A problem document. `type` is `urn:usher:problem:<code>`; both are stable.
+/// A problem document, which its response carries in its extensions. `type` is `urn:usher:problem:<code>`; both are stable.
 #[derive(Clone, Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -59,6 +59,14 @@ impl Problem {
         self
     }
 
+    /// The same with another status, without the challenge that belongs to 401 alone.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self.headers.remove(WWW_AUTHENTICATE);
+        self
+    }
+
     /// Its status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -95,13 +103,14 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.extend(self.headers);
+        headers.extend(self.headers.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

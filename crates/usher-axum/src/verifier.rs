@@ -81,10 +81,7 @@ impl CredentialVerifier {
     /// as throttled. Passwords are another matter: those are throttled before they are looked at.
     pub async fn verify(&self, verification: Verification, presenter: &Presenter) -> Result<Permit, Refusal> {
         let source = presenter.address.source();
-        let account = match &verification.credential {
-            Credential::ApiKey { user, .. } => user.clone(),
-            _ => None,
-        };
+        let account = verification.credential.claimed_user().cloned();
         let verdict = self.decide(verification, presenter).await;
         match &verdict {
             Err(refusal) if refusal.counts_as_guess() => {
@@ -101,6 +98,8 @@ impl CredentialVerifier {
         match verification.credential {
             Credential::Session(secret) => self.session(carrier, &secret).await,
             Credential::Token(token) => self.token(carrier, &token).await,
+            Credential::TokenOf { user, token } => self.token_of(carrier, &user, &token).await,
+            Credential::SessionKey { user, key } => self.session_key(carrier, &user, &key).await,
             Credential::ApiKey { user, key } => self.api_key(carrier, user.as_ref(), &key).await,
             Credential::Ticket(ticket) => self.ticket(carrier, &ticket, presenter).await,
             Credential::Unrecognised => {
@@ -131,6 +130,35 @@ impl CredentialVerifier {
                     found
                 }
             };
+        let (permit, used) = self.admit_session(carrier, &found).await?;
+        if let Some(session) = used {
+            self.sessions.insert(hash, Arc::new(Known { credential: session, ..(*found).clone() }));
+        }
+        Ok(permit)
+    }
+
+    /// A session key stands for the session's cookie: once the session is found, all is as with that.
+    async fn session_key(&self, carrier: Carrier, claimed: &UserId, key: &SecretText) -> Result<Permit, Refusal> {
+        let verified = self.parts.tokens.verify_session_key(key.reveal(), self.parts.clock.now().unix);
+        let verified = verified.map_err(refused_token)?;
+        let session = self.parts.store.session(&verified.session).await.map_err(|error| unavailable(&error))?;
+        let credential = verify::session_of_key(&verified, claimed, session)?;
+        let (user, read_at) = self.user(&credential.user).await?;
+        let found = Known { credential, user, read_at };
+        let (permit, used) = self.admit_session(carrier, &found).await?;
+        if let Some(session) = used {
+            // What is remembered for the cookie has an earlier end.
+            self.forget_session(&session.secret);
+        }
+        Ok(permit)
+    }
+
+    /// Let in the holder of a session; with the session as it is after this use, if that had to be written down.
+    async fn admit_session(
+        &self,
+        carrier: Carrier,
+        found: &Known<Session>,
+    ) -> Result<(Permit, Option<Session>), Refusal> {
         let now = self.parts.clock.now();
         let limits = self.parts.session_limits;
         let admit = |session: &Session| {
@@ -139,17 +167,16 @@ impl CredentialVerifier {
         let session = &found.credential;
         let permit = admit(session)?;
         if now.unix.since(session.last_seen_at) < TOUCH_EVERY {
-            return Ok(permit);
+            return Ok((permit, None));
         }
         // This use moves the session's end, so the permit is for the session as it is after it.
         if !self.parts.store.touch_session(&session.id, now.unix).await.map_err(|error| unavailable(&error))? {
-            return Err(Refusal::new(RefusalKind::InvalidSession, "the session ended meanwhile"));
+            let kind = if carrier == Carrier::Cookie { RefusalKind::InvalidSession } else { RefusalKind::Unauthorized };
+            return Err(Refusal::new(kind, "the session ended meanwhile"));
         }
         let session = Session { last_seen_at: now.unix, ..session.clone() };
         self.parts.revocations.session_used(&session.id, session.expires_at(limits));
-        let permit = admit(&session);
-        self.sessions.insert(hash, Arc::new(Known { credential: session, ..(*found).clone() }));
-        permit
+        Ok((admit(&session)?, Some(session)))
     }
 
     /// A session was used by a message on one of its sockets. Returns when it ends now; `None` if it has ended, or cannot be asked.
@@ -191,6 +218,11 @@ impl CredentialVerifier {
         self.admit(carrier, self.parts.clock.now(), |at| verify::token(verified, at))
     }
 
+    async fn token_of(&self, carrier: Carrier, claimed: &UserId, token: &SecretText) -> Result<Permit, Refusal> {
+        let verified = self.verified_token(token).await?;
+        self.admit(carrier, self.parts.clock.now(), |at| verify::token_of(verified, claimed, at))
+    }
+
     /// The token's claims, once its signature holds; keys that are missing are fetched once.
     async fn verified_token(&self, token: &SecretText) -> Result<VerifiedToken, Refusal> {
         let now = self.parts.clock.now();
@@ -203,10 +235,7 @@ impl CredentialVerifier {
             }
             other => other,
         };
-        verdict.map_err(|error| {
-            let kind = if error.is_expired() { RefusalKind::Expired } else { RefusalKind::Unauthorized };
-            Refusal::new(kind, error.to_string())
-        })
+        verdict.map_err(refused_token)
     }
 
     async fn api_key(&self, carrier: Carrier, claimed: Option<&UserId>, key: &PlainToken) -> Result<Permit, Refusal> {
@@ -273,6 +302,12 @@ impl CredentialVerifier {
 fn cache<T: Clone + Send + Sync + 'static>() -> Cache<HashedToken, T> {
     let builder = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(CACHE_AGE);
     builder.support_invalidation_closures().build()
+}
+
+/// To the client a token that has expired is told from those that were never good, and from nothing else (req F17).
+fn refused_token(error: TokenError) -> Refusal {
+    let kind = if error.is_expired() { RefusalKind::Expired } else { RefusalKind::Unauthorized };
+    Refusal::new(kind, error.to_string())
 }
 
 /// The store cannot be asked: nobody is let in (req D9, O6).

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use usher_auth::jwt::{AccessTokenClaims, AccessTokenProfile, KeyRing};
+use usher_auth::jwt::{AccessTokenClaims, AccessTokenProfile, KeyRing, SessionKeyClaims};
 use usher_auth::secret::SecretText;
 
 /// Makes access tokens (RFC 9068).
@@ -26,6 +26,11 @@ impl AccessTokens {
     /// Signs a token.
     pub fn sign(&self, claims: &AccessTokenClaims) -> SecretText {
         self.keys.sign_access_token(&self.profile, claims)
+    }
+
+    /// Signs a session key.
+    pub fn session_key(&self, claims: &SessionKeyClaims) -> SecretText {
+        self.keys.sign_session_key(&self.profile, claims)
     }
 
     /// The public keys, as a JWK set.

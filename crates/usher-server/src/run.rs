@@ -288,6 +288,6 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         outbound_limit: config.limits.outbound_bytes,
         trusted_proxies: config.server.trusted_proxies.clone(),
         boards_page,
-        sockjs: None,
+        sockjs: config.sockjs.clone(),
     }
 }

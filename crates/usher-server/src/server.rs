@@ -267,7 +267,8 @@ impl Server {
     }
 
     fn build_router(&self, api: ApiState, door: &Door, routes: &RouteTable, origins: &AllowedOrigins) -> Router {
-        let mut router = api::router(api);
+        let octoprint = self.sockjs.as_ref().is_some_and(|sockjs| sockjs.rules().dialect.is_octoprint());
+        let mut router = api::router(api, octoprint);
         for rules in routes.values().filter(|rules| rules.dialect == Dialect::Usher) {
             let path = rules.path.clone();
             let route = WebSocketRoute { rules: rules.clone(), door: door.clone(), handler: self.handler.clone() };

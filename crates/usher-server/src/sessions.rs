@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{SessionId, TokenId, UserId};
-use usher_auth::jwt::AccessTokenClaims;
+use usher_auth::jwt::{AccessTokenClaims, SessionKeyClaims};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
@@ -181,6 +181,18 @@ impl Sessions {
     /// The session of that id, whatever of it can still be used.
     pub async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError> {
         self.parts.store.session(id).await
+    }
+
+    /// A session key for that session, which ends when the session would if it were not used again. A session that goes on for longer
+    /// gives a new one.
+    pub fn key(&self, session: &Session) -> SecretText {
+        self.parts.access_tokens.session_key(&SessionKeyClaims {
+            subject: session.user.clone(),
+            session: session.id.clone(),
+            key_id: TokenId::from_random(self.parts.randomness.bytes()),
+            issued_at: self.parts.clock.now().unix,
+            expires_at: session.expires_at(self.parts.limits),
+        })
     }
 
     /// A user's sessions of which anything can still be used: one whose cookie has idled out may come back by its refresh token, and

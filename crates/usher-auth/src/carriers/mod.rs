@@ -25,7 +25,7 @@ use crate::ids::UserId;
 use crate::origin::RequestOrigin;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::route::RouteRules;
-use crate::secret::{HashedToken, PlainToken, SecretText, TokenKind};
+use crate::secret::{HashedToken, PlainToken, SESSION_KEY_PREFIX, SecretText, TokenKind};
 
 /// Longest credential that is looked at, in bytes (req F16).
 pub const MAX_CREDENTIAL_BYTES: usize = 8 * 1024;
@@ -131,6 +131,20 @@ pub enum Credential {
         /// The key.
         key: PlainToken,
     },
+    /// A session key with the user it should be of, from the `auth` of a SockJS message and from nowhere else.
+    SessionKey {
+        /// Whose it is said to be.
+        user: UserId,
+        /// The key, with its prefix.
+        key: SecretText,
+    },
+    /// A token with the user it should be of, from the same place.
+    TokenOf {
+        /// Whose it is said to be.
+        user: UserId,
+        /// What looks like a JWT.
+        token: SecretText,
+    },
     /// A single-use ticket.
     Ticket(PlainToken),
     /// Nothing of ours by its form: too long, a broken prefix.
@@ -149,7 +163,38 @@ impl Credential {
         if let Some(credential) = Self::api_key(text) {
             return credential;
         }
+        if text.starts_with(SESSION_KEY_PREFIX) {
+            return Self::Unrecognised;
+        }
         Self::Token(SecretText::new(text))
+    }
+
+    /// What the `auth` of a SockJS message is: `user:key`, where the key is an API key, a session key or a token, or one of these but
+    /// the session key alone. The user ends at the last colon, because ids may contain one (`issuer:sub`) and keys never do.
+    pub fn classify_user_key(text: &str) -> Self {
+        let Some((user, key)) = text.rsplit_once(':') else { return Self::classify(text) };
+        if text.len() > MAX_CREDENTIAL_BYTES || key.is_empty() {
+            return Self::Unrecognised;
+        }
+        if key.starts_with(TokenKind::ApiKey.prefix()) {
+            return Self::api_key(text).unwrap_or(Self::Unrecognised);
+        }
+        let Ok(user) = UserId::new(user) else { return Self::Unrecognised };
+        let text = SecretText::new(key);
+        if key.starts_with(SESSION_KEY_PREFIX) {
+            Self::SessionKey { user, key: text }
+        } else {
+            Self::TokenOf { user, token: text }
+        }
+    }
+
+    /// The user that a credential is said to be of, where it says so.
+    pub fn claimed_user(&self) -> Option<&UserId> {
+        match self {
+            Self::ApiKey { user, .. } => user.as_ref(),
+            Self::SessionKey { user, .. } | Self::TokenOf { user, .. } => Some(user),
+            Self::Session(_) | Self::Token(_) | Self::Ticket(_) | Self::Unrecognised => None,
+        }
     }
 
     /// Tells a token and an API key apart, where a ticket has no business.
@@ -164,14 +209,11 @@ impl Credential {
     pub fn fingerprint(&self) -> Option<HashedToken> {
         match self {
             Self::Session(secret) | Self::Ticket(secret) | Self::ApiKey { key: secret, .. } => Some(secret.hashed()),
-            Self::Token(token) => Some(HashedToken::of(token)),
+            Self::Token(text) | Self::TokenOf { token: text, .. } | Self::SessionKey { key: text, .. } => {
+                Some(HashedToken::of(text))
+            }
             Self::Unrecognised => None,
         }
-    }
-
-    /// What stands in `{"auth":"user:key"}` over SockJS.
-    pub fn classify_user_key(text: &str) -> Self {
-        if text.contains(':') { Self::classify_lasting(text) } else { Self::Unrecognised }
     }
 
     /// `user:key` or the key alone; `None` if it is neither by its form.

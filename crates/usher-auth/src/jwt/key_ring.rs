@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::key_set::KeySet;
 use super::public_key::PublicKey;
+use super::session_key::SessionKeyClaims;
 use super::signer::{AccessTokenClaims, AccessTokenProfile, SigningKey};
 use crate::secret::SecretText;
 
@@ -43,6 +44,11 @@ impl KeyRing {
     /// Signs an access token with the current key.
     pub fn sign_access_token(&self, profile: &AccessTokenProfile, claims: &AccessTokenClaims) -> SecretText {
         self.current.sign_access_token(profile, claims)
+    }
+
+    /// Signs a session key with the current key. The text begins with [`crate::secret::SESSION_KEY_PREFIX`].
+    pub fn sign_session_key(&self, profile: &AccessTokenProfile, claims: &SessionKeyClaims) -> SecretText {
+        self.current.sign_session_key(profile, claims)
     }
 
     /// All public keys as a JWK set (RFC 7517 §5), the current one first.

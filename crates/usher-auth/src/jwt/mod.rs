@@ -25,6 +25,7 @@ mod token_type;
 
 mod key_ring;
 mod public_key;
+mod session_key;
 mod signer;
 
 pub use algorithm::{Algorithm, AlgorithmFamily, InvalidAlgorithm};
@@ -37,6 +38,7 @@ pub use key_ring::KeyRing;
 pub use key_set::{KeySet, KeySetError, MAX_JWKS_BYTES, MAX_JWKS_KEYS, SignatureError};
 pub use public_key_pem::InvalidPem;
 pub use rsa_public_key::WeakRsaKey;
+pub use session_key::{SessionKeyClaims, VerifiedSessionKey};
 pub use signer::{
     AccessTokenClaims, AccessTokenProfile, SigningKey, SigningKeyError, generate_es256_pem, generate_es256_pkcs8,
 };

@@ -133,7 +133,6 @@ impl SigningKey {
     /// # Panics
     /// Never: the key was parsed when this was made, and signing with it does not depend on the claims.
     pub fn sign_access_token(&self, profile: &AccessTokenProfile, claims: &AccessTokenClaims) -> SecretText {
-        let header = json!({"alg": self.algorithm().as_str(), "typ": "at+jwt", "kid": self.key_id()});
         let mut payload = json!({
             "iss": profile.issuer,
             "aud": profile.audience,
@@ -148,13 +147,19 @@ impl SigningKey {
         if let Some(session) = &claims.session {
             payload["sid"] = session.as_str().into();
         }
-        let encoded = |json: Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let message = format!("{}.{}", encoded(header), encoded(payload));
+        SecretText::new(self.sign_compact("at+jwt", &payload))
+    }
+
+    /// The compact serialisation of `payload`, signed as a token of type `typ`.
+    pub(super) fn sign_compact(&self, typ: &str, payload: &Value) -> String {
+        let header = json!({"alg": self.algorithm().as_str(), "typ": typ, "kid": self.key_id()});
+        let encoded = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let message = format!("{}.{}", encoded(&header), encoded(payload));
         let signature = (DEFAULT_PROVIDER.signer_factory)(&self.algorithm().in_library(), &self.private)
             .ok()
             .and_then(|signer| signer.try_sign(message.as_bytes()).ok())
             .expect("a key that was parsed signs");
-        SecretText::new(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 }
 

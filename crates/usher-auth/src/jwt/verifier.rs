@@ -22,7 +22,7 @@ pub struct TokenVerifier {
 
 /// An issuer whose rules have been checked, with what user its subjects are; `None` is local ones, for ourselves.
 #[derive(Debug)]
-struct Known {
+pub(super) struct Known {
     issuer: TrustedIssuer,
     mapping: Option<SubjectMapping>,
 }
@@ -171,22 +171,8 @@ impl TokenVerifier {
     /// expiry last. Before the signature is verified the payload decides nothing but whose keys to try.
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<VerifiedToken, TokenError> {
         let compact = Compact::parse(token)?;
-        let payload = compact.payload()?;
-        let claimed_issuer = claims::issuer(&payload)?;
-        let known = self.find(|issuer| issuer.rules().issuer == claimed_issuer).ok_or(TokenError::UnknownIssuer)?;
-        let rules = known.issuer.rules();
-        if !rules.algorithms.contains(&compact.header().algorithm) {
-            return Err(TokenError::AlgorithmNotAllowed);
-        }
-        let keys = known.issuer.keys();
-        let key_id = keys.verify_signature(&compact).map_err(|error| match error {
-            SignatureError::UnknownKey => TokenError::UnknownKey { issuer: rules.name.clone() },
-            SignatureError::AmbiguousKey => TokenError::AmbiguousKey,
-            SignatureError::KeyNotForAlgorithm => TokenError::KeyNotForAlgorithm,
-            SignatureError::WrongSignature => TokenError::WrongSignature,
-        })?;
-
-        let claims = Claims::read(payload)?;
+        let (known, claims, key_id) = self.signed(&compact, |_| true)?;
+        let rules = known.rules();
         token_type::check(compact.header(), &claims, rules.profile)?;
         check_claims(&claims, rules, now)?;
         let verified = self.proven(&claims, known, key_id)?;
@@ -196,7 +182,31 @@ impl TokenVerifier {
         Ok(verified)
     }
 
-    fn proven(&self, claims: &Claims, known: &Known, key_id: Option<&str>) -> Result<VerifiedToken, TokenError> {
+    /// The claims of a token by an issuer that `may_have` made it, once its signature holds; with the issuer and the key's id.
+    pub(super) fn signed<'a>(
+        &'a self,
+        compact: &Compact<'_>,
+        may_have: impl Fn(&Known) -> bool,
+    ) -> Result<(&'a Known, Claims, Option<String>), TokenError> {
+        let payload = compact.payload()?;
+        let claimed_issuer = claims::issuer(&payload)?;
+        let known = self.find(|issuer| issuer.rules().issuer == claimed_issuer).filter(|known| may_have(known));
+        let known = known.ok_or(TokenError::UnknownIssuer)?;
+        let rules = known.rules();
+        if !rules.algorithms.contains(&compact.header().algorithm) {
+            return Err(TokenError::AlgorithmNotAllowed);
+        }
+        let keys = known.issuer.keys();
+        let key_id = keys.verify_signature(compact).map_err(|error| match error {
+            SignatureError::UnknownKey => TokenError::UnknownKey { issuer: rules.name.clone() },
+            SignatureError::AmbiguousKey => TokenError::AmbiguousKey,
+            SignatureError::KeyNotForAlgorithm => TokenError::KeyNotForAlgorithm,
+            SignatureError::WrongSignature => TokenError::WrongSignature,
+        })?;
+        Ok((known, Claims::read(payload)?, key_id.map(str::to_owned)))
+    }
+
+    fn proven(&self, claims: &Claims, known: &Known, key_id: Option<String>) -> Result<VerifiedToken, TokenError> {
         let rules = known.issuer.rules();
         let (user, session) = match &known.mapping {
             Some(mapping) => (mapping.user(&claims.subject)?, None),
@@ -222,12 +232,22 @@ impl TokenVerifier {
             issued_at: claims.issued_at.unwrap_or(UnixTime::EPOCH),
             skew: if rules.name.is_some() { rules.leeway } else { Duration::ZERO },
             expires_at: claims.expires_at,
-            key_id: key_id.map(str::to_owned),
+            key_id,
         })
     }
 }
 
 impl Known {
+    /// Its settings.
+    pub(super) fn rules(&self) -> &IssuerRules {
+        self.issuer.rules()
+    }
+
+    /// Whether it is ourselves.
+    pub(super) fn is_ours(&self) -> bool {
+        self.issuer.name().is_none()
+    }
+
     /// Whether this issuer can stand beside `other`.
     fn beside(&self, other: &Self) -> Result<(), InvalidVerifier> {
         let (one, two) = (&self.issuer, &other.issuer);
@@ -265,6 +285,11 @@ fn check_claims(claims: &Claims, rules: &IssuerRules, now: UnixTime) -> Result<(
             return Err(ClaimError::Missing(missing).into());
         }
     }
+    check_audience_and_times(claims, rules, now)
+}
+
+/// For whom it is and since when, and for how long at most.
+pub(super) fn check_audience_and_times(claims: &Claims, rules: &IssuerRules, now: UnixTime) -> Result<(), TokenError> {
     if !claims.audiences.iter().any(|audience| rules.audiences.contains(audience)) {
         return Err(TokenError::WrongAudience);
     }

@@ -403,6 +403,48 @@ fn credentials_are_told_apart_by_their_form() {
 }
 
 #[test]
+fn a_user_and_a_key_in_one_text() {
+    let key = secret(TokenKind::ApiKey);
+    let id = |id: &str| UserId::new(id).expect("a user id");
+    let text = SecretText::new;
+    let long = "a".repeat(MAX_CREDENTIAL_BYTES);
+    for (written, credential) in [
+        (format!("alice:{}", key.reveal()), Credential::ApiKey { user: Some(id("alice")), key: key.clone() }),
+        (key.reveal().to_owned(), Credential::ApiKey { user: None, key: key.clone() }),
+        ("alice:uso_a.b.c".to_owned(), Credential::SessionKey { user: id("alice"), key: text("uso_a.b.c") }),
+        ("alice:a.b.c".to_owned(), Credential::TokenOf { user: id("alice"), token: text("a.b.c") }),
+        // An issuer's user: the last colon ends the id.
+        ("google:7:a.b.c".to_owned(), Credential::TokenOf { user: id("google:7"), token: text("a.b.c") }),
+        ("google:7:uso_a".to_owned(), Credential::SessionKey { user: id("google:7"), key: text("uso_a") }),
+        ("a.b.c".to_owned(), token()),
+        ("alice:password".to_owned(), Credential::TokenOf { user: id("alice"), token: text("password") }),
+        // Whose a session key is must be said, or it is none.
+        ("uso_a.b.c".to_owned(), Credential::Unrecognised),
+        (":uso_a.b.c".to_owned(), Credential::Unrecognised),
+        (":a.b.c".to_owned(), Credential::Unrecognised),
+        ("a b:a.b.c".to_owned(), Credential::Unrecognised),
+        ("alice:".to_owned(), Credential::Unrecognised),
+        ("alice:usk_short".to_owned(), Credential::Unrecognised),
+        (":".to_owned(), Credential::Unrecognised),
+        (String::new(), Credential::Unrecognised),
+        (format!("alice:{long}"), Credential::Unrecognised),
+    ] {
+        assert_eq!(Credential::classify_user_key(&written), credential, "{written}");
+        // req F11: nowhere else is it a session key.
+        for elsewhere in [Credential::classify(&written), Credential::classify_lasting(&written)] {
+            assert!(!matches!(elsewhere, Credential::SessionKey { .. } | Credential::TokenOf { .. }), "{written}");
+            assert!(!written.contains("uso_") || elsewhere == Credential::Unrecognised, "{written}");
+        }
+        let shown = format!("{credential:?}");
+        assert!(!shown.contains("a.b.c") && !shown.contains("password"), "{shown}");
+    }
+    let claimed = |written: &str| Credential::classify_user_key(written).claimed_user().cloned();
+    assert_eq!(claimed("google:7:a.b.c"), Some(id("google:7")));
+    assert_eq!(claimed("alice:uso_x"), Some(id("alice")));
+    assert_eq!(claimed("a.b.c"), None);
+}
+
+#[test]
 fn what_is_presented_is_not_printed() {
     // req N3
     let key = secret(TokenKind::ApiKey);

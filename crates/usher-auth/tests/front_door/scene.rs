@@ -287,6 +287,8 @@ fn form(credential: &Credential) -> &'static str {
         Credential::Session(_) => "session",
         Credential::Token(_) => "token",
         Credential::ApiKey { .. } => "api key",
+        Credential::SessionKey { .. } => "session key",
+        Credential::TokenOf { .. } => "a user's token",
         Credential::Ticket(_) => "ticket",
         Credential::Unrecognised => "unrecognised",
     }

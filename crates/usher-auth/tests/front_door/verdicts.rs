@@ -6,7 +6,7 @@ use std::time::Duration;
 use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::Carrier;
 use usher_auth::ids::{ConnectionId, IssuerName, Role, TokenId, UserId};
-use usher_auth::jwt::VerifiedToken;
+use usher_auth::jwt::{VerifiedSessionKey, VerifiedToken};
 use usher_auth::permit::{CredentialFacts, Principal};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex, RevocationTarget};
@@ -84,7 +84,7 @@ fn ticket() -> Ticket {
 type Verify = fn(Option<&User>, Now, &RevocationIndex) -> Result<Permit, Refusal>;
 
 /// Each kind, all of which end 60 s after [`START`].
-const KINDS: [(&str, Verify); 4] = [
+const KINDS: [(&str, Verify); 6] = [
     ("session", |user, now, revoked| {
         verify::session(&session(&crate::scene::user("alice")), user, now.unix, LIMITS, at(now, revoked))
     }),
@@ -94,6 +94,15 @@ const KINDS: [(&str, Verify); 4] = [
         verify::api_key(&key, None, user, now.unix, at(now, revoked))
     }),
     ("token", |_, now, revoked| verify::token(token(None), at(now, revoked))),
+    ("a user's token", |_, now, revoked| {
+        verify::token_of(token(None), &crate::scene::user("alice").id, at(now, revoked))
+    }),
+    ("session key", |user, now, revoked| {
+        let session = session(&crate::scene::user("alice"));
+        let key = VerifiedSessionKey { user: session.user.clone(), session: session.id.clone() };
+        let session = verify::session_of_key(&key, &key.user, Some(session))?;
+        verify::session(&session, user, now.unix, LIMITS, at(now, revoked))
+    }),
     ("ticket", |_, now, revoked| {
         let end = START.unix.plus(60 * SECOND);
         verify::ticket(
@@ -122,7 +131,7 @@ fn each_kind_gives_a_permit_that_says_who_how_and_until_when() {
         let revocable_by = (facts.session.is_some(), facts.token.is_some(), facts.api_key.is_some());
         let expected = match kind {
             "api key" => (false, false, true),
-            "token" => (true, true, false),
+            "token" | "a user's token" => (true, true, false),
             _ => (true, false, false),
         };
         assert_eq!(revocable_by, expected, "{kind}");
@@ -188,7 +197,7 @@ fn other_roles_end_what_says_that_they_are_the_old_ones() {
         let verdict = verify(Some(&alice), START.after(20 * SECOND), &index);
         match kind {
             // Looked up after the change.
-            "session" | "api key" => assert!(verdict.is_ok(), "{kind}"),
+            "session" | "session key" | "api key" => assert!(verdict.is_ok(), "{kind}"),
             _ => assert_eq!(refused(verdict), RefusalKind::Expired, "{kind}: the next one has the new roles"),
         }
         let stale = verify(Some(&alice), START, &index);
@@ -235,7 +244,7 @@ fn a_local_user_who_is_gone_or_disabled_is_let_in_by_nothing() {
     // req C6, S5; also where no revocation is known any more.
     let none = RevocationIndex::default();
     let disabled = User { disabled: true, ..user("alice") };
-    for (kind, verify) in KINDS.into_iter().filter(|(kind, _)| matches!(*kind, "session" | "api key")) {
+    for (kind, verify) in KINDS.into_iter().filter(|(kind, _)| matches!(*kind, "session" | "session key" | "api key")) {
         assert_eq!(refused(verify(None, START, &none)), RefusalKind::UserNotFound, "{kind}");
         assert_eq!(refused(verify(Some(&disabled), START, &none)), RefusalKind::Unauthorized, "{kind}");
         // Nor does an old credential tell that it would have been good.
@@ -354,4 +363,27 @@ fn a_cap_only_shortens() {
     assert_eq!(end(100), Some(START.unix.plus(60 * SECOND)));
     let endless = verify::anonymous(ConnectionId::from_random([1; 16]), START).capped_at(START.unix);
     assert_eq!(endless.expires_at(), Some(START.unix));
+}
+
+#[test]
+fn a_credential_with_a_name_is_that_users_or_nobodys() {
+    let (alice, bob) = (user("alice"), user("bob"));
+    let none = RevocationIndex::default();
+    let refusal = verify::token_of(token(None), &bob.id, at(START, &none)).expect_err("alice's token");
+    assert_eq!(refusal.kind(), RefusalKind::Unauthorized);
+    assert_eq!(refusal.holder().map(|holder| &holder.user), Some(&alice.id), "the audit knows whose it is");
+    assert!(verify::token_of(token(None), &alice.id, at(START, &none)).is_ok());
+
+    let of_alice = session(&alice);
+    let key = VerifiedSessionKey { user: alice.id.clone(), session: of_alice.id.clone() };
+    for (claimed, found) in [
+        (&bob.id, Some(of_alice.clone())),
+        (&alice.id, None),
+        (&alice.id, Some(Session { user: bob.id.clone(), ..of_alice.clone() })),
+    ] {
+        let refusal = verify::session_of_key(&key, claimed, found).expect_err("no such session of theirs");
+        assert_eq!(refusal.kind(), RefusalKind::Unauthorized);
+        assert_eq!(refusal.holder().map(|holder| &holder.user), Some(&alice.id));
+    }
+    assert_eq!(verify::session_of_key(&key, &alice.id, Some(of_alice.clone())), Ok(of_alice));
 }

@@ -10,6 +10,7 @@ mod leaks;
 mod properties;
 mod public_keys;
 mod secrets;
+mod session_keys;
 mod signatures;
 mod support;
 mod wycheproof;

@@ -32,19 +32,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let is_json = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(is_json);
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large")
-            } else if SlowBody::is_cause_of(&rejection) {
-                Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout")
-                    .with_detail("the body did not come in time")
-                    .with_header(CONNECTION, HeaderValue::from_static("close"))
-            } else {
-                bad_body("the body could not be read")
-            }
-        })?;
+        let bytes = bytes(request).await?;
         if bytes.is_empty() {
             return Ok(Self(None));
         }
@@ -78,6 +68,22 @@ fn is_json(content_type: &str) -> bool {
     content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn bad_body(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+/// A body as it came.
+pub(super) async fn bytes(request: Request) -> Result<Bytes, Problem> {
+    Bytes::from_request(request, &()).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large")
+        } else if SlowBody::is_cause_of(&rejection) {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout")
+                .with_detail("the body did not come in time")
+                .with_header(CONNECTION, HeaderValue::from_static("close"))
+        } else {
+            bad_body("the body could not be read")
+        }
+    })
+}
+
+/// 400, with what is wrong in the body. Nothing of the body itself may be in `detail`.
+pub(super) fn bad_body(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad_request", "Bad request").with_detail(detail)
 }

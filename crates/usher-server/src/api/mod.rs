@@ -7,6 +7,7 @@ mod json;
 mod jwks;
 mod login;
 mod logout;
+mod octoprint;
 mod openapi;
 mod origin_guard;
 mod refresh;
@@ -71,9 +72,9 @@ pub struct ApiState {
     pub clock: Arc<dyn usher_auth::Clock>,
 }
 
-/// All endpoints.
-pub fn router(state: ApiState) -> Router {
-    let api = Router::new()
+/// All endpoints; those that OctoPrint's clients know only if `octoprint`.
+pub fn router(state: ApiState, octoprint: bool) -> Router {
+    let mut api = Router::new()
         .route("/auth", get(basic::get_token))
         .route("/auth/login", post(login::log_in))
         .route("/auth/refresh", post(refresh::refresh))
@@ -81,11 +82,14 @@ pub fn router(state: ApiState) -> Router {
         .route("/auth/session", get(session::current))
         .route("/auth/sessions", get(sessions::list).delete(sessions::end_others))
         .route("/auth/sessions/{id}", delete(sessions::end))
-        .route("/ws_ticket", get(ws_ticket::buy_with_header).post(ws_ticket::buy))
-        .layer(always(CACHE_CONTROL, "no-store"));
+        .route("/ws_ticket", get(ws_ticket::buy_with_header).post(ws_ticket::buy));
+    if octoprint {
+        api = api.merge(octoprint::router());
+    }
+    let api = api.layer(always(CACHE_CONTROL, "no-store"));
     let public = Router::new()
         .route("/.well-known/jwks.json", get(jwks::jwks))
-        .route("/openapi.json", get(openapi::openapi))
+        .route("/openapi.json", get(move || openapi::openapi(octoprint)))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
     api.merge(public).with_state(state)

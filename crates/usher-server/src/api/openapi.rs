@@ -28,6 +28,11 @@ use utoipa::{Modify, openapi};
 )]
 struct Api;
 
+/// What is there for OctoPrint's clients.
+#[derive(OpenApi)]
+#[openapi(paths(super::octoprint::log_in, super::octoprint::log_out, super::octoprint::version))]
+struct OctoPrintApi;
+
 struct Schemes;
 
 impl Modify for Schemes {
@@ -42,11 +47,15 @@ impl Modify for Schemes {
     }
 }
 
-/// The document.
-pub fn document() -> openapi::OpenApi {
-    Api::openapi()
+/// The document; with what is there for OctoPrint's clients only if `octoprint`.
+pub fn document(octoprint: bool) -> openapi::OpenApi {
+    let mut document = Api::openapi();
+    if octoprint {
+        document.merge(OctoPrintApi::openapi());
+    }
+    document
 }
 
-pub(super) async fn openapi() -> Json<openapi::OpenApi> {
-    Json(document())
+pub(super) async fn openapi(octoprint: bool) -> Json<openapi::OpenApi> {
+    Json(document(octoprint))
 }

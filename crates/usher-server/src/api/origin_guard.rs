@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowOrigin, CorsLayer};
@@ -47,5 +47,6 @@ pub(super) fn cors(origins: &AllowedOrigins) -> CorsLayer {
         .allow_origin(AllowOrigin::list(allowed))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, HeaderName::from_static("x-api-key")])
+        // OctoPrint's client sends `Cache-Control` with each POST.
+        .allow_headers([AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName::from_static("x-api-key")])
 }

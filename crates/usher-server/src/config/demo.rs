@@ -1,4 +1,4 @@
-//! The configuration of `usher demo`: on this machine alone, with a route for each way in.
+//! The configuration of `usher demo`: on this machine alone, with a route for each way in and an endpoint for OctoPrint's clients.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,7 +7,7 @@ use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseProfile;
 use usher_auth::route::RefuseMode;
 
-use super::{Config, Room, Route};
+use super::{Config, OctoPrint, Room, Route, SockJs};
 
 /// Everything on, for the users alice and bob, remembered in `folder`; `listen` is a loopback address.
 pub fn demo(folder: &Path, listen: SocketAddr) -> Config {
@@ -15,10 +15,12 @@ pub fn demo(folder: &Path, listen: SocketAddr) -> Config {
     config.server.listen = listen.to_string();
     config.store.url = format!("sqlite://{}", folder.join("usher.db").display());
     config.routes = routes();
+    // People open the page by either name.
+    let origins = Some(vec![format!("http://{listen}"), format!("http://localhost:{}", listen.port())]);
     for route in &mut config.routes {
-        // People open the page by either name.
-        route.origins = Some(vec![format!("http://{listen}"), format!("http://localhost:{}", listen.port())]);
+        route.origins.clone_from(&origins);
     }
+    config.sockjs = Some(SockJs { origins, octoprint: OctoPrint { enabled: true }, ..SockJs::default() });
     config.rooms = vec![Room::open_to("board-*", &["role:user"]), Room::open_to("private-*", &["user:alice"])];
     config
 }

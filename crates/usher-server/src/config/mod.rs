@@ -14,6 +14,7 @@ mod rooms;
 mod routes;
 mod server;
 mod sessions;
+mod sockjs;
 mod store;
 mod tls;
 mod tokens;
@@ -49,6 +50,7 @@ pub use rooms::Room;
 pub use routes::{FirstMessage, Reauth, Route};
 pub use server::{Server, ServerSettings};
 pub use sessions::{SameSite, SessionCookie, SessionSettings, Sessions};
+pub use sockjs::{OctoPrint, SockJs, SockJsFirstMessage};
 pub use store::{Store, StoreSettings};
 pub use template::default_toml;
 pub use tls::{Tls, TlsError, TlsFiles};
@@ -77,6 +79,8 @@ pub struct Config {
     pub issuers: Vec<Issuer>,
     /// The WebSocket routes. Absent, there is one: /ws with the default of every key.
     pub routes: Vec<Route>,
+    /// The SockJS endpoint. Absent, there is none.
+    pub sockjs: Option<SockJs>,
     /// The rules over rooms. The first whose pattern matches decides; a room that none matches is nobody's.
     pub rooms: Vec<Room>,
     /// How much of everything there may be.
@@ -106,6 +110,7 @@ impl Default for Config {
             sessions: Sessions::default(),
             issuers: Vec::new(),
             routes: vec![Route::at("/ws")],
+            sockjs: None,
             rooms: Vec::new(),
             limits: Limits::default(),
             audit: Audit::default(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
 use usher_auth::route::RouteRules;
+use usher_axum::SockJsSettings;
 
 use super::admin::AdminSettings;
 use super::issuers::{self, IssuerSettings};
@@ -38,6 +39,8 @@ pub struct ResolvedConfig {
     pub issuers: Vec<IssuerSettings>,
     /// The WebSocket routes.
     pub routes: Vec<RouteRules>,
+    /// The SockJS endpoint, if there is one.
+    pub sockjs: Option<SockJsSettings>,
     /// The pages that may call the HTTP API: our own, and those that any route lists.
     pub api_origins: AllowedOrigins,
     /// The rules over rooms.
@@ -101,8 +104,10 @@ impl Config {
             heartbeat: self.limits.heartbeat,
         };
         let routes = routes::resolve(&self.routes, &context, resolver);
+        let sockjs = self.sockjs.as_ref().map(|sockjs| sockjs.resolve(&self.routes, &context, resolver));
+        let all_rules = routes.iter().chain(sockjs.as_ref().map(|sockjs| &sockjs.rules));
         Some(ResolvedConfig {
-            api_origins: routes::api_origins(&server.public_url, &routes),
+            api_origins: routes::api_origins(&server.public_url, all_rules),
             server,
             admin: match admin {
                 Some(admin) => Some(admin?),
@@ -113,6 +118,7 @@ impl Config {
             sessions: sessions?,
             issuers,
             routes,
+            sockjs,
             rooms,
             room_claims,
             limits,

@@ -152,15 +152,25 @@ pub(super) fn resolve(routes: &[Route], context: &RouteContext<'_>, resolver: &m
                 "give each route a path of its own",
             );
         }
-        resolved.push(route.resolve(index, context, resolver));
+        if let Err((reason, advice)) = check_path(&route.path, None) {
+            resolver.problem(format!("routes[{index}].path"), reason, advice);
+        }
+        if let Some(item) = route.carriers.iter().position(|carrier| *carrier == Carrier::Sockjs) {
+            resolver.problem(
+                format!("routes[{index}].carriers[{item}]"),
+                "\"sockjs\" is for the section [sockjs]",
+                "write \"first_message\" for a credential in a WebSocket message",
+            );
+        }
+        resolved.push(route.resolve(&format!("routes[{index}]"), context, resolver));
     }
     resolved
 }
 
-/// The pages that may call the HTTP API: our own, and those of every route.
-pub(super) fn api_origins(public_url: &Url, routes: &[RouteRules]) -> AllowedOrigins {
+/// The pages that may call the HTTP API: our own, and those of every route and of the SockJS endpoint.
+pub(super) fn api_origins<'a>(public_url: &Url, routes: impl Iterator<Item = &'a RouteRules>) -> AllowedOrigins {
     let mut origins = vec![Origin::of(public_url)];
-    for origin in routes.iter().flat_map(|route| route.origins.iter()) {
+    for origin in routes.flat_map(|route| route.origins.iter()) {
         if !origins.contains(origin) {
             origins.push(origin.clone());
         }
@@ -169,11 +179,9 @@ pub(super) fn api_origins(public_url: &Url, routes: &[RouteRules]) -> AllowedOri
 }
 
 impl Route {
-    fn resolve(&self, index: usize, context: &RouteContext<'_>, resolver: &mut Resolver<'_>) -> RouteRules {
-        let key = |name: &str| format!("routes[{index}].{name}");
-        if let Err((reason, advice)) = check_path(&self.path) {
-            resolver.problem(key("path"), reason, advice);
-        }
+    /// Resolves all but the path, which is the caller's to check; `table` is where it is written.
+    pub(super) fn resolve(&self, table: &str, context: &RouteContext<'_>, resolver: &mut Resolver<'_>) -> RouteRules {
+        let key = |name: &str| format!("{table}.{name}");
         if self.carriers.is_empty() && !self.anonymous {
             resolver.problem(
                 key("carriers"),
@@ -187,7 +195,7 @@ impl Route {
                 format!("{} takes tokens in URLs; browsers, proxies and their logs may keep them", self.path),
             );
         }
-        let origins = self.origins(index, context, resolver);
+        let origins = self.origins(&key("origins"), context, resolver);
         let timeout =
             resolver.span(&key("first_message.timeout"), self.first_message.timeout, Some(MAX_FIRST_MESSAGE_TIMEOUT));
         let max_bytes = self.first_message.max_bytes;
@@ -215,8 +223,7 @@ impl Route {
         }
     }
 
-    fn origins(&self, index: usize, context: &RouteContext<'_>, resolver: &mut Resolver<'_>) -> AllowedOrigins {
-        let key = format!("routes[{index}].origins");
+    fn origins(&self, key: &str, context: &RouteContext<'_>, resolver: &mut Resolver<'_>) -> AllowedOrigins {
         let takes_cookies = self.carriers.contains(&Carrier::Cookie);
         let Some(listed) = &self.origins else {
             if takes_cookies && context.sessions.cookie.same_site == SameSite::None {
@@ -230,7 +237,7 @@ impl Route {
             return AllowedOrigins::new(vec![Origin::of(&context.server.public_url)]);
         };
         if takes_cookies && listed.is_empty() {
-            resolver.warn(key.clone(), "is empty: no page may use the cookie, so that carrier lets nobody in");
+            resolver.warn(key, "is empty: no page may use the cookie, so that carrier lets nobody in");
         }
         let mut origins = Vec::new();
         for (item, text) in listed.iter().enumerate() {
@@ -247,8 +254,9 @@ impl Route {
     }
 }
 
-/// Whether a path is written in the one way in which requests will ask for it (req M6), and is nobody else's.
-fn check_path(path: &str) -> Result<(), (String, &'static str)> {
+/// Whether a path is written in the one way in which requests will ask for it (req M6), and is nobody else's: of the HTTP API it may
+/// be `own`.
+pub(super) fn check_path(path: &str, own: Option<&str>) -> Result<(), (String, &'static str)> {
     let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-._~".contains(&b));
     let odd = path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..");
     if !path.starts_with('/') || !plain || odd || path.len() > MAX_PATH_BYTES || (path.len() > 1 && path.ends_with('/'))
@@ -256,11 +264,15 @@ fn check_path(path: &str) -> Result<(), (String, &'static str)> {
         let advice = "begin with /, end without one, and use letters, digits and -._~ only, such as /ws or /chat/live";
         return Err((format!("{path:?} is not a plain path"), advice));
     }
-    let below = |parent: &str| path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    match API_PATHS.into_iter().find(|parent| below(parent)) {
+    match API_PATHS.into_iter().find(|parent| below(path, parent) && own != Some(parent)) {
         Some(parent) => {
             Err((format!("{path:?} belongs to the HTTP API, which has {parent}"), "choose another path, such as /ws"))
         }
         None => Ok(()),
     }
+}
+
+/// Whether `path` is `parent` or below it.
+pub(super) fn below(path: &str, parent: &str) -> bool {
+    path.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

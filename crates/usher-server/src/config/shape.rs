@@ -9,12 +9,12 @@ use super::document::{Node, Value, join};
 use super::problem::Problem;
 
 /// Sections of the contract that this version does not have. A file that needs them must not seem to work.
-const NOT_BUILT: [&str; 3] = ["cluster", "gateway", "sockjs"];
+const NOT_BUILT: [&str; 2] = ["cluster", "gateway"];
 /// How alike a key must be to a known one to be taken for a slip of the pen, from 0 to 1.
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 78] = [
+const READING_ORDER: [&str; 87] = [
     // The sections.
     "server",
     "admin",
@@ -23,6 +23,7 @@ const READING_ORDER: [&str; 78] = [
     "sessions",
     "issuers",
     "routes",
+    "sockjs",
     "rooms",
     "limits",
     "audit",
@@ -76,6 +77,15 @@ const READING_ORDER: [&str; 78] = [
     "max_bytes",
     "refuse",
     "close_codes",
+    // [sockjs]
+    "lenient",
+    "octoprint",
+    "enabled",
+    "jsonp",
+    "iframe",
+    "htmlfile",
+    "disconnect_delay",
+    "response_limit",
     // [[rooms]]
     "pattern",
     "join",

@@ -13,6 +13,7 @@ mod load;
 mod logins;
 mod metrics;
 mod no_gap;
+mod octoprint_api;
 mod plaintext;
 mod refresh_model;
 mod reload;

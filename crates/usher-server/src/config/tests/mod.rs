@@ -1,6 +1,7 @@
 //! Configurations as people write them, and what they are told.
 
 mod reading;
+mod sockjs;
 mod template;
 mod unsafe_settings;
 

@@ -48,7 +48,7 @@ message = "64KB"
     usher.toml:8: tokens.idle: unknown key here; did you mean sessions.idle?
     usher.toml:9: tokens.ticket_ttl: "half a minute" is not a duration: write a number and ms, s, m, h or d, such as "10m"
     usher.toml:13: routes[0].carrier: unknown key; did you mean "carriers"?
-    usher.toml:14: routes[0].carriers[1]: "headr" is none of cookie, query, ticket, first_message, header, subprotocol; did you mean "header"?
+    usher.toml:14: routes[0].carriers[1]: "headr" is none of cookie, query, ticket, first_message, header, subprotocol, sockjs; did you mean "header"?
     usher.toml:15: routes[0].first_message.max_byte: unknown key; did you mean "max_bytes"?
     usher.toml:16: routes[0].close_codes.forbiden: unknown key; did you mean "forbidden"?
     usher.toml:16: routes[0].close_codes.revoked: 99 is out of range: write 1000 to 4999
@@ -80,7 +80,7 @@ fn syntax_errors_have_their_line() {
 
 #[test]
 fn sections_that_are_not_built_are_refused() {
-    for section in ["[cluster]\nurl = \"redis://127.0.0.1\"", "[[gateway]]\npath = \"/chat\"", "[sockjs]"] {
+    for section in ["[cluster]\nurl = \"redis://127.0.0.1\"", "[[gateway]]\npath = \"/chat\""] {
         let message = read(section, &[]).expect_err("not built").to_string();
         assert!(message.contains("not built yet in this version"), "{message}");
     }
