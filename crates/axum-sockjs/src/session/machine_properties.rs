@@ -67,7 +67,7 @@ fn message(number: usize, bytes: usize) -> String {
 }
 
 fn number(text: &str) -> usize {
-    text.split(':').next().unwrap().parse().unwrap()
+    text.split(':').next().and_then(|number| number.parse().ok()).expect("every message begins with its number")
 }
 
 impl World {
