@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use usher_auth::ids::UserId;
 use usher_auth::route::SockJsRules;
@@ -194,4 +195,39 @@ async fn guesses_on_the_socket_are_counted_for_the_account_they_name() {
     assert_eq!(guess.send().await.expect("an answer").status(), 429);
     let another = server.post("/api/login").json(&json!({"user": "bob", "pass": "wrong"}));
     assert_eq!(another.send().await.expect("an answer").status(), 403, "bob is another account");
+}
+
+#[tokio::test]
+async fn a_session_key_opens_no_other_door() {
+    // req F11
+    let server = start().await;
+    let (key, _) = log_in(&server, "alice").await;
+    let status = async |request: RequestBuilder| request.send().await.expect("an answer").status().as_u16();
+    let token = key.strip_prefix("uso_").expect("the prefix");
+    for written in [key.clone(), token.to_owned(), format!("alice:{key}")] {
+        for upgrade in [
+            Upgrade::at(format!("/only/query?token={written}")),
+            Upgrade::at(format!("/only/ticket?ticket={written}")),
+            Upgrade::at("/only/header").header("x-api-key", &written),
+        ] {
+            assert_eq!(server.connect(upgrade).await.err().expect("refused").status, 401, "{written}");
+        }
+        let mut socket = server.connect(Upgrade::at("/only/first_message")).await.expect("a socket that waits");
+        socket.send(&json!({"type": "auth", "token": written})).await;
+        assert_eq!(socket.closed().await.1.code, 4001);
+        for header in ["x-api-key", "cookie"] {
+            let value = if header == "cookie" { format!("usher={written}") } else { written.clone() };
+            assert_eq!(status(server.get("/auth/session").header(header, value)).await, 401, "{header}");
+        }
+    }
+    for written in [key.as_str(), token] {
+        assert_eq!(status(server.get("/auth/session").bearer_auth(written)).await, 401);
+        assert_eq!(
+            status(server.post("/api/login").json(&json!({"passive": true})).bearer_auth(written)).await,
+            403,
+            "nor does it buy another"
+        );
+        let refresh = server.post("/auth/refresh").json(&json!({"refresh_token": written}));
+        assert_eq!(status(refresh).await, 400);
+    }
 }
