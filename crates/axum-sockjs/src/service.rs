@@ -158,7 +158,7 @@ impl<A: Application> Inner<A> {
         };
         match (found, transport) {
             (Err(response), _) => response,
-            (Ok(receiver), Transport::Xhr | Transport::Jsonp) => polling::answer(receiver, transport, &callback).await,
+            (Ok(receiver), Transport::Xhr | Transport::Jsonp) => polling::answer(receiver, transport, &callback),
             (Ok(receiver), _) => streaming::answer(receiver, transport, &callback, self.config.limits.response_bytes),
         }
     }

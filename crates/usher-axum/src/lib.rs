@@ -24,7 +24,7 @@ mod throttle;
 mod upgrade;
 mod verifier;
 
-pub use axum_sockjs::ConfigError as SockJsConfigError;
+pub use axum_sockjs::{ConfigError as SockJsConfigError, StreamingAnswer};
 pub use budget::{ConnectionLimits, SourceBudget, SourcePlace, WaitingLimits};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};

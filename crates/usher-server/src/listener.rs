@@ -1,6 +1,7 @@
 //! Accepting connections: TCP or TLS, with every wait before an upgrade bounded (req A7, A8).
 
 mod slow_body;
+mod streaming;
 
 pub use slow_body::SlowBody;
 
@@ -9,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::streaming::Stage;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
@@ -138,9 +140,8 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let (tls, router) = (tls.clone(), router.clone());
         tokio::spawn(async move {
-            attend(stream, peer, tls, router, limits).await;
-            // Held for as long as the connection speaks HTTP; an upgraded one has budgets of its own.
-            drop((place, source_place));
+            // Held for as long as the connection speaks HTTP; one that is upgraded or becomes a stream has budgets of its own.
+            attend(stream, peer, tls, router, limits, (place, source_place)).await;
         });
     }
 }
@@ -152,8 +153,10 @@ async fn attend(
     tls: Option<TlsAcceptor>,
     router: impl Fn() -> Router + Clone + Send + 'static,
     limits: HttpLimits,
+    places: impl Send,
 ) {
-    let (requests, mut begun) = watch::channel(());
+    let mut places = Some(places);
+    let (requests, mut begun) = watch::channel(Stage::Exchange);
     let conversation = async move {
         match tls {
             None => serve_connection(stream, peer, router, limits, requests).await,
@@ -172,8 +175,16 @@ async fn attend(
                 tokio::time::sleep(limits.exchange).await;
                 break;
             }
-            patience = limits.exchange;
+            patience = match *begun.borrow_and_update() {
+                Stage::Exchange => limits.exchange,
+                // The last answer of this connection, and no request's any more.
+                Stage::Streaming => {
+                    places = None;
+                    Duration::MAX
+                }
+            };
         }
+        drop(places);
     };
     tokio::select! {
         () = conversation => {}
@@ -186,20 +197,21 @@ async fn serve_connection<IO>(
     peer: SocketAddr,
     router: impl Fn() -> Router + Clone + Send + 'static,
     limits: HttpLimits,
-    requests: watch::Sender<()>,
+    stages: watch::Sender<Stage>,
 ) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let stages = Arc::new(stages);
     let service = service_fn(move |request: Request<Incoming>| {
-        requests.send_replace(());
-        let router = router();
+        stages.send_replace(Stage::Exchange);
+        let (router, stages) = (router(), stages.clone());
         async move {
             let mut request = request.map(|body| slow_body::bounded(body, limits.body));
             request.extensions_mut().insert(PeerAddress(peer));
             // In a task of its own: hyper drops what it waits for when the client hangs up, and what has begun must not stay half done. A
             // session that is ended in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
             match tokio::spawn(router.oneshot(request)).await {
-                Ok(answer) => answer,
+                Ok(answer) => answer.map(|answer| streaming::mark(answer, &stages)),
                 Err(error) => {
                     tracing::error!(%error, "a request was not answered");
                     Ok(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response())

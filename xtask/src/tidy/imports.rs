@@ -65,7 +65,7 @@ const TABLE: [Row; 9] = [
     },
     Row {
         name: "usher-axum",
-        may: &["usher-auth", "usher-store"],
+        may: &["usher-auth", "usher-store", "axum-sockjs"],
         never: &["sqlx", "redis"],
         not_itself: &[],
         tests_may: Tests::All,

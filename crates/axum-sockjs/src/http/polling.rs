@@ -1,6 +1,11 @@
-//! `xhr` and `jsonp`: one frame an answer. While it waits for one, no head is written; a client that leaves aborts the poll.
+//! `xhr` and `jsonp`: one frame an answer. A client that leaves while it waits for one aborts the poll: the wait is the answer's
+//! body, which any server drops when the connection is gone.
 
+use std::convert::Infallible;
+
+use axum::body::Body;
 use axum::response::Response;
+use futures_util::{FutureExt as _, stream};
 use http::header::X_CONTENT_TYPE_OPTIONS;
 use http::{HeaderValue, StatusCode};
 
@@ -10,9 +15,14 @@ use crate::session::Receiver;
 
 pub(crate) const SCRIPT: HeaderValue = HeaderValue::from_static("application/javascript; charset=UTF-8");
 
-pub(crate) async fn answer(receiver: Receiver, transport: Transport, callback: &str) -> Response {
-    let frame = receiver.one().await;
-    let mut response = answer::with_body(StatusCode::OK, SCRIPT, framing::wrap(&frame, transport, callback));
+pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str) -> Response {
+    let callback = callback.to_owned();
+    let mut chunk = Box::pin(async move { framing::wrap(&receiver.one().await, transport, &callback) });
+    let body = match chunk.as_mut().now_or_never() {
+        Some(chunk) => Body::from(chunk),
+        None => Body::from_stream(stream::once(chunk.map(Ok::<_, Infallible>))),
+    };
+    let mut response = answer::with_body(StatusCode::OK, SCRIPT, body);
     if transport == Transport::Jsonp {
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }

@@ -18,6 +18,11 @@ use crate::session::machine::Left;
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 const EVENTS: HeaderValue = HeaderValue::from_static("text/event-stream");
 
+/// Among the extensions of an answer that goes on for as long as its session has something to say: for a server that bounds how
+/// long answers take. A client that takes nothing of it for two heartbeats ends it.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamingAnswer;
+
 struct Stream {
     receiver: Receiver,
     transport: Transport,
@@ -47,6 +52,7 @@ pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str, l
         _ => SCRIPT,
     };
     let mut response = answer::with_body(StatusCode::OK, content_type, body);
+    response.extensions_mut().insert(StreamingAnswer);
     if transport == Transport::HtmlFile {
         response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }

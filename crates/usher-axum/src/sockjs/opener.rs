@@ -2,7 +2,7 @@
 //! logs, so it must not be all that a request needs (req B6).
 
 use http::header::HeaderName;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use parking_lot::Mutex;
 use usher_auth::carriers::{Credential, Presented, explicit, session_cookie};
 use usher_auth::ids::UserId;
@@ -107,7 +107,7 @@ impl Page {
         match RequestOrigin::of(headers) {
             RequestOrigin::Absent => {
                 let mut sites = headers.get_all(SEC_FETCH_SITE).iter();
-                match (sites.next().map(|site| site.as_bytes()), sites.next()) {
+                match (sites.next().map(HeaderValue::as_bytes), sites.next()) {
                     (None, _) => Self::None,
                     (Some(b"same-origin"), None) => Self::Own,
                     _ => Self::Foreign,

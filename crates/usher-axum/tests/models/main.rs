@@ -211,7 +211,7 @@ fn whoever_looks_into_an_empty_mailbox_is_woken() {
                     thread::spawn(move || match number {
                         0 => connection.deliver(&Frame::json(&"hello")),
                         _ => connection.amend(|amendments| {
-                            amendments.margin = Some((Duration::from_secs(1), RevocationCause::Logout))
+                            amendments.margin = Some((Duration::from_secs(1), RevocationCause::Logout));
                         }),
                     })
                 })

@@ -193,3 +193,45 @@ async fn every_answer_is_a_problem_or_an_answer() {
         assert_eq!(problem["type"], format!("urn:usher:problem:{code}"));
     }
 }
+
+#[tokio::test]
+async fn a_stream_outlives_the_bounds_of_an_exchange_and_holds_no_place() {
+    // req A8: a SockJS stream is an answer that has no end of its own
+    let limits =
+        HttpLimits { exchange: Duration::from_millis(200), connections_per_source: 3, ..HttpLimits::default() };
+    let server = server(limits).await;
+    let alice = server.user("alice", "Alice").await;
+    let open = |session: usize| {
+        let stream = server.post(&format!("/sockjs/000/s{session}/xhr_streaming")).bearer_auth(&alice.token);
+        async move { stream.send().await.expect("an answer") }
+    };
+    let mut streams = Vec::new();
+    for session in 0..6 {
+        let stream = open(session).await;
+        assert_eq!(
+            (stream.status().as_u16(), &stream.headers()["connection"]),
+            (200, &"close".parse().expect("a value"))
+        );
+        streams.push(stream);
+    }
+    for (session, stream) in streams.iter_mut().enumerate() {
+        // Later than an exchange may take, the stream still brings what is sent.
+        let mut text = String::new();
+        while !text.contains("authenticated") {
+            text.push_str(std::str::from_utf8(&stream.chunk().await.expect("a chunk").expect("more")).expect("text"));
+        }
+        if session == 0 {
+            let overdue = TcpStream::connect(server.url.socket_addrs(|| None).expect("an address")[0]).await;
+            let mut overdue = overdue.expect("a connection");
+            overdue.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("written");
+            let mut rest = Vec::new();
+            overdue.read_to_end(&mut rest).await.expect("read to its end, which its bound brings");
+        }
+        let body = serde_json::json!([serde_json::json!({"type": "ping"}).to_string()]).to_string();
+        let sent = server.post(&format!("/sockjs/000/s{session}/xhr_send")).bearer_auth(&alice.token).body(body);
+        assert_eq!(sent.send().await.expect("an answer").status(), 204);
+        while !text.contains("pong") {
+            text.push_str(std::str::from_utf8(&stream.chunk().await.expect("a chunk").expect("more")).expect("text"));
+        }
+    }
+}

@@ -325,3 +325,27 @@ async fn a_drain_reaches_sessions_that_nobody_fetches_from_at_the_moment() {
     }
     assert!(all.contains("bye"), "{all}");
 }
+
+#[tokio::test]
+async fn a_poll_whose_client_leaves_takes_no_message_with_it() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice", "Alice").await;
+    let poll_as_alice = || poll(&server, "leaver").bearer_auth(&alice.token);
+    assert_eq!(text(poll_as_alice()).await, "o\n");
+    assert!(text(poll_as_alice()).await.contains("authenticated"));
+    // This one waits for a message, and its client goes.
+    let waiting = poll_as_alice().timeout(Duration::from_millis(200)).send().await;
+    let left = match waiting {
+        Ok(answer) => answer.text().await,
+        Err(error) => Err(error),
+    };
+    assert!(left.is_err_and(|error| error.is_timeout()));
+    // What it may have lost is not passed over: the session says that it was interrupted.
+    let told = loop {
+        let frame = text(poll_as_alice()).await;
+        if !frame.starts_with("c[2010") {
+            break frame;
+        }
+    };
+    assert_eq!(told, "c[1002,\"Connection interrupted\"]\n");
+}
