@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use crate::client::{environment, python, run, start};
 
-/// Where the package has its scripts. They are served from there and copied nowhere.
+/// Where the package has its scripts. The page loads them from there; they are copied nowhere.
 async fn scripts() -> String {
     let mut python = python();
     python.args(["-c", "import octoprint, os; print(os.path.dirname(octoprint.__file__))"]);
