@@ -1,5 +1,5 @@
 //! The client libraries that `e2e/` pins: npm packages in `e2e/node_modules`, where the scripts beside it find them by name, and
-//! Python packages in a virtual environment below the build directory.
+//! Python packages in virtual environments below the build directory.
 //!
 //! Each folder holds a copy of the lock files it was made from; while they are equal there is nothing to do.
 
@@ -19,9 +19,27 @@ pub(super) fn node_dir(workspace: &Workspace) -> Option<PathBuf> {
     folder.join("node_modules").is_dir().then_some(folder)
 }
 
-/// The virtual environment's Python, once it is there.
-pub(super) fn python(workspace: &Workspace) -> Option<PathBuf> {
-    let program = environment(workspace).join("bin/python");
+/// Python packages in a virtual environment of their own.
+#[derive(Clone, Copy)]
+pub(super) struct Environment {
+    /// The lock file, in `e2e/`.
+    requirements: &'static str,
+    /// The folder, in the build directory's `e2e/`.
+    folder: &'static str,
+    /// Whether the lock file leaves out dependencies that are declared and not needed.
+    incomplete: bool,
+}
+
+/// Python's WebSocket client.
+pub(super) const PYTHON: Environment =
+    Environment { requirements: "requirements.txt", folder: "venv", incomplete: false };
+/// OctoPrint's clients.
+pub(super) const OCTOPRINT: Environment =
+    Environment { requirements: "octoprint.txt", folder: "octoprint", incomplete: true };
+
+/// An environment's Python, once it is there.
+pub(super) fn python(workspace: &Workspace, environment: Environment) -> Option<PathBuf> {
+    let program = environment.folder(workspace).join("bin/python");
     program.is_file().then_some(program)
 }
 
@@ -36,22 +54,25 @@ pub(super) fn install_node_modules(workspace: &Workspace) -> Result<(), Failure>
     })
 }
 
-/// Makes the virtual environment and installs what `e2e/requirements.txt` says, by hash.
-pub(super) fn install_python_packages(workspace: &Workspace) -> Result<(), Failure> {
-    let requirements = workspace.root.join("e2e/requirements.txt");
+/// Makes the virtual environment and installs what its lock file says, by hash.
+pub(super) fn install_python_packages(workspace: &Workspace, environment: Environment) -> Result<(), Failure> {
+    let requirements = workspace.root.join("e2e").join(environment.requirements);
     let lock = contents(&[&requirements])?;
-    let folder = environment(workspace);
+    let folder = environment.folder(workspace);
     make(&folder, &lock, || {
         run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
         let mut pip = Command::new(folder.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+        pip.args(environment.incomplete.then_some("--no-deps"));
         pip.args(["--require-hashes", "--only-binary=:all:", "--requirement"]).arg(&requirements);
         run_quietly(&mut pip).map(drop)
     })
 }
 
-fn environment(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("e2e/venv")
+impl Environment {
+    fn folder(self, workspace: &Workspace) -> PathBuf {
+        workspace.target.join("e2e").join(self.folder)
+    }
 }
 
 /// Calls `work`, twice if it fails at first (a registry may), unless `folder` was made from the same lock files.

@@ -1,5 +1,5 @@
 //! Sets up the clients that nobody here wrote, for the tests that need them: Chromium, Node.js with `ws`, `sockjs-client` and
-//! `playwright-core`, Python with `websockets`.
+//! `playwright-core`, Python with `websockets`, and OctoPrint's own clients.
 //!
 //! Programs are Debian packages, installed where that is allowed; libraries are pinned by hash in `e2e/` and installed below
 //! the work tree. What is missing and may not be installed is named in one line each, and ends the command: a test that was
@@ -21,8 +21,10 @@ use crate::workspace::Workspace;
 pub(crate) struct Tools {
     /// The folder that contains `node_modules`.
     node_dir: Option<PathBuf>,
-    /// The Python of the virtual environment.
+    /// The Python that has `websockets`.
     python: Option<PathBuf>,
+    /// The Python that has OctoPrint's clients.
+    octoprint: Option<PathBuf>,
     /// Chromium or Chrome.
     chromium: Option<PathBuf>,
 }
@@ -33,6 +35,7 @@ impl Tools {
         let all = [
             ("USHER_E2E_NODE_DIR", &self.node_dir),
             ("USHER_E2E_PYTHON", &self.python),
+            ("USHER_E2E_OCTOPRINT", &self.octoprint),
             (programs::CHROMIUM_VARIABLE, &self.chromium),
         ];
         all.into_iter().filter_map(|(name, path)| Some((name, path.as_deref()?)))
@@ -57,13 +60,19 @@ pub(crate) fn set_up(workspace: &Workspace) -> Result<Tools, Failure> {
     let turn = File::open(&turn).and_then(|file| file.lock().map(|()| file));
     let _turn = turn.map_err(Failure::file("cannot lock e2e/package-lock.json"))?;
     clients::install_node_modules(workspace)?;
-    clients::install_python_packages(workspace)?;
+    clients::install_python_packages(workspace, clients::PYTHON)?;
+    clients::install_python_packages(workspace, clients::OCTOPRINT)?;
     Ok(what_is_there(workspace))
 }
 
 /// Installs nothing.
 pub(crate) fn what_is_there(workspace: &Workspace) -> Tools {
-    Tools { node_dir: clients::node_dir(workspace), python: clients::python(workspace), chromium: programs::chromium() }
+    Tools {
+        node_dir: clients::node_dir(workspace),
+        python: clients::python(workspace, clients::PYTHON),
+        octoprint: clients::python(workspace, clients::OCTOPRINT),
+        chromium: programs::chromium(),
+    }
 }
 
 fn packages(missing: &[Program]) -> Vec<&'static str> {
@@ -80,7 +89,8 @@ mod tests {
 
     #[test]
     fn the_tests_are_told_only_of_what_is_there() {
-        let tools = Tools { node_dir: Some("e2e".into()), python: None, chromium: Some("chromium".into()) };
+        let tools =
+            Tools { node_dir: Some("e2e".into()), python: None, octoprint: None, chromium: Some("chromium".into()) };
         let told: Vec<_> = tools.environment().map(|(name, _)| name).collect();
         assert_eq!(told, ["USHER_E2E_NODE_DIR", "USHER_E2E_CHROMIUM"]);
     }

@@ -89,7 +89,7 @@ pub fn router(state: ApiState, octoprint: bool) -> Router {
     let api = api.layer(always(CACHE_CONTROL, "no-store"));
     let public = Router::new()
         .route("/.well-known/jwks.json", get(jwks::jwks))
-        .route("/openapi.json", get(move || openapi::openapi(octoprint)))
+        .route("/openapi.json", get(async move || openapi::openapi(octoprint)))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
     api.merge(public).with_state(state)

@@ -56,6 +56,6 @@ pub fn document(octoprint: bool) -> openapi::OpenApi {
     document
 }
 
-pub(super) async fn openapi(octoprint: bool) -> Json<openapi::OpenApi> {
+pub(super) fn openapi(octoprint: bool) -> Json<openapi::OpenApi> {
     Json(document(octoprint))
 }

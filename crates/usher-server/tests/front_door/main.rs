@@ -28,6 +28,7 @@ mod s5_cookie;
 mod s6_query;
 mod s8_header;
 mod s9_profiles;
+mod session_keys;
 mod sockjs_requests;
 mod throttle;
 mod upgrade_form;

@@ -324,38 +324,6 @@ async fn no_credential_in_a_url() {
 }
 
 #[tokio::test]
-async fn a_session_key_opens_no_other_door() {
-    // req F11
-    let server = start().await;
-    alice(&server).await;
-    let (_, body, _) = answer(password(&server)).await;
-    let key = body["session"].as_str().expect("a key").to_owned();
-    let token = key.strip_prefix("uso_").expect("the prefix");
-    for written in [key.clone(), token.to_owned(), format!("user-alice:{key}")] {
-        for upgrade in [
-            Upgrade::at(format!("/only/query?token={written}")),
-            Upgrade::at(format!("/only/ticket?ticket={written}")),
-            Upgrade::at("/only/header").header("x-api-key", &written),
-        ] {
-            assert_eq!(server.connect(upgrade).await.err().expect("refused").status, 401, "{written}");
-        }
-        let mut socket = server.connect(Upgrade::at("/only/first_message")).await.expect("a socket that waits");
-        socket.send(&json!({"type": "auth", "token": written})).await;
-        assert_eq!(socket.closed().await.1.code, 4001);
-        for header in ["x-api-key", "cookie"] {
-            let value = if header == "cookie" { format!("usher={written}") } else { written.clone() };
-            assert_eq!(answer(server.get("/auth/session").header(header, value)).await.0, 401, "{header}");
-        }
-    }
-    for written in [key.as_str(), token] {
-        assert_eq!(answer(server.get("/auth/session").bearer_auth(written)).await.0, 401);
-        assert_eq!(answer(passive(&server).bearer_auth(written)).await.0, 403, "nor does it buy another");
-        let refresh = server.post("/auth/refresh").json(&json!({"refresh_token": written}));
-        assert_eq!(answer(refresh).await.0, 400);
-    }
-}
-
-#[tokio::test]
 async fn without_the_convention_there_is_no_such_path() {
     let (_, document, _) = answer(start().await.get("/openapi.json")).await;
     assert!(document["paths"]["/auth/login"].is_object() && document["paths"]["/api/login"].is_object());

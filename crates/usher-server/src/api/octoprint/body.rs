@@ -85,7 +85,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 /// Whether another site's page sent it. Any page may send a form without asking first, so that the content type, which guards
 /// JSON, guards nothing here: a browser that leaves the Origin out must not be believed for that (req B4, B5).
 fn is_cross_site(headers: &HeaderMap) -> bool {
-    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
     RequestOrigin::of(headers) == RequestOrigin::Absent
         && site.is_some_and(|site| !matches!(site, b"same-origin" | b"none"))
 }

@@ -12,6 +12,7 @@ const ADMIN: &str = "admin";
 /// Who logged in, and the key for the socket. Fields that OctoPrint has and Usher has nothing for are there and empty, because
 /// clients read them unasked.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "OctoPrint's, not ours")]
 pub(super) struct UserAnswer<'a> {
     /// The user's id.
     name: &'a str,
