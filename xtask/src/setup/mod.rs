@@ -1,5 +1,5 @@
-//! Sets up the clients that nobody here wrote, for the tests that need them: Chromium, Node.js with `ws` and `playwright-core`,
-//! Python with `websockets`, and OctoPrint's own clients.
+//! Sets up the clients that nobody here wrote, for the tests that need them: Chromium, Node.js with `ws`, `sockjs-client` and
+//! `playwright-core`, Python with `websockets`, and OctoPrint's own clients.
 //!
 //! Programs are Debian packages, installed where that is allowed; libraries are pinned by hash in `e2e/` and installed below
 //! the work tree. What is missing and may not be installed is named in one line each, and ends the command: a test that was

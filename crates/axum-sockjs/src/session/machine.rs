@@ -340,3 +340,7 @@ impl Frame {
 #[cfg(test)]
 #[path = "machine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "machine_properties.rs"]
+mod properties;

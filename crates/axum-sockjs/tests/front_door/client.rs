@@ -139,6 +139,13 @@ impl Answer {
     }
 
     pub async fn body(mut self) -> String {
+        if self.header("transfer-encoding").is_some() {
+            let mut body = String::new();
+            while let Some(chunk) = self.chunk().await {
+                body.push_str(&chunk);
+            }
+            return body;
+        }
         let length = self.header("content-length").expect("an answer of known length").parse().unwrap();
         let mut body = vec![0; length];
         within(self.stream.read_exact(&mut body)).await.unwrap();

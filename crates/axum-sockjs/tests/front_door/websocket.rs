@@ -76,7 +76,7 @@ async fn what_is_no_message_closes_the_socket_with_a_reason() {
         assert_eq!(code, 1007, "{text}");
         assert!(reason.contains("array of strings"), "{reason}");
         let (session, _) = world.session().await;
-        assert_eq!(within(session.wait_ended()).await, Ended::Malformed(Close::BINARY));
+        assert_eq!(within(session.wait_ended()).await, Ended::Malformed(Close::MALFORMED));
     }
 }
 

@@ -239,7 +239,7 @@ impl Watch {
             }
             Input::UserChanged => connection.handle_user_changed(*now, &user("alice"), now.unix),
             Input::RevokedWithMargin => {
-                connection.handle_revoked_with_margin(*now, Duration::from_secs(3), RevocationCause::Logout)
+                connection.handle_revoked_with_margin(*now, Duration::from_secs(3), RevocationCause::Logout);
             }
             Input::RulesChanged => {
                 let dialect = connection.rules().dialect;

@@ -34,7 +34,7 @@ fn waiting(lenient: bool, octoprint: bool) -> Scene {
 fn alice() -> Scene {
     let mut scene = waiting(true, true);
     scene.text(OCTOPRINT_AUTH);
-    assert_eq!(scene.actions(), ["verify sockjs unrecognised"]);
+    assert_eq!(scene.actions(), ["verify sockjs a user's token"]);
     scene.admit("alice", Some(60 * SECOND));
     assert_eq!(scene.actions(), ["opened", "send authenticated alice until 60 s", "send history"]);
     scene
@@ -46,7 +46,7 @@ fn an_octoprint_client_has_three_attempts_within_one_wait() {
     for attempt in 1..=3 {
         scene.pass(SECOND);
         scene.text(OCTOPRINT_AUTH);
-        assert_eq!(scene.actions(), ["verify sockjs unrecognised"]);
+        assert_eq!(scene.actions(), ["verify sockjs a user's token"]);
         scene.refuse(RefusalKind::Unauthorized);
         let mut expected = vec!["refused invalid_token", "send error invalid_token", "send reauthRequired stale"];
         if attempt == 3 {
@@ -111,7 +111,7 @@ fn who_is_revoked_is_sent_away_and_may_come_back_until_the_wait_is_over() {
         assert_eq!(scene.deadline(), Some(40 * SECOND));
 
         scene.text(OCTOPRINT_AUTH);
-        assert_eq!(scene.actions(), ["verify sockjs unrecognised"]);
+        assert_eq!(scene.actions(), ["verify sockjs a user's token"]);
         scene.admit("bob", None);
         assert_eq!(scene.actions(), ["opened", "send authenticated bob for ever", "send history"]);
     }
@@ -137,7 +137,7 @@ fn who_expires_is_stale_and_then_expired() {
 fn a_verdict_that_was_under_way_when_its_asker_was_sent_away_lets_nobody_in() {
     let mut scene = alice();
     scene.text(OCTOPRINT_AUTH);
-    assert_eq!(scene.actions(), ["verify sockjs unrecognised"]);
+    assert_eq!(scene.actions(), ["verify sockjs a user's token"]);
     scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     scene.actions();
     scene.admit("alice", None);
@@ -174,7 +174,7 @@ fn a_bare_object_is_taken_and_noticed_once_where_the_route_is_lenient() {
     scene.connection.handle_unwrapped(scene.now, Mistake::NotWrapped, OCTOPRINT_AUTH);
     assert_eq!(
         scene.actions(),
-        ["mistaken not_wrapped {auth: a text with a colon}", "send notice not_wrapped", "verify sockjs unrecognised"]
+        ["mistaken not_wrapped {auth: a text with a colon}", "send notice not_wrapped", "verify sockjs a user's token"]
     );
     scene.admit("alice", None);
     scene.actions();

@@ -15,8 +15,8 @@ use super::units::{ByteSize, TimeSpan};
 const PATH: &str = "/sockjs";
 /// The wait for a first message where OctoPrint's clients may try three times.
 const OCTOPRINT_TIMEOUT: TimeSpan = TimeSpan::seconds(30);
-/// Longest silence: what stands between would take the connection for dead.
-const MAX_HEARTBEAT: TimeSpan = TimeSpan::seconds(300);
+/// Longest silence: a poll is answered by the heartbeat at the latest, before the listener would end an exchange that takes 30 s.
+const MAX_HEARTBEAT: TimeSpan = TimeSpan::seconds(25);
 /// Longest life without a receiver: each such session holds its queues.
 const MAX_DISCONNECT_DELAY: TimeSpan = TimeSpan::seconds(300);
 /// Smallest response after which a client asks anew: below it there would be little but asking.
@@ -65,7 +65,7 @@ pub struct SockJs {
     pub iframe: bool,
     /// Whether the transport htmlfile is on, for browsers that knew nothing better.
     pub htmlfile: bool,
-    /// How long a client hears nothing until it is sent a heartbeat; at most 5m.
+    /// How long a client hears nothing until it is sent a heartbeat; at most 25s.
     pub heartbeat: TimeSpan,
     /// How long a session lives without its client; at most 5m.
     pub disconnect_delay: TimeSpan,

@@ -1,22 +1,42 @@
-//! The services that the protocol's own test suite wants, on `127.0.0.1:8081` or at `--listen ADDRESS`.
+//! The services that the protocol's own test suite wants.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
 use axum_sockjs::{Application, Close, Config, Incoming, Session, SessionHandle, SockJs, TransportRequest};
-use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
-const LISTEN: &str = "127.0.0.1:8081";
 /// What the suite wants instead of 128 KiB.
 const RESPONSE_BYTES: usize = 4096;
 /// `/amplify` answers at most 2 to this many bytes.
 const MAX_DOUBLINGS: u32 = 19;
 /// Messages of `/broadcast` that a session may be behind; a slower one misses some.
 const BACKLOG: usize = 64;
+
+/// All of them, each at its address.
+pub fn services() -> Result<Router, axum_sockjs::ConfigError> {
+    let mut disabled = config();
+    disabled.transports.websocket = false;
+    let cookies = Config { cookie_needed: true, ..config() };
+    let broadcast = Service::Broadcast(broadcast::Sender::new(BACKLOG));
+    Ok(Router::new()
+        .merge(SockJs::new(Service::Echo, config())?.router("/echo"))
+        .merge(SockJs::new(Service::Echo, disabled)?.router("/disabled_websocket_echo"))
+        .merge(SockJs::new(Service::Echo, cookies)?.router("/cookie_needed_echo"))
+        .merge(SockJs::new(Service::Close, config())?.router("/close"))
+        .merge(SockJs::new(Service::Ticker, config())?.router("/ticker"))
+        .merge(SockJs::new(Service::Amplify, config())?.router("/amplify"))
+        .merge(SockJs::new(broadcast, config())?.router("/broadcast")))
+}
+
+fn config() -> Config {
+    let mut config = Config::default();
+    config.transports.jsonp = true;
+    config.limits.response_bytes = RESPONSE_BYTES;
+    config
+}
 
 /// What a service does with its sessions.
 enum Service {
@@ -98,43 +118,4 @@ async fn listen(session: SessionHandle, mut all: broadcast::Receiver<String>) {
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }
-}
-
-fn config() -> Config {
-    let mut config = Config::default();
-    config.transports.jsonp = true;
-    config.limits.response_bytes = RESPONSE_BYTES;
-    config
-}
-
-fn services() -> Result<Router, axum_sockjs::ConfigError> {
-    let mut disabled = config();
-    disabled.transports.websocket = false;
-    let cookies = Config { cookie_needed: true, ..config() };
-    let broadcast = Service::Broadcast(broadcast::Sender::new(BACKLOG));
-    Ok(Router::new()
-        .merge(SockJs::new(Service::Echo, config())?.router("/echo"))
-        .merge(SockJs::new(Service::Echo, disabled)?.router("/disabled_websocket_echo"))
-        .merge(SockJs::new(Service::Echo, cookies)?.router("/cookie_needed_echo"))
-        .merge(SockJs::new(Service::Close, config())?.router("/close"))
-        .merge(SockJs::new(Service::Ticker, config())?.router("/ticker"))
-        .merge(SockJs::new(Service::Amplify, config())?.router("/amplify"))
-        .merge(SockJs::new(broadcast, config())?.router("/broadcast")))
-}
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut arguments = std::env::args().skip(1);
-    let address: SocketAddr = match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => LISTEN.parse()?,
-        (Some("--listen"), Some(address)) => address.parse()?,
-        _ => return Err("usage: sockjs-test-server [--listen ADDRESS]".into()),
-    };
-    let listener = TcpListener::bind(address).await?;
-    #[expect(clippy::print_stdout, reason = "whoever asked for port 0 wants to know")]
-    {
-        println!("listening on {}", listener.local_addr()?);
-    }
-    axum::serve(listener, services()?.into_make_service_with_connect_info::<SocketAddr>()).await?;
-    Ok(())
 }
