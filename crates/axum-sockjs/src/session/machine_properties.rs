@@ -115,7 +115,7 @@ impl World {
                 let why = Ended::Application(Close::GO_AWAY);
                 self.machine.handle_close(self.now, Close::GO_AWAY, why, unsent);
             }
-            Step::Violation => self.machine.handle_violation(),
+            Step::Violation => self.machine.handle_violation(Close::BINARY),
             Step::Pass(time) => self.pass(time),
         }
         let ended = self.machine.ended().cloned();
