@@ -99,7 +99,8 @@ async fn hostile_tokens_are_refused_alike() {
         // req F8–F10, F12, CVE-2026-25537
         hostile.push((format!("{name} is {value}"), server.mint.sign(&claims().with(name, value))));
     }
-    for typ in [None, Some("JWT"), Some("id+jwt"), Some("logout+jwt"), Some("dpop+jwt")] {
+    for typ in [None, Some("JWT"), Some("id+jwt"), Some("logout+jwt"), Some("dpop+jwt"), Some("usher-session-key+jwt")]
+    {
         // req F11
         let mut claims = claims();
         claims.typ = typ.map(str::to_owned);

@@ -215,6 +215,10 @@ async fn a_session_key_opens_no_other_door() {
         let mut socket = server.connect(Upgrade::at("/only/first_message")).await.expect("a socket that waits");
         socket.send(&json!({"type": "auth", "token": written})).await;
         assert_eq!(socket.closed().await.1.code, 4001);
+        // Nor over SockJS, but as the half of a pair.
+        let mut socket = open(&server).await;
+        socket.send(&json!({"type": "auth", "token": written})).await;
+        assert_eq!(socket.expect("error").await["code"], "invalid_token");
         for header in ["x-api-key", "cookie"] {
             let value = if header == "cookie" { format!("usher={written}") } else { written.clone() };
             assert_eq!(status(server.get("/auth/session").header(header, value)).await, 401, "{header}");
