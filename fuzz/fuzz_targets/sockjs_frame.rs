@@ -37,7 +37,7 @@ fuzz_target!(|text: &str| {
 
 /// As an echo would send them, and a client send them again.
 fn comes_back(messages: Vec<String>, wrapping: Wrapping) {
-    let frame = Frame::Messages(messages.iter().map(|message| quote(message)).collect()).to_text();
+    let frame = Frame::Messages(messages.iter().map(|message| quote(message).into()).collect()).to_text();
     assert!(!frame.contains(needs_escape));
     let array = frame.strip_prefix('a').expect("a frame of messages");
     assert_eq!(serde_json::from_str::<Vec<String>>(array).expect("a JSON array"), messages);

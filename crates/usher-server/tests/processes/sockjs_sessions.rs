@@ -37,7 +37,6 @@ async fn two_thousand_streams_of_somebody_stay_within_their_memory() {
         }
     }
     let each = (server.resident_bytes() - before) / SESSIONS;
-    println!("{each} bytes a session");
     assert!(each <= MAX_BYTES, "{each} bytes a session");
     // All of them are still there.
     for (number, stream) in streams.iter_mut().enumerate() {
