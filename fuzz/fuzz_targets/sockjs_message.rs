@@ -1,4 +1,4 @@
-//! What a stranger says over SockJS: never a panic, nobody is in before a verdict, and the log's shape shows nothing that was sent.
+//! What a stranger says over `SockJS`: never a panic, nobody is in before a verdict, and the log's shape shows nothing that was sent.
 
 #![no_main]
 
@@ -15,8 +15,8 @@ use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, Rou
 use usher_auth::wire::{Mistake, shape};
 use usher_auth::{Now, UnixTime};
 
-const NOW: Now = Now { monotonic: std::time::Duration::from_secs(60), unix: UnixTime::from_seconds(1_760_000_000) };
-/// Each makes another endpoint: lenient or not, for OctoPrint's clients or not.
+const NOW: Now = Now { monotonic: std::time::Duration::from_mins(1), unix: UnixTime::from_seconds(1_760_000_000) };
+/// Each makes another endpoint: lenient or not, for `OctoPrint`'s clients or not.
 static RULES: LazyLock<Vec<Arc<RouteRules>>> = LazyLock::new(|| {
     let each = [(true, true), (true, false), (false, true), (false, false)];
     each.map(|(lenient, octoprint)| Arc::new(rules(SockJsRules { lenient, octoprint }))).into()
