@@ -51,7 +51,9 @@ pub(crate) struct Opening<H: Handler> {
 
 /// Runs a connection over `transport` to its end. Whatever ends it, also a panic, its session with the handler and its place in the
 /// registry go with it: both are guards.
-pub(crate) async fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H>) {
+///
+/// The future holds the driver once and nothing else: it is most of what a connection costs.
+pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H>) -> impl Future<Output = ()> + Send {
     let Opening { connection, presenter, place, door, handler } = opening;
     let handle = new_handle(&connection, &presenter, &door, &transport);
     let door_now = door.parts().clock.now();
@@ -60,7 +62,7 @@ pub(crate) async fn run<T: Transport, H: Handler>(mut transport: T, opening: Ope
     if waiting.is_some() {
         transport.limit_input(connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
     }
-    let driver = Driver {
+    let mut driver = Driver {
         connection,
         transport,
         handle,
@@ -79,7 +81,7 @@ pub(crate) async fn run<T: Transport, H: Handler>(mut transport: T, opening: Ope
         opened_at: door_now,
         farewell: Farewell::default(),
     };
-    driver.run().await;
+    async move { driver.run().await }
 }
 
 fn new_handle(
@@ -162,7 +164,7 @@ impl<T, H: Handler> Driver<T, H> {
 }
 
 impl<T: Transport, H: Handler> Driver<T, H> {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         if self.connection.is_waiting() {
             self.observe(&Observed::Waiting);
         }

@@ -46,16 +46,16 @@ per_source = "10000/min"
 const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
 
 /// `usher serve` at trace level, with everything that it says.
-struct Talkative {
+pub(crate) struct Talkative {
     child: Child,
     log: JoinHandle<String>,
     out: JoinHandle<String>,
-    base: Url,
-    admin: Url,
+    pub(crate) base: Url,
+    pub(crate) admin: Url,
 }
 
 impl Talkative {
-    fn start(desk: &Desk) -> Self {
+    pub(crate) fn start(desk: &Desk) -> Self {
         let mut command = desk.command(&["serve", "--config", "usher.toml", "--log-format", "json", "--log", "trace"]);
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the server starts");
         let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
@@ -81,7 +81,7 @@ impl Talkative {
     }
 
     /// Stops it in good order; what it logged, and what it printed.
-    fn stop(mut self) -> (String, String) {
+    pub(crate) fn stop(mut self) -> (String, String) {
         let killed = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().expect("kill runs");
         assert!(killed.success() && self.child.wait().expect("it ends").success());
         (self.log.join().expect("read"), self.out.join().expect("read"))
@@ -90,20 +90,20 @@ impl Talkative {
 
 /// What must not come out.
 #[derive(Default)]
-struct Canaries(Vec<String>);
+pub(crate) struct Canaries(Vec<String>);
 
 impl Canaries {
-    fn hatch(&mut self) -> String {
+    pub(crate) fn hatch(&mut self) -> String {
         let randomness: &dyn Randomness = &SystemRandomness;
         self.keep(&format!("canary{}", URL_SAFE_NO_PAD.encode(randomness.bytes::<24>()).replace(['-', '_'], "x")))
     }
 
-    fn keep(&mut self, secret: &str) -> String {
+    pub(crate) fn keep(&mut self, secret: &str) -> String {
         self.0.push(secret.to_owned());
         secret.to_owned()
     }
 
-    fn assert_absent(&self, place: &str, text: &[u8]) {
+    pub(crate) fn assert_absent(&self, place: &str, text: &[u8]) {
         for canary in &self.0 {
             let found = text.windows(canary.len()).position(|window| window == canary.as_bytes());
             if let Some(at) = found {

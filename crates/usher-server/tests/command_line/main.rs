@@ -1,6 +1,7 @@
 //! The binary's commands as an operator types them: what they print, where, and with which exit code.
 
 mod canary;
+mod canary_sockjs;
 mod stores;
 
 use std::io::{BufRead as _, BufReader, Write as _};

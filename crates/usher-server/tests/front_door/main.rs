@@ -29,6 +29,7 @@ mod s6_query;
 mod s8_header;
 mod s9_profiles;
 mod session_keys;
+mod sockjs_examples;
 mod sockjs_requests;
 mod throttle;
 mod upgrade_form;

@@ -4,3 +4,4 @@ mod killed;
 mod process;
 mod signals;
 mod silent;
+mod sockjs_sessions;
