@@ -72,6 +72,12 @@ async fn the_command_line_reaches_the_running_server() {
     let upgrade = || usher_testkit::Upgrade::at("/ws").header("x-api-key", &key);
     let mut client = upgrade().connect(&base).await.expect("let in");
     client.expect("authenticated").await;
+    // OctoPrint's clients find what they look for.
+    let version = reqwest::Client::new().get(base.join("/api/version").expect("a URL")).header("x-api-key", &key);
+    assert_eq!(version.send().await.expect("an answer").status(), 200);
+    let mut octoprint = upgrade().on("/sockjs/000/demo/websocket").connect(&base).await.expect("let in");
+    assert_eq!(octoprint.next_text().await.as_deref(), Ok("o"));
+    assert!(octoprint.next_text().await.is_ok_and(|text| text.starts_with(r#"a[{"connected":{"#)));
     usher(&["user", "disable", "alice"]).await;
     // The running server learned of it at once.
     assert_eq!(client.closed().await.1.code, 4004);
