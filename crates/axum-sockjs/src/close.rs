@@ -23,6 +23,8 @@ impl Close {
     pub const SLOW_CONSUMER: Self = Self::fixed(1008, "Too much unread");
     /// To a WebSocket whose message is not what SockJS allows.
     pub const MALFORMED: Self = Self::fixed(1007, "a message is a JSON array of strings, or one JSON string");
+    /// To a WebSocket whose text is no UTF-8.
+    pub const INVALID_UTF8: Self = Self::fixed(1007, "Text must be UTF-8");
     /// To a WebSocket whose message is larger than may be.
     pub const TOO_BIG: Self = Self::fixed(1009, "Message too big");
     /// To a WebSocket that breaks RFC 6455.

@@ -27,6 +27,8 @@ pub(crate) struct Arrival {
     pub(crate) presented: Result<Presented, Refusal>,
     /// Whether a browser sent it, which cannot read an HTTP refusal.
     pub(crate) browser: bool,
+    /// The Origin of its page, where the browser says in another header that it is our own.
+    pub(crate) own_origin: Option<String>,
     /// The path asked for, without what is secret of it.
     pub(crate) path: String,
     /// Whether it is SockJS's raw endpoint.
@@ -64,8 +66,8 @@ pub(crate) async fn admit<H: Handler>(
         let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
         return Err(Problem::from(&refusal).with_retry_after(NO_ROOM_RETRY));
     }
-    let Arrival { presented, browser, path, raw_sockjs } = arrival;
-    let origin = RequestOrigin::of(&head.headers).as_str().map(str::to_owned);
+    let Arrival { presented, browser, own_origin, path, raw_sockjs } = arrival;
+    let origin = own_origin.or_else(|| RequestOrigin::of(&head.headers).as_str().map(str::to_owned));
     let presenter = Presenter { address, origin, path };
     let id = ConnectionId::from_random(parts.randomness.bytes());
     let mut connection = Connection::begin(id, rules.clone(), presented, browser, began);

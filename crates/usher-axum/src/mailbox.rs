@@ -228,6 +228,11 @@ impl ConnectionHandle {
         self.mailbox.lock().order.take()
     }
 
+    /// What rules were changed to and not taken in yet.
+    pub(crate) fn take_routes(&self) -> Option<Arc<RouteTable>> {
+        self.mailbox.lock().amendments.as_mut()?.routes.take()
+    }
+
     /// For the connection's task: hands all queued frames to `take`, in order; whether there were any.
     pub(crate) fn drain(&self, mut take: impl FnMut(Frame)) -> bool {
         let mut mailbox = self.mailbox.lock();

@@ -1,5 +1,6 @@
 //! The upgrade request (RFC 6455 §4.2): checked before any look at a credential, then decided, then answered.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -60,6 +61,7 @@ impl<H: Handler> WebSocketRoute<H> {
         let arrival = Arrival {
             presented: present(&self.rules, &head.headers, head.uri.query()),
             browser: origin != RequestOrigin::Absent,
+            own_origin: None,
             path: head.uri.path().to_owned(),
             raw_sockjs: false,
         };
@@ -70,13 +72,17 @@ impl<H: Handler> WebSocketRoute<H> {
         };
         drop(head);
         let conversation = async move {
-            match on_upgrade.await {
-                Ok(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-                    Ok(tcp) => socket::run(WebSocket::new(tcp.io.into_inner(), &tcp.read_buf), opening).await,
-                    Err(upgraded) => socket::run(WebSocket::new(TokioIo::new(upgraded), &[]), opening).await,
-                },
-                Err(error) => tracing::debug!(%error, "the client left before the upgrade was done"),
-            }
+            let upgraded = match on_upgrade.await {
+                Ok(upgraded) => upgraded,
+                Err(error) => return tracing::debug!(%error, "the client left before the upgrade was done"),
+            };
+            // What was read ahead keeps the whole buffer that hyper read into, so it is let go at once; and each kind of stream has a
+            // box of its own, so that a connection does not keep room for the larger.
+            let talk: Pin<Box<dyn Future<Output = ()> + Send>> = match upgraded.downcast::<TokioIo<TcpStream>>() {
+                Ok(tcp) => Box::pin(socket::run(WebSocket::new(tcp.io.into_inner(), &tcp.read_buf), opening)),
+                Err(upgraded) => Box::pin(socket::run(WebSocket::new(TokioIo::new(upgraded), &[]), opening)),
+            };
+            talk.await;
         };
         tokio::spawn(conversation.instrument(span));
         switching_protocols(&key, subprotocol)

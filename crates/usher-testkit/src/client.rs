@@ -140,6 +140,11 @@ impl TestClient {
         let _ = self.socket.send(Message::binary(bytes)).await;
     }
 
+    /// Send any message, control frames too.
+    pub async fn send_message(&mut self, message: Message) {
+        let _ = self.socket.send(message).await;
+    }
+
     /// Send a frame as it is.
     pub async fn send_frame(&mut self, frame: Frame) {
         let _ = self.socket.send(Message::Frame(frame)).await;

@@ -54,6 +54,12 @@ impl Session {
         self.handle.live.poll_receive(context)
     }
 
+    /// How many frames came since this was last asked that brought no message: pings, pongs, empty texts. Each wakes who waits in
+    /// [`Self::poll_receive`].
+    pub fn take_empty_frames(&mut self) -> usize {
+        self.handle.live.take_empty_frames()
+    }
+
     /// Ready when all that was sent has been handed to the client's connection, or the session has ended: who waits for this before
     /// it sends more keeps its queue in a place of its own.
     pub fn poll_handed_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -111,7 +117,8 @@ impl SessionHandle {
         self.live.with(|machine, _| machine.handle_discard());
     }
 
-    /// From now on the client may send `bytes` more, in messages with what is round them; `usize::MAX` is no limit. A WebSocket that
+    /// From now on the client may send `bytes` more, with frame headers and everything else that is round its messages; `usize::MAX` is
+    /// no limit. A WebSocket that
     /// sends more is closed with 1009, and a request is answered 413: for those who have not said yet who they are.
     pub fn limit_input(&self, bytes: usize) {
         self.live.limit_input(bytes);

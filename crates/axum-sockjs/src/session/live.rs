@@ -38,6 +38,8 @@ pub(crate) struct Live {
     handed_over: AtomicWaker,
     /// Bytes that the client may still send.
     input_left: AtomicUsize,
+    /// Frames of the client that brought no message and were not asked about yet.
+    empty_frames: AtomicUsize,
     /// For the driver: the next timeout is another one.
     timeout: Notify,
     /// For everybody with messages that did not fit; these may be many, and register before they look.
@@ -65,6 +67,7 @@ impl Live {
             incoming: AtomicWaker::new(),
             handed_over: AtomicWaker::new(),
             input_left: AtomicUsize::new(usize::MAX),
+            empty_frames: AtomicUsize::new(0),
             timeout: Notify::new(),
             room: Notify::new(),
             left: Notify::new(),
@@ -156,6 +159,17 @@ impl Live {
     /// Bytes that the client may still send.
     pub(crate) fn input_left(&self) -> usize {
         self.input_left.load(Ordering::Relaxed)
+    }
+
+    /// The client sent a frame without a message.
+    pub(crate) fn count_empty_frame(&self) {
+        self.empty_frames.fetch_add(1, Ordering::Relaxed);
+        self.incoming.wake();
+    }
+
+    /// How many such frames came since this was last asked.
+    pub(crate) fn take_empty_frames(&self) -> usize {
+        self.empty_frames.swap(0, Ordering::Relaxed)
     }
 
     /// The client sent so many bytes. False if that is more than it may; then nothing of it counts.

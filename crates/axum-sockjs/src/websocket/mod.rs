@@ -1,6 +1,7 @@
 //! The WebSocket transports: the upgrade, and the task of the socket.
 
 mod handshake;
+mod metered;
 mod socket;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The task of a WebSocket: carries frames between it and its session.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{Role, WebSocketConfig};
 use tungstenite::{Error, Message, Utf8Bytes};
 
+use super::metered::Metered;
 use crate::application::{Application, OnMalformed};
 use crate::close::Close;
 use crate::codec::{DecodeError, Frame, Wrapping, decode};
@@ -31,12 +33,10 @@ use crate::{Limits, Transport};
 const LINGER: Duration = Duration::from_secs(1);
 /// Bytes of a reason that fit a close frame (RFC 6455 §5.5: 125 with the code).
 const MAX_REASON_BYTES: usize = 123;
-/// What a control frame counts beside its payload, where input is limited.
-const CONTROL_FRAME_BYTES: usize = 6;
 /// Bytes read at once. tungstenite's default of 128 KiB would be most of what a connection costs.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
-type Stream = WebSocketStream<TokioIo<Upgraded>>;
+type Stream = WebSocketStream<Metered>;
 
 struct Socket<'a, A: Application> {
     stream: Stream,
@@ -73,7 +73,8 @@ pub(super) async fn run<A: Application>(
         .write_buffer_size(0)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit));
-    let stream = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let io = Metered::new(TokioIo::new(upgraded), entry.live.clone());
+    let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     Socket { stream, receiver, service, entry, framed }.run().await;
 }
 
@@ -108,6 +109,7 @@ impl<A: Application> Socket<'_, A> {
             }
             End::Violation(close) => {
                 self.entry.live.with(|machine, _| machine.handle_violation(close.clone()));
+                // No `c[…]` before it: the protocol's suite wants nothing but the end.
                 self.close(&close).await;
             }
             End::Peer(code) => {
@@ -125,27 +127,30 @@ impl<A: Application> Socket<'_, A> {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(frame))) => return Err(End::Peer(frame.map(|frame| frame.code.into()))),
             Some(Ok(Message::Binary(_))) => return Err(End::Violation(Close::BINARY)),
-            Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
-                let within = self.entry.live.count_input(payload.len() + CONTROL_FRAME_BYTES);
-                return if within { Ok(None) } else { Err(End::Violation(Close::TOO_BIG)) };
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+                self.entry.live.count_empty_frame();
+                return Ok(None);
             }
             Some(Ok(Message::Frame(_))) => return Ok(None),
+            Some(Err(Error::Io(error))) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                return Err(End::Violation(Close::TOO_BIG));
+            }
             Some(Err(Error::Capacity(_))) => return Err(End::Violation(Close::TOO_BIG)),
-            Some(Err(Error::Utf8(_))) => return Err(End::Violation(Close::MALFORMED)),
+            Some(Err(Error::Utf8(_))) => return Err(End::Violation(Close::INVALID_UTF8)),
             Some(Err(Error::Protocol(error))) if error != ProtocolError::ResetWithoutClosingHandshake => {
                 return Err(End::Violation(Close::PROTOCOL_ERROR));
             }
             Some(Err(_)) | None => return Err(End::Broken),
         };
-        if !self.entry.live.count_input(text.len()) {
-            return Err(End::Violation(Close::TOO_BIG));
-        }
         if !self.framed {
             return Ok(Some(vec![Incoming::Message(text.as_str().to_owned())]));
         }
         let limit = self.service.config.limits.message_bytes;
         let error = match decode(text.as_str(), Wrapping::ArrayOrString, limit) {
-            Ok(messages) if messages.is_empty() => return Ok(None),
+            Ok(messages) if messages.is_empty() => {
+                self.entry.live.count_empty_frame();
+                return Ok(None);
+            }
             Ok(messages) => return Ok(Some(messages.into_iter().map(Incoming::Message).collect())),
             Err(DecodeError::TooBig) => return Err(End::Violation(Close::TOO_BIG)),
             Err(error) => error,
@@ -194,7 +199,8 @@ impl<A: Application> Socket<'_, A> {
             let _ = self.stream.send(Message::Close(Some(close_frame(close)))).await;
             while let Some(Ok(_)) = self.stream.next().await {}
             // After a frame that it refused tungstenite reads nothing more. Bytes left unread would turn our close into a reset, so
-            // they are dropped below it, once our side has ended.
+            // they are dropped below it, once our side has ended; nothing is made of them, so they have no limit.
+            self.entry.live.limit_input(usize::MAX);
             let io = self.stream.get_mut();
             let _ = io.shutdown().await;
             let mut scratch = [0; 1024];

@@ -42,13 +42,8 @@ impl Connection {
                 self.actions.push_back(Action::Deliver(message));
             }
             Err(InvalidFrame { error, code, id }) => {
-                self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Error {
-                    error: &error,
-                    code,
-                    hint: None,
-                    room: None,
-                    id: id.as_ref(),
-                })));
+                let frame = self.error(&error, code, None, id.as_ref());
+                self.actions.push_back(Action::Send(frame));
             }
         }
     }
@@ -187,7 +182,10 @@ impl Connection {
     /// What a client is told of a refusal.
     pub(super) fn error_frame(&self, refusal: &Refusal, id: Option<&FrameId>) -> Frame {
         let hint = refusal.hint().or_else(|| self.sockjs_hint(refusal));
-        let (error, code, hint) = (refusal.reason(), refusal.code(), hint.as_deref());
+        self.error(refusal.reason(), refusal.code(), hint.as_deref(), id)
+    }
+
+    fn error(&self, error: &str, code: &str, hint: Option<&str>, id: Option<&FrameId>) -> Frame {
         if self.rules.dialect.is_octoprint() {
             Frame::json(&OctoPrintEvent::Error { error, code, hint })
         } else {

@@ -73,15 +73,16 @@ impl Connection {
             self.notice(text);
             return self.handle_text(now, text);
         }
+        let strict = matches!(self.rules.dialect, Dialect::SockJs(SockJsRules { lenient: false, .. }));
         match &self.state {
+            // What is missing is missing from every message to come.
+            State::Waiting(_) | State::Open(_) if strict && mistake == Mistake::NotWrapped => {
+                let refusal = refusal(mistake, text);
+                self.refuse_open_socket(now, self.rules.message_carrier(), &refusal);
+            }
             State::Waiting(wait) => {
                 let wait = *wait;
                 self.refuse_mistake(now, wait, mistake, text);
-            }
-            // What is missing is missing from every message to come.
-            State::Open(_) if mistake == Mistake::NotWrapped => {
-                let refusal = refusal(mistake, text);
-                self.refuse_open_socket(now, self.rules.message_carrier(), &refusal);
             }
             State::Open(_) => self.report(&refusal(mistake, text), None),
             State::Verifying { .. } => self.handle_text(now, text),
@@ -139,6 +140,8 @@ impl Connection {
             Ok(SockJsMessage::Auth(message)) => self.verify_first(wait, Carrier::Sockjs, message),
             // Kept for later, which is nothing here.
             Ok(SockJsMessage::Preference) => {}
+            // Who was sent away had not heard of it yet: what they still say is nobody's any more.
+            Ok(SockJsMessage::Other) if wait.after.is_some() => {}
             Ok(SockJsMessage::Other) => self.refuse_mistake(now, wait, Mistake::NotAuth, text),
             Err(mistake) => self.refuse_mistake(now, wait, mistake, text),
         }
@@ -150,7 +153,7 @@ impl Connection {
             Ok(SockJsMessage::Auth(message)) => self.begin_renewal(message),
             Ok(SockJsMessage::Preference) => {}
             // The answers to these are the same on every route.
-            Ok(SockJsMessage::Other) | Err(Mistake::NotJson | Mistake::NotAnObject | Mistake::MalformedAuth) => {
+            Ok(SockJsMessage::Other) | Err(Mistake::TextNotJson | Mistake::NotAnObject | Mistake::MalformedAuth) => {
                 return false;
             }
             Err(mistake) => self.report(&refusal(mistake, text), None),
@@ -169,16 +172,14 @@ impl Connection {
         if !self.rules.dialect.is_octoprint() || !curable {
             return self.refuse_open_socket(now, carrier, refusal);
         }
-        let stale = OctoPrintEvent::ReauthRequired { reason: ReauthReason::Stale };
-        if wait.attempts > 1 {
-            self.report(refusal, None);
-            self.actions.push_back(Action::Send(Frame::json(&stale)));
-            self.state = State::Waiting(Wait { attempts: wait.attempts - 1, ..wait });
-            return;
-        }
         self.report(refusal, None);
+        let stale = OctoPrintEvent::ReauthRequired { reason: ReauthReason::Stale };
         self.actions.push_back(Action::Send(Frame::json(&stale)));
-        self.end(now, CloseCause::Unauthorized);
+        if wait.attempts > 1 {
+            self.state = State::Waiting(Wait { attempts: wait.attempts - 1, ..wait });
+        } else {
+            self.end(now, wait.after.unwrap_or(CloseCause::Unauthorized));
+        }
     }
 
     /// No credential came in time.

@@ -31,8 +31,10 @@ pub enum SockJsMessage {
 /// What is wrong with what a client sent over SockJS, in its wrapping or in its `auth`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mistake {
-    /// Not JSON at all.
+    /// Not JSON at all, where an array of strings should be.
     NotJson,
+    /// A message that is not JSON.
+    TextNotJson,
     /// JSON without the array of strings around it.
     NotWrapped,
     /// An array with items that are no strings.
@@ -57,8 +59,9 @@ pub enum Mistake {
 
 impl Mistake {
     /// Every mistake.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotJson,
+        Self::TextNotJson,
         Self::NotWrapped,
         Self::ItemsNotStrings,
         Self::Wrapped,
@@ -74,7 +77,7 @@ impl Mistake {
     /// Stable.
     pub const fn code(self) -> &'static str {
         match self {
-            Self::NotJson => "invalid_json",
+            Self::NotJson | Self::TextNotJson => "invalid_json",
             Self::NotWrapped => "not_wrapped",
             Self::ItemsNotStrings => "items_not_strings",
             Self::Wrapped => "wrapped",
@@ -92,10 +95,11 @@ impl Mistake {
     pub const fn reason(self) -> &'static str {
         match self {
             Self::NotJson => r#"Invalid JSON: send an array of strings, ["{\"auth\":\"user:key\"}"]"#,
+            Self::TextNotJson => r#"Invalid JSON: the message must be {"auth":"user:key"}"#,
             Self::NotWrapped => r#"The array is missing: send an array of strings, ["{\"auth\":\"user:key\"}"]"#,
             Self::ItemsNotStrings => r#"The items must be strings: send ["{\"auth\":\"user:key\"}"]"#,
             Self::Wrapped => r#"No array on the raw endpoint: send {"auth":"user:key"}"#,
-            Self::NotAnObject => r#"Not an object: the string must hold {"auth":"user:key"}"#,
+            Self::NotAnObject => r#"Not an object: the message must be {"auth":"user:key"}"#,
             Self::AuthNotText => r#"`auth` must be a text: {"auth":"user:key"}"#,
             Self::NoColon => r#"`auth` has no colon: {"auth":"user:key"}"#,
             Self::MoreThanAuth => r#"Nothing else may stand beside `auth`: {"auth":"user:key"}"#,
@@ -108,9 +112,12 @@ impl Mistake {
     /// What the connection is closed with, where it is.
     pub const fn cause(self) -> CloseCause {
         match self {
-            Self::NotJson | Self::NotWrapped | Self::ItemsNotStrings | Self::Wrapped | Self::NotAnObject => {
-                CloseCause::Malformed
-            }
+            Self::NotJson
+            | Self::TextNotJson
+            | Self::NotWrapped
+            | Self::ItemsNotStrings
+            | Self::Wrapped
+            | Self::NotAnObject => CloseCause::Malformed,
             _ => CloseCause::Unauthorized,
         }
     }
@@ -131,11 +138,11 @@ pub fn parse_sockjs(text: &str, octoprint: bool, framed: bool) -> Result<SockJsM
     let Members(members) = serde_json::from_str(text).map_err(|error| match error.classify() {
         serde_json::error::Category::Data if !framed && text.trim_start().starts_with('[') => Mistake::Wrapped,
         serde_json::error::Category::Data => Mistake::NotAnObject,
-        _ => Mistake::NotJson,
+        _ => Mistake::TextNotJson,
     })?;
     let member = |name: &str| members.iter().find(|(key, _)| key == name).map(|(_, value)| *value);
     if let Some(kind) = member("type") {
-        if kind.get() != "\"auth\"" {
+        if serde_json::from_str::<String>(kind.get()).is_ok_and(|kind| kind != "auth") {
             return Ok(SockJsMessage::Other);
         }
         return parse_first_message(text).map(SockJsMessage::Auth).map_err(|_| Mistake::MalformedAuth);
@@ -247,6 +254,8 @@ mod tests {
             (r#"{"subscribe":{"state":true}}"#, "preference"),
             (r#"{"type":"join","room":"a"}"#, "other"),
             (r#"{"hello":1}"#, "other"),
+            (r#"{"type":"\u0061uth","token":"a.b.c"}"#, "auth"),
+            (r#"{"type":7}"#, "malformed_credential"),
             ("{}", "other"),
             (r#"{"auth":7}"#, "auth_not_text"),
             (r#"{"auth":null}"#, "auth_not_text"),

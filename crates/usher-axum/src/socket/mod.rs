@@ -267,7 +267,10 @@ impl<T: Transport, H: Handler> Driver<T, H> {
             Event::Verdict(verdict) => self.connection.handle_verdict(now, verdict),
             Event::Timeout => self.connection.handle_timeout(now),
             Event::Incoming(Incoming::Text(text)) => {
-                if self.is_in_pace(now) {
+                // A WebSocket says so on the frame's header; other transports cannot while their own limit is a larger one.
+                if text.len() > self.connection.message_limit() {
+                    self.connection.handle_violation(now, Violation::TooBig);
+                } else if self.is_in_pace(now) {
                     self.connection.handle_text(now, text.as_str());
                 }
             }
@@ -448,7 +451,14 @@ impl<T: Transport, H: Handler> Driver<T, H> {
     /// connection to them.
     fn send_away(&mut self) {
         let now = self.now();
+        let next = new_handle(&self.connection, &self.presenter, &self.door, &self.transport);
+        // Before the other leaves the registry: a change of the rules finds one of the two.
+        let waiting = self.connection.is_waiting().then(|| self.door.parts().revocations.register_waiting(&next));
         self.end_session();
+        if let Some(routes) = self.handle.take_routes() {
+            next.amend(|amendments| amendments.routes = Some(routes));
+        }
+        self.handle = next;
         self.transport.discard_queued();
         self.transport.forget_presenter();
         let revoked = self.farewell.revoked;
@@ -459,14 +469,13 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         self.opened_at = now;
         tracing::info!(cause = cause.as_str(), "sent away");
 
-        self.handle = new_handle(&self.connection, &self.presenter, &self.door, &self.transport);
         self.pace = MessagePace::default();
-        if !self.connection.is_waiting() {
+        self.waiting = waiting;
+        if self.waiting.is_none() {
             // The end has begun.
             return;
         }
         self.observe(&Observed::Waiting);
-        self.waiting = Some(self.door.parts().revocations.register_waiting(&self.handle));
         self.transport.limit_input(self.connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
         self.place = self.door.waiting.take(self.presenter.address.source());
         if self.place.is_none() {

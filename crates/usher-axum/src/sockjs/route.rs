@@ -11,12 +11,12 @@ use axum_sockjs::{
 };
 use parking_lot::{Mutex, RwLock};
 use tracing::Instrument as _;
-use usher_auth::carriers::{present, present_same_origin};
+use usher_auth::carriers::{Presented, present, present_same_origin};
 use usher_auth::close_code::CloseCause;
-use usher_auth::connection::Verification;
 use usher_auth::origin::RequestOrigin;
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::route::{Dialect, RouteRules, SockJsRules};
+use usher_auth::wire::{Mistake, shape};
 
 use super::opener::{Bond, Page, Proof, check_page};
 use super::session_transport::SessionTransport;
@@ -163,29 +163,34 @@ impl<H: Handler> Application for Entrance<H> {
         let over_websocket = matches!(request.transport(), Way::Websocket | Way::RawWebsocket);
         let page = if over_websocket {
             // The rules of every other upgrade.
-            Ok(Page::of(&rules, headers))
+            Ok(match RequestOrigin::of(headers) {
+                RequestOrigin::Absent => Page::None,
+                _ => Page::Listed,
+            })
         } else {
             check_page(&rules, request.method(), headers)
         };
         let browser = page.as_ref().is_ok_and(|page| *page != Page::None);
-        let presented = match page {
-            Ok(Page::Own) => present_same_origin(&rules, headers, query),
-            Ok(_) => present(&rules, headers, query),
-            Err(refusal) => Err(refusal),
+        let (presented, own_origin) = match page {
+            Ok(Page::Own(origin)) => (present_same_origin(&rules, headers, query), Some(origin)),
+            Ok(_) => (present(&rules, headers, query), None),
+            Err(refusal) => (Err(refusal), None),
         };
-        let bond = Bond::new(&presented);
+        let fingerprint = match &presented {
+            Ok(Presented::Credential(_, credential)) => credential.fingerprint(),
+            Ok(Presented::Nothing(_)) | Err(_) => None,
+        };
         let arrival = Arrival {
             presented,
             browser,
+            own_origin,
             // The path that was asked for holds the session id.
             path: rules.path.clone(),
             raw_sockjs: request.transport() == Way::RawWebsocket,
         };
         let accepted = admit(&door, &rules, self.handler.clone(), request.parts(), arrival).await;
         let accepted = accepted.map_err(IntoResponse::into_response)?;
-        if let Some(permit) = accepted.opening.connection.permit() {
-            bond.is_of(&permit.principal().id);
-        }
+        let bond = Bond::new(fingerprint, accepted.opening.connection.permit());
         let id = accepted.opening.connection.id();
         Ok(Opener { accepted: Mutex::new(Some(accepted)), bond: Arc::new(bond), dialect: rules.dialect, id })
     }
@@ -199,8 +204,7 @@ impl<H: Handler> Application for Entrance<H> {
             check_page(&rules, request.method(), request.headers())?;
             match opener.bond.check(&rules, request.headers(), request.query())? {
                 Proof::Given => Ok(()),
-                Proof::Of(credential, user) => {
-                    let verification = Verification { carrier: usher_auth::carriers::Carrier::Header, credential };
+                Proof::Of(verification, user) => {
                     let scene = presenter.scene(opener.id, &rules.path);
                     let permit = door.parts().verify(verification, &presenter, &scene).await?;
                     let same = permit.principal().id == user;
@@ -228,10 +232,15 @@ impl<H: Handler> Application for Entrance<H> {
             && malformed.error == axum_sockjs::codec::DecodeError::NotWrapped;
         // A request that sends messages has an answer of its own, which names the mistake.
         if malformed.transport == Way::Websocket || (lenient && bare_object) {
-            OnMalformed::Deliver
-        } else {
-            OnMalformed::Refuse
+            return OnMalformed::Deliver;
         }
+        tracing::info!(
+            connection = %opener.id,
+            sent = shape(&malformed.text),
+            write = Mistake::NotWrapped.reason(),
+            "what came over xhr_send holds no messages"
+        );
+        OnMalformed::Refuse
     }
 
     async fn run(&self, session: Session, opener: Arc<Opener<H>>) {

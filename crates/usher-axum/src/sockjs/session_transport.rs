@@ -23,6 +23,8 @@ pub(super) struct SessionTransport {
     session: Session,
     encoding: Encoding,
     bond: Arc<Bond>,
+    /// Frames without a message that are still to be counted.
+    empty_frames: usize,
     out: VecDeque<Frame>,
     bytes: usize,
     close: Option<Close>,
@@ -46,7 +48,17 @@ impl SessionTransport {
             _ if dialect.is_octoprint() => Encoding::Json,
             _ => Encoding::Text,
         };
-        Self { session, encoding, bond, out: VecDeque::new(), bytes: 0, close: None }
+        Self { session, encoding, bond, empty_frames: 0, out: VecDeque::new(), bytes: 0, close: None }
+    }
+
+    /// Whether a frame without a message came; one at a time, as each counts.
+    fn takes_empty_frame(&mut self) -> bool {
+        if self.empty_frames == 0 {
+            self.empty_frames = self.session.take_empty_frames();
+        }
+        let came = self.empty_frames > 0;
+        self.empty_frames -= usize::from(came);
+        came
     }
 
     /// Hands everything queued to the session. One that has ended takes nothing, and says so at the next read.
@@ -65,7 +77,7 @@ impl SessionTransport {
 }
 
 impl Transport for SessionTransport {
-    /// The service checks it on every message.
+    /// The service checks the larger limit on every message; what a waiting session may send is limited as a whole.
     fn set_message_limit(&mut self, _: usize) {}
 
     fn limit_input(&mut self, bytes: usize) {
@@ -104,6 +116,8 @@ impl Transport for SessionTransport {
     }
 
     fn close(&mut self, code: u16, reason: &str) {
+        // A log-out takes the cookie from the browser, which is still to hear why the session ended.
+        self.bond.forget();
         self.close = Some(Close::new(code, reason.to_owned()));
     }
 
@@ -130,7 +144,15 @@ impl Transport for SessionTransport {
     }
 
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
-        let violation = match ready!(self.session.poll_receive(context)) {
+        if self.takes_empty_frame() {
+            return Poll::Ready(Incoming::Control);
+        }
+        let received = self.session.poll_receive(context);
+        // One that came before the waker was left would not wake.
+        if received.is_pending() && self.takes_empty_frame() {
+            return Poll::Ready(Incoming::Control);
+        }
+        let violation = match ready!(received) {
             Some(axum_sockjs::Incoming::Message(text)) => return Poll::Ready(Incoming::Text(Utf8Bytes::from(text))),
             Some(axum_sockjs::Incoming::Malformed(malformed)) => {
                 let mistake = match malformed.error {
@@ -144,6 +166,7 @@ impl Transport for SessionTransport {
                 // Told already by the session's socket; here it is for the records.
                 Some(Ended::Malformed(close)) if close == Close::TOO_BIG => Violation::TooBig,
                 Some(Ended::Malformed(close)) if close == Close::BINARY => Violation::Binary,
+                Some(Ended::Malformed(close)) if close == Close::INVALID_UTF8 => Violation::InvalidUtf8,
                 Some(Ended::Malformed(_)) => Violation::Protocol,
                 _ => return Poll::Ready(Incoming::Closed),
             },

@@ -337,3 +337,68 @@ async fn who_does_not_come_back_is_told_that_the_session_ended() {
     client.send(&json!({"throttle": 1})).await;
     assert_eq!(client.closed().await.1.code, 4004);
 }
+
+#[tokio::test]
+async fn what_who_was_sent_away_still_says_costs_no_attempt() {
+    let server = start(OCTOPRINT).await;
+    let alice = server.user("alice", "Alice").await;
+    let (_, key) = server.db_api_key("alice", None).await;
+    let mut client = open(&server).await;
+    client.expect("connected").await;
+    client.send(&json!({"type": "auth", "token": alice.token})).await;
+    client.expect("authenticated").await;
+    client.expect("history").await;
+    server.post("/auth/logout").bearer_auth(&alice.token).send().await.expect("an answer");
+    for _ in 0..10 {
+        client.send(&json!({"type": "publish", "room": "board-1", "data": 1})).await;
+    }
+    client.authenticate("alice", &key).await;
+    assert_eq!(client.expect("reauthRequired").await["reason"], "logout");
+    client.expect("authenticated").await;
+}
+
+#[tokio::test]
+async fn where_nothing_is_lenient_octoprints_clients_read_of_the_missing_array_too() {
+    let (server, key) = with_key(SockJsRules { lenient: false, octoprint: true }).await;
+    let mut client = open(&server).await;
+    client.expect("connected").await;
+    client.send_text(&json!({ "auth": format!("alice:{key}") }).to_string()).await;
+    assert_eq!(client.expect("error").await["code"], "not_wrapped");
+    let (_, closed) = client.closed().await;
+    assert!(closed.code == 1007 && closed.reason.contains("array"), "{closed:?}");
+}
+
+#[tokio::test]
+async fn on_the_raw_endpoint_nobody_is_told_of_an_array() {
+    for rules in [LENIENT, OCTOPRINT] {
+        let (server, _) = with_key(rules).await;
+        for text in ["{", "", "\"auth\"", "7"] {
+            let mut client = SockJsClient::open_raw(&server, Upgrade::at("")).await.expect("a session");
+            if rules.octoprint {
+                client.expect("connected").await;
+            }
+            client.send_text(text).await;
+            let error = client.expect("error").await;
+            let said = error["error"].as_str().expect("text");
+            assert!(said.contains(r#"{"auth":"user:key"}"#) && !said.contains("array"), "{text}: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn octoprints_clients_are_told_of_every_mistake_in_one_member() {
+    let (server, key) = with_key(OCTOPRINT).await;
+    let mut client = open(&server).await;
+    client.expect("connected").await;
+    client.authenticate("alice", &key).await;
+    client.expect("authenticated").await;
+    client.expect("history").await;
+    for wrong in [r#"["{"]"#, r#"["[]"]"#, r#"["{\"hello\":1}"]"#, r#"["{\"type\":\"fly\"}"]"#, "[7]"] {
+        client.send_text(wrong).await;
+        let error = client.next_item().await.expect("an answer");
+        assert!(
+            error.as_object().is_some_and(|members| members.len() == 1 && members.contains_key("error")),
+            "{error}"
+        );
+    }
+}

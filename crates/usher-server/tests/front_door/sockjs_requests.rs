@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_tungstenite::tungstenite::Message;
 use usher_auth::carriers::Carrier;
+use usher_auth::origin::AllowedOrigins;
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
 use usher_auth::route::{RouteRules, SockJsRules};
 use usher_axum::{SockJsTransports, WaitingLimits};
@@ -168,7 +171,8 @@ async fn a_get_with_the_cookie_needs_the_browsers_word_for_its_page() {
         ("same-site", open("c").header("sec-fetch-site", "same-site"), 403),
         ("two words", open("d").header("sec-fetch-site", "same-origin").header("sec-fetch-site", "same-origin"), 403),
         ("a foreign page", open("e").header("origin", "http://evil.test"), 403),
-        ("our page", open("f").header("sec-fetch-site", "same-origin"), 200),
+        ("a page of another host of ours", open("f").header("sec-fetch-site", "same-origin"), 403),
+        ("our page", open("i").header("sec-fetch-site", "same-origin").header("host", "app.test"), 200),
         ("a page that is listed", open("g").header("origin", ORIGIN), 200),
     ] {
         assert_eq!(status(request).await.0, expected, "{what}");
@@ -348,4 +352,140 @@ async fn a_poll_whose_client_leaves_takes_no_message_with_it() {
         }
     };
     assert_eq!(told, "c[1002,\"Connection interrupted\"]\n");
+}
+
+#[tokio::test]
+async fn where_no_page_is_listed_no_browsers_word_makes_the_cookie_count() {
+    // req B1, B2
+    let server = start(|settings| settings.rules.origins = AllowedOrigins::default()).await;
+    let alice = server.user("alice", "Alice").await;
+    let own = |request: RequestBuilder| request.header("sec-fetch-site", "same-origin").header("host", "app.test");
+    let events = own(with_cookie(request(&server, &Method::GET, "a", "eventsource"), &alice));
+    assert_eq!(status(events).await.0, 403);
+    let post = own(with_cookie(poll(&server, "b"), &alice));
+    assert_eq!(status(post).await.0, 403);
+    for path in ["/sockjs/000/c/websocket", "/sockjs/websocket"] {
+        let upgrade = Upgrade::at(path).header("cookie", &format!("usher={}", alice.cookie));
+        let mut socket = server.connect(upgrade.header("sec-fetch-site", "same-origin")).await.expect("it waits");
+        socket.send_text(r#"["{\"auth\":\"alice:x\"}"]"#).await;
+        let said = socket.next_text().await.expect("a frame");
+        assert!(!said.contains("authenticated"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_keeps_who_came_by_the_browsers_word_for_its_page() {
+    // req H14
+    let server = TestServer::start().await;
+    let alice = server.user("alice", "Alice").await;
+    let events = with_cookie(request(&server, &Method::GET, "a", "eventsource"), &alice);
+    let events = events.header("sec-fetch-site", "same-origin").header("host", "app.test");
+    let mut events = events.send().await.expect("an answer");
+    read_until(&mut events, "authenticated").await;
+    server.server().reload(&usher_testkit::settings());
+    let ping = json!([json!({"type": "ping"}).to_string()]).to_string();
+    let ping =
+        with_cookie(request(&server, &Method::POST, "a", "xhr_send"), &alice).header("origin", ORIGIN).body(ping);
+    assert_eq!(ping.send().await.expect("an answer").status(), 204);
+    let said = read_until(&mut events, "pong").await;
+    assert!(!said.contains("bye"), "{said}");
+}
+
+/// Reads a stream until it has said `what`; all that it said.
+async fn read_until(stream: &mut Response, what: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(what) {
+        let chunk = tokio::time::timeout(Duration::from_secs(10), stream.chunk()).await.expect("in time");
+        text.push_str(std::str::from_utf8(&chunk.expect("a chunk").expect("more")).expect("text"));
+    }
+    text
+}
+
+#[tokio::test]
+async fn a_stale_cookie_binds_a_session_to_nothing() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice", "Alice").await;
+    let ours = |request: RequestBuilder| request.header("origin", ORIGIN);
+    let stale = LoggedIn { cookie: format!("uss_{}", "A".repeat(43)), ..alice.clone() };
+    assert_eq!(text(ours(with_cookie(poll(&server, "a"), &stale))).await, "o\n");
+    // The page logs in, and its browser sends the new cookie from then on.
+    let auth = json!([json!({"type": "auth", "token": alice.token}).to_string()]).to_string();
+    let auth = ours(with_cookie(request(&server, &Method::POST, "a", "xhr_send"), &alice)).body(auth);
+    assert_eq!(auth.send().await.expect("an answer").status(), 204);
+    assert!(text(ours(with_cookie(poll(&server, "a"), &alice))).await.contains("authenticated"));
+}
+
+#[tokio::test]
+async fn who_logged_out_hears_why_although_the_cookie_is_gone() {
+    let server = TestServer::start().await;
+    let alice = server.user("alice", "Alice").await;
+    let ours = |request: RequestBuilder| request.header("origin", ORIGIN);
+    assert_eq!(text(ours(with_cookie(poll(&server, "a"), &alice))).await, "o\n");
+    assert!(text(ours(with_cookie(poll(&server, "a"), &alice))).await.contains("authenticated"));
+    let logout = server.post_with_cookie("/auth/logout", &alice.cookie).send().await.expect("an answer");
+    assert_eq!(logout.status(), 204);
+    let mut all = String::new();
+    while !all.contains("c[") {
+        all.push_str(&text(ours(poll(&server, "a"))).await);
+    }
+    assert!(all.contains("bye") && all.ends_with("c[4004,\"Session ended\"]\n"), "{all}");
+}
+
+#[tokio::test]
+async fn a_later_request_presents_by_the_carriers_of_the_endpoint_alone() {
+    let server = start(|settings| {
+        settings.rules.carriers = [Carrier::Header, Carrier::Sockjs].into_iter().collect();
+    })
+    .await;
+    let alice = server.user("alice", "Alice").await;
+    let (_, key) = server.db_api_key("alice", None).await;
+    assert_eq!(text(poll(&server, "a").bearer_auth(&alice.token)).await, "o\n");
+    let (refused, problem) = status(request(&server, &Method::POST, "a", &format!("xhr?token={key}"))).await;
+    assert_eq!((refused, &problem["code"]), (401, &json!("carrier_disabled")));
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_have_a_large_message_kept_for_them() {
+    // req E2, A7: the message is announced, begun, and never ends
+    let server = TestServer::start().await;
+    for path in ["/sockjs/000/a/websocket", "/sockjs/websocket"] {
+        let address = server.url.socket_addrs(|| None).expect("an address")[0];
+        let mut stream = tokio::net::TcpStream::connect(address).await.expect("it listens");
+        let upgrade = format!(
+            "GET {path} HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        );
+        stream.write_all(upgrade.as_bytes()).await.expect("written");
+        // Text, masked with zeros, of 60,000 bytes, of which half is sent.
+        let mut frame = vec![0x81, 0xfe, 0xea, 0x60, 0, 0, 0, 0];
+        frame.resize(frame.len() + 30_000, b'x');
+        stream.write_all(&frame).await.expect("written");
+        let mut said = Vec::new();
+        let end = stream.read_to_end(&mut said);
+        tokio::time::timeout(Duration::from_secs(10), end).await.expect("closed in time").expect("read to the end");
+        let code = 1009_u16.to_be_bytes();
+        let closed = said.windows(4).any(|window| window[0] == 0x88 && window[2..] == code);
+        assert!(closed, "{path}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+#[tokio::test]
+async fn frames_without_a_message_count_as_messages() {
+    // req M11
+    let server = TestServer::start().await;
+    let alice = server.user("alice", "Alice").await;
+    for path in ["/sockjs/000/a/websocket", "/sockjs/websocket"] {
+        for empty in [Message::Ping(Vec::new().into()), Message::Pong(Vec::new().into()), Message::text("")] {
+            let mut socket = server.connect(Upgrade::at(path).bearer(&alice.token)).await.expect("let in");
+            for _ in 0..1000 {
+                socket.send_message(empty.clone()).await;
+            }
+            let closed = loop {
+                if let Err(closed) = socket.next_text().await {
+                    break closed;
+                }
+            };
+            assert_eq!(closed.code, 4029, "{path} {empty:?}");
+        }
+    }
 }

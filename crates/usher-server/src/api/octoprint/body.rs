@@ -5,7 +5,7 @@ use std::fmt;
 use axum::extract::{FromRequest, Request};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use serde::de::{Error, Visitor};
+use serde::de::{Error, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 use usher_auth::Refusal;
 use usher_auth::origin::RequestOrigin;
@@ -26,10 +26,10 @@ pub(super) struct LoginBody {
     #[schema(value_type = Option<String>)]
     pass: Option<Zeroizing<String>>,
     /// Accepted, and without effect: a session lasts as long as the server says.
-    #[serde(default, deserialize_with = "truth")]
+    #[serde(default)]
     #[schema(value_type = bool)]
-    #[expect(dead_code, reason = "read to be checked, and without effect")]
-    remember: bool,
+    #[expect(dead_code, reason = "without effect, whatever it is")]
+    remember: IgnoredAny,
     /// Ask who the request's credential belongs to.
     #[serde(default, deserialize_with = "truth")]
     #[schema(value_type = bool)]
