@@ -1,7 +1,7 @@
-//! The client libraries that `e2e/` pins: npm packages in `e2e/node_modules`, where the scripts beside it find them by name, and
-//! Python packages in a virtual environment below the build directory.
+//! The libraries that a folder pins, such as `e2e/` its clients: npm packages in its `node_modules`, where the scripts beside it
+//! find them by name, and Python packages in a virtual environment below the build directory.
 //!
-//! Each folder holds a copy of the lock files it was made from; while they are equal there is nothing to do.
+//! Each of these holds a copy of the lock files it was made from; while they are equal there is nothing to do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,45 +13,51 @@ use crate::workspace::Workspace;
 /// The copy of the lock files, within the folder that was made from them.
 const STAMP: &str = ".made-from";
 
-/// The folder that contains `node_modules`, once it does.
-pub(super) fn node_dir(workspace: &Workspace) -> Option<PathBuf> {
-    let folder = workspace.root.join("e2e");
-    folder.join("node_modules").is_dir().then_some(folder)
-}
+/// A folder of the repository with `package.json`, `package-lock.json` and `requirements.txt`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pins(pub(super) &'static str);
 
-/// The virtual environment's Python, once it is there.
-pub(super) fn python(workspace: &Workspace) -> Option<PathBuf> {
-    let program = environment(workspace).join("bin/python");
-    program.is_file().then_some(program)
-}
+impl Pins {
+    /// The folder that contains `node_modules`, once it does.
+    pub(super) fn node_dir(self, workspace: &Workspace) -> Option<PathBuf> {
+        let folder = workspace.root.join(self.0);
+        folder.join("node_modules").is_dir().then_some(folder)
+    }
 
-/// Installs what `e2e/package-lock.json` says. Runs no script of a package.
-pub(super) fn install_node_modules(workspace: &Workspace) -> Result<(), Failure> {
-    let e2e = workspace.root.join("e2e");
-    let lock = contents(&[&e2e.join("package.json"), &e2e.join("package-lock.json")])?;
-    make(&e2e.join("node_modules"), &lock, || {
-        let mut npm = Command::new("npm");
-        npm.current_dir(&e2e).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-        run_quietly(&mut npm).map(drop)
-    })
-}
+    /// The virtual environment's Python, once it is there.
+    pub(super) fn python(self, workspace: &Workspace) -> Option<PathBuf> {
+        let program = self.environment(workspace).join("bin/python");
+        program.is_file().then_some(program)
+    }
 
-/// Makes the virtual environment and installs what `e2e/requirements.txt` says, by hash.
-pub(super) fn install_python_packages(workspace: &Workspace) -> Result<(), Failure> {
-    let requirements = workspace.root.join("e2e/requirements.txt");
-    let lock = contents(&[&requirements])?;
-    let folder = environment(workspace);
-    make(&folder, &lock, || {
-        run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-        pip.args(["--require-hashes", "--only-binary=:all:", "--requirement"]).arg(&requirements);
-        run_quietly(&mut pip).map(drop)
-    })
-}
+    /// Installs what `package-lock.json` says. Runs no script of a package.
+    pub(super) fn install_node_modules(self, workspace: &Workspace) -> Result<(), Failure> {
+        let folder = workspace.root.join(self.0);
+        let lock = contents(&[&folder.join("package.json"), &folder.join("package-lock.json")])?;
+        make(&folder.join("node_modules"), &lock, || {
+            let mut npm = Command::new("npm");
+            npm.current_dir(&folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+            run_quietly(&mut npm).map(drop)
+        })
+    }
 
-fn environment(workspace: &Workspace) -> PathBuf {
-    workspace.target.join("e2e/venv")
+    /// Makes the virtual environment and installs what `requirements.txt` says, by hash.
+    pub(super) fn install_python_packages(self, workspace: &Workspace) -> Result<(), Failure> {
+        let requirements = workspace.root.join(self.0).join("requirements.txt");
+        let lock = contents(&[&requirements])?;
+        let folder = self.environment(workspace);
+        make(&folder, &lock, || {
+            run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+            let mut pip = Command::new(folder.join("bin/python"));
+            pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+            pip.args(["--require-hashes", "--only-binary=:all:", "--requirement"]).arg(&requirements);
+            run_quietly(&mut pip).map(drop)
+        })
+    }
+
+    fn environment(self, workspace: &Workspace) -> PathBuf {
+        workspace.target.join(self.0).join("venv")
+    }
 }
 
 /// Calls `work`, twice if it fails at first (a registry may), unless `folder` was made from the same lock files.

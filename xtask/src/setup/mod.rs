@@ -7,15 +7,22 @@
 
 mod clients;
 mod debian;
+mod peers;
 mod programs;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::peers::{Peers, set_up_peers};
+
+use self::clients::Pins;
 use self::debian::Installer;
 use self::programs::Program;
 use crate::step::Failure;
 use crate::workspace::Workspace;
+
+/// The clients of the tests.
+const E2E: Pins = Pins("e2e");
 
 /// Where the tests find their clients. What is `None` is not there.
 pub(crate) struct Tools {
@@ -53,17 +60,22 @@ pub(crate) fn set_up(workspace: &Workspace) -> Result<Tools, Failure> {
     }
 
     // Two set-ups at once would each remove what the other is installing.
-    let turn = workspace.root.join("e2e/package-lock.json");
-    let turn = File::open(&turn).and_then(|file| file.lock().map(|()| file));
-    let _turn = turn.map_err(Failure::file("cannot lock e2e/package-lock.json"))?;
-    clients::install_node_modules(workspace)?;
-    clients::install_python_packages(workspace)?;
+    let _turn = turn(workspace, E2E)?;
+    E2E.install_node_modules(workspace)?;
+    E2E.install_python_packages(workspace)?;
     Ok(what_is_there(workspace))
 }
 
 /// Installs nothing.
 pub(crate) fn what_is_there(workspace: &Workspace) -> Tools {
-    Tools { node_dir: clients::node_dir(workspace), python: clients::python(workspace), chromium: programs::chromium() }
+    Tools { node_dir: E2E.node_dir(workspace), python: E2E.python(workspace), chromium: programs::chromium() }
+}
+
+/// Held while something is installed for those pins.
+fn turn(workspace: &Workspace, pins: Pins) -> Result<File, Failure> {
+    let lock = workspace.root.join(pins.0).join("package-lock.json");
+    let turn = File::open(&lock).and_then(|file| file.lock().map(|()| file));
+    turn.map_err(Failure::file(format!("cannot lock {}/package-lock.json", pins.0)))
 }
 
 fn packages(missing: &[Program]) -> Vec<&'static str> {
