@@ -11,6 +11,8 @@ from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 PORT, SECRET, ISSUER, AUDIENCE = sys.argv[1:5]
 
 app = FastAPI()
+# As starlette's send_json writes it.
+dumps = json.JSONEncoder(separators=(",", ":")).encode
 rooms: defaultdict[str, set[WebSocket]] = defaultdict(set)
 
 
@@ -24,7 +26,7 @@ async def door(socket: WebSocket) -> None:
         return
     await socket.accept()
     user = {"id": claims["sub"], "name": claims.get("name")}
-    await socket.send_text(json.dumps({"type": "authenticated", "user": user}))
+    await socket.send_text(dumps({"type": "authenticated", "user": user}))
     joined: set[str] = set()
     try:
         while True:
@@ -36,9 +38,9 @@ async def door(socket: WebSocket) -> None:
                     name = message["room"]
                     rooms[name].add(socket)
                     joined.add(name)
-                    await socket.send_text(json.dumps({"type": "joined", "room": name, "viewers": len(rooms[name])}))
+                    await socket.send_text(dumps({"type": "joined", "room": name, "viewers": len(rooms[name])}))
                 case "publish":
-                    frame = json.dumps(
+                    frame = dumps(
                         {"type": "message", "room": message["room"], "user": user, "data": message["data"]}
                     )
                     for member in list(rooms[message["room"]]):

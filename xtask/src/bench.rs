@@ -26,7 +26,14 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let release = workspace.target.join("release");
     if options.report {
         steps.announce("build the bench");
-        run_command(workspace.cargo().args(["build", "--release", "--package", "usher-bench", "--bin", "usher-bench"]))?;
+        run_command(workspace.cargo().args([
+            "build",
+            "--release",
+            "--package",
+            "usher-bench",
+            "--bin",
+            "usher-bench",
+        ]))?;
         return run_command(workspace.command(release.join("usher-bench")).arg("report"));
     }
 

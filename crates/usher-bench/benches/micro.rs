@@ -13,9 +13,7 @@ use usher_auth::carriers::{Carrier, Credential, Presented};
 use usher_auth::close_code::{CloseCodes, CloseProfile};
 use usher_auth::connection::Connection;
 use usher_auth::ids::{ConnectionId, IssuerName, SessionId, TokenId};
-use usher_auth::jwt::{
-    Algorithm, IssuerRules, KeySet, SubjectTemplate, TokenProfile, TokenVerifier, TrustedIssuer,
-};
+use usher_auth::jwt::{Algorithm, IssuerRules, KeySet, SubjectTemplate, TokenProfile, TokenVerifier, TrustedIssuer};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex, RevocationTarget};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomName, RoomPattern, RoomPolicy, RoomRule};

@@ -1,7 +1,8 @@
 //! The floor: what a WebSocket costs on axum when nobody asks who is there.
 //!
 //! `/echo` is axum's own upgrade with a read buffer of 1 KiB, and echoes. `/loop/member` holds the bare socket, and
-//! `/loop/publisher` writes each text it receives to all of them in a loop; texts that arrive together leave in one write a socket.
+//! `/loop/publisher` writes the texts it receives to all of them in a loop, once a ping has said that they are complete: all of them
+//! in one write a socket.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -18,10 +19,14 @@ use hyper::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use usher_bench::floor_wire;
+
+/// Most that a publisher's socket is read at once: a burst as large as any.
+const READ_AT_ONCE: usize = 256 * 1024;
 
 type Members = Arc<Mutex<Vec<TcpStream>>>;
 
@@ -59,6 +64,7 @@ async fn member(State(members): State<Members>, request: Request<Body>) -> Respo
 
 async fn publisher(State(members): State<Members>, request: Request<Body>) -> Response {
     bare(request, |mut stream, mut unread| async move {
+        unread.reserve(READ_AT_ONCE);
         loop {
             let (frames, used) = floor_wire::server_frames(&unread);
             unread.drain(..used);
@@ -110,7 +116,7 @@ where
 }
 
 fn tcp(upgraded: Upgraded) -> Option<(TcpStream, Vec<u8>)> {
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>().ok()?;
+    let parts = auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
     Some((parts.io.into_inner(), parts.read_buf.to_vec()))
 }
 

@@ -4,23 +4,31 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+pub(crate) const PING: u8 = 0x9;
+
 /// The answer to a `Sec-WebSocket-Key` (RFC 6455 §1.3).
 pub fn accept(key: &str) -> String {
     let text = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     STANDARD.encode(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()))
 }
 
-/// The complete client frames at the beginning of `received`, as a server writes them, one after the other; and how many bytes
-/// they were. Control frames are dropped.
+/// The client frames at the beginning of `received` up to the last ping, as a server writes them, one after the other; and how many
+/// bytes they were. A ping says that what was published together is complete, however it arrives.
 pub fn server_frames(received: &[u8]) -> (Vec<u8>, usize) {
-    let (mut frames, mut used) = (Vec::new(), 0);
-    while let Some((opcode, payload, length)) = client_frame(&received[used..]) {
-        used += length;
-        if opcode < 8 {
-            head(&mut frames, 0x80 | opcode, 0, payload.len());
-            frames.extend_from_slice(&payload);
+    let (mut frames, mut read) = (Vec::new(), 0);
+    let (mut complete, mut used) = (0, 0);
+    while let Some((opcode, payload, length)) = client_frame(&received[read..]) {
+        read += length;
+        match opcode {
+            PING => (complete, used) = (frames.len(), read),
+            0..8 => {
+                head(&mut frames, 0x80 | opcode, 0, payload.len());
+                frames.extend_from_slice(&payload);
+            }
+            _ => {}
         }
     }
+    frames.truncate(complete);
     (frames, used)
 }
 

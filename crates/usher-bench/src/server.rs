@@ -46,7 +46,12 @@ impl Server {
             let program =
                 program.as_ref().ok_or_else(|| BenchError::Usage(format!("{} is missing", subject.name())))?;
             let mut command = Command::new(program);
-            command.arg(programs.peer(script)).args([&port, mint.verifying(Signed::Hs256), &Signed::Hs256.issuer(), AUDIENCE]);
+            command.arg(programs.peer(script)).args([
+                &port,
+                mint.verifying(Signed::Hs256),
+                &Signed::Hs256.issuer(),
+                AUDIENCE,
+            ]);
             Ok::<_, BenchError>(command)
         };
         let command = match subject {

@@ -7,6 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use hdrhistogram::Histogram;
 
 use crate::clock::now;
+use crate::error::within;
 use crate::numbers::nanos;
 use crate::wire::{Handshake, Socket};
 use crate::{BenchError, subject::Subject};
@@ -15,6 +16,9 @@ use crate::{BenchError, subject::Subject};
 const SOURCES: usize = 64;
 /// How many open at once where nothing else is asked for.
 pub(crate) const AT_ONCE: usize = 64;
+
+/// How long a client tries. Everybody comes at once in a storm.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What became of many connections.
 pub(crate) struct Opened {
@@ -45,13 +49,16 @@ pub(crate) async fn open_many(
         let join = room(number);
         async move {
             let start = now();
-            let mut socket = Socket::open(server, source(number), how).await?;
-            let took = now() - start;
-            if let Some((join, joined)) = join {
-                socket.send(&join).await?;
-                socket.expect(joined).await?;
-            }
-            Ok((socket, took))
+            let opened = within(PATIENCE, "a client to be let in", async {
+                let mut socket = Socket::open(server, source(number), how).await?;
+                let took = now() - start;
+                if let Some((join, joined)) = join {
+                    socket.send(&join).await?;
+                    socket.expect(joined).await?;
+                }
+                Ok((socket, took))
+            });
+            opened.await
         }
     });
     let mut opening = stream::iter(opening).buffer_unordered(at_once);

@@ -1,7 +1,7 @@
 //! Frames: reading a server's, and writing a client's (RFC 6455 §5.2).
 
 use crate::BenchError;
-use crate::floor_wire::{head, payload_length};
+use crate::floor_wire::{PING, head, payload_length};
 
 /// Largest frame that is waited for.
 const MAX_PAYLOAD: usize = 1 << 20;
@@ -64,7 +64,7 @@ fn frame(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, BenchError> {
     let frame = match first & 0x0f {
         0x1 => Frame::Text(payload),
         0x8 => Frame::Close(payload.first_chunk().map_or(1005, |code| u16::from_be_bytes(*code))),
-        0x9 => Frame::Ping(payload),
+        PING => Frame::Ping(payload),
         _ => Frame::Other,
     };
     Ok(Some((frame, start + length)))
@@ -73,6 +73,11 @@ fn frame(bytes: &[u8]) -> Result<Option<(Frame<'_>, usize)>, BenchError> {
 /// A client's text frame. Every mask is as good as another for a server that undoes it.
 pub(crate) fn masked_text(text: &str) -> Vec<u8> {
     masked(0x1, text.as_bytes())
+}
+
+/// A client's ping.
+pub(crate) fn masked_ping() -> Vec<u8> {
+    masked(PING, b"")
 }
 
 pub(crate) fn masked_pong(payload: &[u8]) -> Vec<u8> {
@@ -107,28 +112,33 @@ mod tests {
     fn what_a_client_writes_a_server_reads_and_what_it_writes_the_client_reads() {
         for length in [0, 1, 125, 126, 65_535, 65_536] {
             let text = "x".repeat(length);
-            let (frames, used) = server_frames(&masked_text(&text));
-            assert_eq!(used, masked_text(&text).len());
+            let sent = [masked_text(&text), masked_ping()].concat();
+            let (frames, used) = server_frames(&sent);
+            assert_eq!(used, sent.len());
             assert_eq!(read(&mut FrameReader::default(), &frames), [text.as_bytes()]);
         }
     }
 
     #[test]
     fn frames_come_out_whole_however_they_arrive() {
-        let sent = [masked_text("first"), masked_text(&"second ".repeat(40)), masked_text("")].concat();
+        let sent = [masked_text("first"), masked_text(&"second ".repeat(40)), masked_text(""), masked_ping()].concat();
         let (frames, _) = server_frames(&sent);
         for step in [1, 2, 3, 7, frames.len()] {
             let mut reader = FrameReader::default();
             let texts: Vec<_> = frames.chunks(step).flat_map(|bytes| read(&mut reader, bytes)).collect();
             assert_eq!(texts, ["first".as_bytes(), "second ".repeat(40).as_bytes(), b""]);
-            assert_eq!(reader.begun.capacity() > 0, false, "nothing is kept between frames");
+            assert_eq!(reader.begun.capacity(), 0, "nothing is kept between frames");
         }
     }
 
     #[test]
-    fn half_a_client_frame_waits_for_the_rest() {
-        let sent = masked_text("hello");
-        assert_eq!(server_frames(&sent[..sent.len() - 1]), (Vec::new(), 0));
+    fn what_is_published_together_waits_for_its_last_byte() {
+        let sent = [masked_text("one"), masked_text("two"), masked_ping()].concat();
+        for length in 0..sent.len() {
+            assert_eq!(server_frames(&sent[..length]), (Vec::new(), 0));
+        }
+        let next = [sent.clone(), masked_text("three")].concat();
+        assert_eq!(server_frames(&next).1, sent.len());
     }
 
     #[test]

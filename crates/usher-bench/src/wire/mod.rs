@@ -4,6 +4,6 @@ mod frames;
 mod handshake;
 mod socket;
 
-pub(crate) use frames::{Frame, masked_text};
+pub(crate) use frames::{Frame, masked_ping, masked_text};
 pub(crate) use handshake::Handshake;
 pub(crate) use socket::Socket;
