@@ -119,7 +119,7 @@ fn route() -> RouteRules {
         first_message: FirstMessageRules { timeout: Duration::from_secs(5), max_bytes: 8 * 1024 },
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::from(CloseProfile::Usher),
-        reauth: ReauthRules { lead: Duration::from_secs(60), jitter: Duration::from_secs(10) },
+        reauth: ReauthRules { lead: Duration::from_mins(1), jitter: Duration::from_secs(10) },
         heartbeat: Some(Duration::from_secs(25)),
         max_message_bytes: 64 * 1024,
     }

@@ -16,7 +16,7 @@ use crate::sources::histogram;
 use crate::wire::{Frame, Socket};
 
 /// Longest wait for what was published, or for closes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How much of a frame is looked at for the mark of what we published.
 const HEAD: usize = 256;
 /// Begins what we publish; the time it was published follows, in nanoseconds and twenty digits.

@@ -4,7 +4,15 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+/// A control frame that is to be answered.
 pub(crate) const PING: u8 = 0x9;
+/// From here on opcodes are of control frames.
+const FIRST_CONTROL: u8 = 0x8;
+
+/// Says that two bytes of length follow.
+const TWO_BYTES: u8 = 0x7e;
+/// Says that eight do.
+const EIGHT_BYTES: u8 = 0x7f;
 
 /// The answer to a `Sec-WebSocket-Key` (RFC 6455 §1.3).
 pub fn accept(key: &str) -> String {
@@ -21,11 +29,11 @@ pub fn server_frames(received: &[u8]) -> (Vec<u8>, usize) {
         read += length;
         match opcode {
             PING => (complete, used) = (frames.len(), read),
-            0..8 => {
+            _ if opcode >= FIRST_CONTROL => {}
+            _ => {
                 head(&mut frames, 0x80 | opcode, 0, payload.len());
                 frames.extend_from_slice(&payload);
             }
-            _ => {}
         }
     }
     frames.truncate(complete);
@@ -46,8 +54,8 @@ fn client_frame(received: &[u8]) -> Option<(u8, Vec<u8>, usize)> {
 /// The length of a frame's payload, and where what follows the length begins.
 pub(crate) fn payload_length(short: u8, frame: &[u8]) -> Option<(usize, usize)> {
     match short {
-        126 => Some((u16::from_be_bytes(frame.get(2..4)?.try_into().ok()?).into(), 4)),
-        127 => Some((usize::try_from(u64::from_be_bytes(frame.get(2..10)?.try_into().ok()?)).ok()?, 10)),
+        TWO_BYTES => Some((u16::from_be_bytes(frame.get(2..4)?.try_into().ok()?).into(), 4)),
+        EIGHT_BYTES => Some((usize::try_from(u64::from_be_bytes(frame.get(2..10)?.try_into().ok()?)).ok()?, 10)),
         short => Some((short.into(), 2)),
     }
 }
@@ -60,10 +68,10 @@ pub(crate) fn head(frame: &mut Vec<u8>, first: u8, masked: u8, length: usize) {
     {
         frame.push(masked | short);
     } else if let Ok(length) = u16::try_from(length) {
-        frame.push(masked | 126);
+        frame.push(masked | TWO_BYTES);
         frame.extend_from_slice(&length.to_be_bytes());
     } else {
-        frame.push(masked | 127);
+        frame.push(masked | EIGHT_BYTES);
         frame.extend_from_slice(&(length as u64).to_be_bytes());
     }
 }

@@ -141,7 +141,7 @@ impl Mint {
         for _ in 0..times {
             std::hint::black_box(verify()?);
         }
-        Ok((own_cpu() - start) / times)
+        Ok(own_cpu().saturating_sub(start) / times)
     }
 
     fn key(&self, signed: Signed) -> &Key {

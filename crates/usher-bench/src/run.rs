@@ -34,7 +34,7 @@ pub(crate) async fn run(
             continue;
         }
         finish(record, measurement, &bench, versions.clone()).write(&folder)?;
-        announce(&format!("{} took {} s", measurement.name(), (now() - start).as_secs()));
+        announce(&format!("{} took {} s", measurement.name(), now().saturating_sub(start).as_secs()));
     }
     if failed.is_empty() { Ok(()) } else { Err(BenchError::Usage(format!("not measured: {}", failed.join(", ")))) }
 }

@@ -20,6 +20,8 @@ pub(crate) const BARE: &str = "no authentication";
 /// Bare verifications that are timed.
 const VERIFICATIONS: u32 = 2_000;
 
+type MakeWay = fn(String) -> Way;
+
 pub(super) async fn run(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {
     for round in 0..bench.plan.rounds {
         for subject in bench.subjects(round, record) {
@@ -55,7 +57,7 @@ async fn usher(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {
     let server = bench.server(Subject::Usher).await?;
     let count = bench.plan.connects;
     let tokens = |signed| (0..count).map(|user| bench.mint.token(signed, user)).collect::<Result<Vec<_>, _>>();
-    let hows = |secrets: Vec<String>, way: fn(String) -> Way| -> Vec<Handshake> {
+    let hows = |secrets: Vec<String>, way: MakeWay| -> Vec<Handshake> {
         secrets.into_iter().map(|secret| server.handshake(&way(secret))).collect()
     };
     warm_up(&server, bench).await?;
@@ -65,8 +67,8 @@ async fn usher(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {
             connect(&server, &format!("header, {}, {seen}", signed.name()), &users, record).await?;
         }
     }
-    let others: [(&str, fn(String) -> Way); 3] =
-        [("first message", Way::FirstMessage), ("query", Way::Query), ("subprotocol", Way::Subprotocol)];
+    let others =
+        [("first message", Way::FirstMessage as MakeWay), ("query", Way::Query), ("subprotocol", Way::Subprotocol)];
     for (name, way) in others {
         let users = hows(tokens(Signed::Hs256)?, way);
         connect(&server, &format!("{name}, HS256, first seen"), &users, record).await?;
@@ -97,8 +99,8 @@ async fn connect(server: &Server, case: &str, hows: &[Handshake], record: &mut R
     }
     let left = server.process.cpu_at_rest().await?;
     let name = server.subject.name();
-    record.add(name, case, CONNECTS, count / (after - before).as_secs_f64());
-    record.add(name, case, LEAVES, count / (left - before).as_secs_f64());
+    record.add(name, case, CONNECTS, count / after.saturating_sub(before).as_secs_f64());
+    record.add(name, case, LEAVES, count / left.saturating_sub(before).as_secs_f64());
     for (metric, quantile) in [(P50, 0.5), (P99, 0.99)] {
         let value = std::time::Duration::from_nanos(latency.value_at_quantile(quantile));
         record.add(name, case, metric, millis(value));

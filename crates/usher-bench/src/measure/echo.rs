@@ -46,7 +46,7 @@ pub(super) async fn messages(server: &Server, at_once: u64, window: Duration) ->
     let until = now() + window;
     let asking = sockets.iter_mut().map(|socket| ask(socket, server.subject, at_once, until));
     let answered: u64 = try_join_all(asking).await?.into_iter().sum();
-    let spent = server.process.cpu_at_rest().await? - before;
+    let spent = server.process.cpu_at_rest().await?.saturating_sub(before);
     Ok(float(answered) / spent.as_secs_f64())
 }
 

@@ -88,7 +88,7 @@ async fn ping(socket: &mut Socket, until: Duration) -> Result<Vec<Duration>, Ben
         let sent = now();
         socket.send(Subject::Usher.echo()).await?;
         socket.expect("{\"type\":\"pong\"").await?;
-        taken.push(now() - sent);
+        taken.push(now().saturating_sub(sent));
     }
     Ok(taken)
 }

@@ -123,7 +123,7 @@ impl Room<'_> {
             expected += self.members * at_once;
             self.crowd.until_delivered(expected).await?;
         }
-        let spent = process.cpu_at_rest().await? - before;
+        let spent = process.cpu_at_rest().await?.saturating_sub(before);
         Ok(float(expected - first) / spent.as_secs_f64())
     }
 

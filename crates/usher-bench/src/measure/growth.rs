@@ -42,7 +42,7 @@ async fn one(bench: &Bench, subject: Subject, size: usize, record: &mut Record) 
     let users = server.users(bench.plan.connects.min(CONNECTS), Role::Client)?;
     let before = server.process.cpu_at_rest().await?;
     let opened = open_many(server.address, &users, AT_ONCE, no_room).await.all()?;
-    let spent = server.process.cpu_at_rest().await? - before;
+    let spent = server.process.cpu_at_rest().await?.saturating_sub(before);
     record.add(name, &case, CONNECT, millis(spent) * 1e3 / float_of(opened.len()));
     drop(opened);
     let rate = echo::messages(&server, 1, bench.plan.window).await?;
@@ -74,6 +74,6 @@ async fn publish(server: &Server, crowd: &crate::crowd::Crowd, bench: &Bench) ->
         published += 1;
         crowd.until_delivered(expected).await?;
     }
-    let spent = server.process.cpu_at_rest().await? - before;
+    let spent = server.process.cpu_at_rest().await?.saturating_sub(before);
     Ok(millis(spent) * 1e3 / float(published))
 }

@@ -86,7 +86,7 @@ async fn log_out(
     let answer = async {
         server.log_out(cookie, everywhere).await?;
         let at = now();
-        Ok(Answer { at, took: at - asked })
+        Ok(Answer { at, took: at.saturating_sub(asked) })
     };
     let (answer, ends) = futures_util::future::try_join(answer, crowd.until_ended(count)).await?;
     if ends.iter().any(|end| end.code != Some(REVOKED)) {
