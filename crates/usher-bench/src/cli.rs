@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::measure::Measurement;
 use crate::plan::Plan;
@@ -90,5 +91,13 @@ fn measure(args: RunArgs, bench: PathBuf) -> Result<(), BenchError> {
     // One thread: what the generator uses, the server has not.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(BenchError::io("no runtime"))?;
-    runtime.block_on(run(programs, plan, &wanted, |line| println!("    {line}")))
+    runtime.block_on(async {
+        let mut terminated = signal(SignalKind::terminate()).map_err(BenchError::io("no signals"))?;
+        // Whatever ends the run, the servers that were started end with it.
+        tokio::select! {
+            outcome = run(programs, plan, &wanted, |line| println!("    {line}")) => outcome,
+            _ = tokio::signal::ctrl_c() => Err(BenchError::Usage("interrupted".to_owned())),
+            _ = terminated.recv() => Err(BenchError::Usage("terminated".to_owned())),
+        }
+    })
 }

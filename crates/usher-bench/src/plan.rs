@@ -30,8 +30,8 @@ impl Plan {
     pub(crate) fn full() -> Self {
         Self {
             quick: false,
-            rounds: 5,
-            peer_rounds: 2,
+            rounds: 3,
+            peer_rounds: 1,
             connects: 4_000,
             idle: vec![1_000, 5_000, 18_000],
             idle_of_peers: 5_000,

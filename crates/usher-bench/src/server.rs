@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -95,19 +96,19 @@ impl Server {
         (0..count).map(|number| self.user(number, role)).collect()
     }
 
-    /// Buys tickets: one session may hold so many of them, so there are many buyers.
+    /// Buys tickets: one buyer may hold so many of them, so there are many buyers.
     pub(crate) async fn tickets(&self, count: usize) -> Result<Vec<String>, BenchError> {
         const OF_ONE_BUYER: usize = 50;
-        let mut tickets = Vec::with_capacity(count);
-        let mut token = String::new();
-        for number in 0..count {
-            if number % OF_ONE_BUYER == 0 {
-                token = self.mint.token(Signed::Hs256, number / OF_ONE_BUYER)?;
-            }
-            let answer = self.http.get(self.at("/ws_ticket")).bearer_auth(&token).send().await?.error_for_status()?;
-            tickets.push(text(&answer.json().await?, "ticket")?);
-        }
-        Ok(tickets)
+        const AT_ONCE: usize = 16;
+        let buyers = 0..count.div_ceil(OF_ONE_BUYER);
+        let tokens = buyers.map(|buyer| self.mint.token(Signed::Hs256, buyer)).collect::<Result<Vec<_>, _>>()?;
+        let buying = (0..count).map(|number| self.ticket(&tokens[number / OF_ONE_BUYER]));
+        stream::iter(buying).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn ticket(&self, token: &str) -> Result<String, BenchError> {
+        let answer = self.http.get(self.at("/ws_ticket")).bearer_auth(token).send().await?.error_for_status()?;
+        text(&answer.json().await?, "ticket")
     }
 
     /// Logs the local user in; the session's cookie.

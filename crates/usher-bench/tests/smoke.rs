@@ -11,21 +11,21 @@ fn profile() -> PathBuf {
     test.parent().and_then(Path::parent).expect("target/debug/deps/…").to_owned()
 }
 
-/// Another crate's binary: built with everything else by `cargo xtask test`, and here if it was not.
-fn usher() -> PathBuf {
-    let usher = profile().join("usher");
-    if !usher.is_file() {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "usher-server"]).status();
+/// What `cargo xtask test` has built with everything else; built here if it was not.
+fn built(path: &str, build: [&str; 4]) -> PathBuf {
+    let program = profile().join(path);
+    if !program.is_file() {
+        let built = Command::new(env!("CARGO")).args(["build", "--quiet"]).args(build).status();
         assert!(built.expect("cargo").success());
     }
-    usher
+    program
 }
 
 #[tokio::test]
 async fn the_floor_and_usher_can_be_measured() {
     let programs = Programs {
-        usher: usher(),
-        floor: profile().join("examples/floor"),
+        usher: built("usher", ["--package", "usher-server", "--bin", "usher"]),
+        floor: built("examples/floor", ["--package", "usher-bench", "--example", "floor"]),
         node: None,
         python: None,
         bench: Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench"),

@@ -82,7 +82,7 @@ impl Measurement {
             Self::Connect => {
                 "Authenticated connects per CPU-second of the server: TCP, upgrade, verification, and for Usher the audit record and \
                  the `authenticated` frame. Every client is another user. *First seen* tokens were made for the run; *seen* ones were \
-                 presented once before. The cookie is one session's. `connect and leave` counts the end of the connection, too. \
+                 presented once before. Usher logs warnings; one row has its default log. The cookie is one session's. `connect and leave` counts the end of the connection, too. \
                  *Bare* is one verification alone, on one core, by jsonwebtoken."
             }
             Self::Idle => {
