@@ -25,15 +25,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     let steps = Steps::begin();
     let release = workspace.target.join("release");
     if options.report {
-        steps.announce("build the bench");
-        run_command(workspace.cargo().args([
-            "build",
-            "--release",
-            "--package",
-            "usher-bench",
-            "--bin",
-            "usher-bench",
-        ]))?;
+        build(workspace, &steps)?;
         return run_command(workspace.command(release.join("usher-bench")).arg("report"));
     }
 
@@ -42,12 +34,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     for line in missing {
         println!("    {line}");
     }
-
-    // One build, so that what both need is built once.
-    steps.announce("build for release");
-    let mut build = workspace.cargo();
-    build.args(["build", "--release", "--package", "usher-server", "--package", "usher-bench"]);
-    run_command(build.args(["--bin", "usher", "--bin", "usher-bench", "--example", "floor"]))?;
+    build(workspace, &steps)?;
 
     steps.announce("measure");
     let mut bench = workspace.command(release.join("usher-bench"));
@@ -60,4 +47,12 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     run_command(&mut bench)?;
     steps.announce("done: bench/results, docs/reference/benchmarks.md");
     Ok(())
+}
+
+/// One build, so that what all of them need is built once.
+fn build(workspace: &Workspace, steps: &Steps) -> Result<(), Failure> {
+    steps.announce("build for release");
+    let mut build = workspace.cargo();
+    build.args(["build", "--release", "--package", "usher-server", "--package", "usher-bench"]);
+    run_command(build.args(["--bin", "usher", "--bin", "usher-bench", "--example", "floor"]))
 }
