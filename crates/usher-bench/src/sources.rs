@@ -91,9 +91,12 @@ impl Opened {
     }
 }
 
-/// Three digits, of as many nanoseconds as it takes.
+/// The longest time that is told from longer ones, in nanoseconds: two minutes.
+const LONGEST: u64 = 120_000_000_000;
+
+/// Three digits of times in nanoseconds.
 pub(crate) fn histogram() -> Histogram<u64> {
-    Histogram::new(3).expect("three digits are possible")
+    Histogram::new_with_max(LONGEST, 3).expect("three digits are possible")
 }
 
 /// The room that all join, as `open_many` wants it.
@@ -105,4 +108,27 @@ pub(crate) fn all_in(subject: Subject, room: &str) -> impl Fn(usize) -> Option<(
 /// No room.
 pub(crate) fn no_room(_: usize) -> Option<(String, &'static str)> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_from_a_microsecond_to_a_minute_are_kept() {
+        let mut taken = histogram();
+        let times = [Duration::from_micros(1), Duration::from_millis(5), Duration::from_mins(1)];
+        times.iter().for_each(|time| taken.saturating_record(nanos(*time)));
+        for (quantile, time) in [0.3, 0.5, 1.0].into_iter().zip(times) {
+            let kept = Duration::from_nanos(taken.value_at_quantile(quantile));
+            assert!(kept.abs_diff(time) < time / 500, "{kept:?} for {time:?}");
+        }
+    }
+
+    #[test]
+    fn clients_come_from_many_addresses() {
+        let addresses: std::collections::BTreeSet<_> = (0..1_000).map(source).collect();
+        assert_eq!(addresses.len(), SOURCES);
+        assert!(addresses.iter().all(Ipv4Addr::is_loopback));
+    }
 }
