@@ -1,8 +1,9 @@
-//! Every developer command in one place: `cargo xtask test`, `check`, `tidy`, `fuzz`, `deny`.
+//! Every developer command in one place: `cargo xtask test`, `check`, `tidy`, `fuzz`, `deny`, `bench`.
 //!
 //! Knows how the repository is checked, and nothing of what is checked: it imports no crate of ours.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command for a terminal")]
 
+mod bench;
 mod check;
 mod deny;
 mod fuzz;
@@ -33,6 +34,8 @@ enum Arguments {
     Fuzz(fuzz::Options),
     /// Licences, advisories, duplicates and sources of our dependencies, with cargo-deny.
     Deny(deny::Options),
+    /// Measure what a connection costs, beside a floor and beside others; writes bench/results and docs/reference/benchmarks.md.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,5 +56,6 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Arguments::Tidy => tidy::run(&workspace),
         Arguments::Fuzz(options) => fuzz::run(&workspace, options),
         Arguments::Deny(options) => deny::run(&workspace, options),
+        Arguments::Bench(options) => bench::run(&workspace, options),
     }
 }

@@ -1,7 +1,7 @@
-//! The client libraries that `e2e/` pins: npm packages in `e2e/node_modules`, where the scripts beside it find them by name, and
-//! Python packages in virtual environments below the build directory.
+//! The libraries that a folder pins, such as `e2e/` its clients: npm packages in its `node_modules`, where the scripts beside it
+//! find them by name, and Python packages in virtual environments below the build directory.
 //!
-//! Each folder holds a copy of the lock files it was made from; while they are equal there is nothing to do.
+//! Each of these holds a copy of the lock files it was made from; while they are equal there is nothing to do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,65 +13,71 @@ use crate::workspace::Workspace;
 /// The copy of the lock files, within the folder that was made from them.
 const STAMP: &str = ".made-from";
 
-/// The folder that contains `node_modules`, once it does.
-pub(super) fn node_dir(workspace: &Workspace) -> Option<PathBuf> {
-    let folder = workspace.root.join("e2e");
-    folder.join("node_modules").is_dir().then_some(folder)
-}
+/// A folder of the repository with `package.json` and `package-lock.json`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pins(pub(super) &'static str);
 
 /// Python packages in a virtual environment of their own.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Environment {
-    /// The lock file, in `e2e/`.
-    requirements: &'static str,
-    /// The folder, in the build directory's `e2e/`.
-    folder: &'static str,
+    /// The folder that pins them, and below which of the build directory's they are.
+    pub(super) pins: Pins,
+    /// The lock file in it.
+    pub(super) requirements: &'static str,
+    /// What the environment is called.
+    pub(super) name: &'static str,
     /// Whether the lock file leaves out dependencies that are declared and not needed.
-    incomplete: bool,
+    pub(super) incomplete: bool,
 }
 
-/// Python's WebSocket client.
-pub(super) const PYTHON: Environment =
-    Environment { requirements: "requirements.txt", folder: "venv", incomplete: false };
-/// OctoPrint's clients.
-pub(super) const OCTOPRINT: Environment =
-    Environment { requirements: "octoprint.txt", folder: "octoprint", incomplete: true };
+impl Pins {
+    /// The folder that contains `node_modules`, once it does.
+    pub(super) fn node_dir(self, workspace: &Workspace) -> Option<PathBuf> {
+        let folder = workspace.root.join(self.0);
+        folder.join("node_modules").is_dir().then_some(folder)
+    }
 
-/// An environment's Python, once it is there.
-pub(super) fn python(workspace: &Workspace, environment: Environment) -> Option<PathBuf> {
-    let program = environment.folder(workspace).join("bin/python");
-    program.is_file().then_some(program)
-}
+    /// Installs what `package-lock.json` says. Runs no script of a package.
+    pub(super) fn install_node_modules(self, workspace: &Workspace) -> Result<(), Failure> {
+        let folder = workspace.root.join(self.0);
+        let lock = contents(&[&folder.join("package.json"), &folder.join("package-lock.json")])?;
+        make(&folder.join("node_modules"), &lock, || {
+            let mut npm = Command::new("npm");
+            npm.current_dir(&folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+            run_quietly(&mut npm).map(drop)
+        })
+    }
 
-/// Installs what `e2e/package-lock.json` says. Runs no script of a package.
-pub(super) fn install_node_modules(workspace: &Workspace) -> Result<(), Failure> {
-    let e2e = workspace.root.join("e2e");
-    let lock = contents(&[&e2e.join("package.json"), &e2e.join("package-lock.json")])?;
-    make(&e2e.join("node_modules"), &lock, || {
-        let mut npm = Command::new("npm");
-        npm.current_dir(&e2e).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-        run_quietly(&mut npm).map(drop)
-    })
-}
-
-/// Makes the virtual environment and installs what its lock file says, by hash.
-pub(super) fn install_python_packages(workspace: &Workspace, environment: Environment) -> Result<(), Failure> {
-    let requirements = workspace.root.join("e2e").join(environment.requirements);
-    let lock = contents(&[&requirements])?;
-    let folder = environment.folder(workspace);
-    make(&folder, &lock, || {
-        run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
-        let mut pip = Command::new(folder.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
-        pip.args(environment.incomplete.then_some("--no-deps"));
-        pip.args(["--require-hashes", "--only-binary=:all:", "--requirement"]).arg(&requirements);
-        run_quietly(&mut pip).map(drop)
-    })
+    /// The environment of its `requirements.txt`, which is complete.
+    pub(super) const fn environment(self) -> Environment {
+        Environment { pins: self, requirements: "requirements.txt", name: "venv", incomplete: false }
+    }
 }
 
 impl Environment {
+    /// Its Python, once it is there.
+    pub(super) fn python(self, workspace: &Workspace) -> Option<PathBuf> {
+        let program = self.folder(workspace).join("bin/python");
+        program.is_file().then_some(program)
+    }
+
+    /// Makes it and installs what its lock file says, by hash.
+    pub(super) fn install(self, workspace: &Workspace) -> Result<(), Failure> {
+        let requirements = workspace.root.join(self.pins.0).join(self.requirements);
+        let lock = contents(&[&requirements])?;
+        let folder = self.folder(workspace);
+        make(&folder, &lock, || {
+            run_quietly(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+            let mut pip = Command::new(folder.join("bin/python"));
+            pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]);
+            pip.args(self.incomplete.then_some("--no-deps"));
+            pip.args(["--require-hashes", "--only-binary=:all:", "--requirement"]).arg(&requirements);
+            run_quietly(&mut pip).map(drop)
+        })
+    }
+
     fn folder(self, workspace: &Workspace) -> PathBuf {
-        workspace.target.join("e2e").join(self.folder)
+        workspace.target.join(self.pins.0).join(self.name)
     }
 }
 

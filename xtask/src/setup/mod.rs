@@ -7,15 +7,25 @@
 
 mod clients;
 mod debian;
+mod peers;
 mod programs;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::peers::{Peers, set_up_peers};
+
+use self::clients::{Environment, Pins};
 use self::debian::Installer;
 use self::programs::Program;
 use crate::step::Failure;
 use crate::workspace::Workspace;
+
+/// The clients of the tests.
+const E2E: Pins = Pins("e2e");
+/// OctoPrint's, whose own list asks for all that a server needs that prints.
+const OCTOPRINT: Environment =
+    Environment { pins: E2E, requirements: "octoprint.txt", name: "octoprint", incomplete: true };
 
 /// Where the tests find their clients. What is `None` is not there.
 pub(crate) struct Tools {
@@ -56,23 +66,28 @@ pub(crate) fn set_up(workspace: &Workspace) -> Result<Tools, Failure> {
     }
 
     // Two set-ups at once would each remove what the other is installing.
-    let turn = workspace.root.join("e2e/package-lock.json");
-    let turn = File::open(&turn).and_then(|file| file.lock().map(|()| file));
-    let _turn = turn.map_err(Failure::file("cannot lock e2e/package-lock.json"))?;
-    clients::install_node_modules(workspace)?;
-    clients::install_python_packages(workspace, clients::PYTHON)?;
-    clients::install_python_packages(workspace, clients::OCTOPRINT)?;
+    let _turn = turn(workspace, E2E)?;
+    E2E.install_node_modules(workspace)?;
+    E2E.environment().install(workspace)?;
+    OCTOPRINT.install(workspace)?;
     Ok(what_is_there(workspace))
 }
 
 /// Installs nothing.
 pub(crate) fn what_is_there(workspace: &Workspace) -> Tools {
     Tools {
-        node_dir: clients::node_dir(workspace),
-        python: clients::python(workspace, clients::PYTHON),
-        octoprint: clients::python(workspace, clients::OCTOPRINT),
+        node_dir: E2E.node_dir(workspace),
+        python: E2E.environment().python(workspace),
+        octoprint: OCTOPRINT.python(workspace),
         chromium: programs::chromium(),
     }
+}
+
+/// Held while something is installed for those pins.
+fn turn(workspace: &Workspace, pins: Pins) -> Result<File, Failure> {
+    let lock = workspace.root.join(pins.0).join("package-lock.json");
+    let turn = File::open(&lock).and_then(|file| file.lock().map(|()| file));
+    turn.map_err(Failure::file(format!("cannot lock {}/package-lock.json", pins.0)))
 }
 
 fn packages(missing: &[Program]) -> Vec<&'static str> {

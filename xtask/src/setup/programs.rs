@@ -21,7 +21,7 @@ impl Program {
     pub(super) const ALL: [Self; 4] = [Self::Chromium, Self::Node, Self::Npm, Self::Python];
 
     /// Whether it is there, starts, and is recent enough for what `e2e/` pins.
-    fn is_there(self) -> bool {
+    pub(super) fn is_there(self) -> bool {
         match self {
             Self::Chromium => chromium().is_some_and(|path| succeeds(Command::new(path).arg("--version"))),
             Self::Node => succeeds(

@@ -33,7 +33,7 @@ enum Tests {
 
 const TESTKIT: &str = "usher-testkit";
 
-const TABLE: [Row; 9] = [
+const TABLE: [Row; 10] = [
     Row { name: "axum-sockjs", may: &[], never: &["sqlx", "redis"], not_itself: &[], tests_may: Tests::Testkit },
     Row {
         name: "usher-auth",
@@ -79,6 +79,13 @@ const TABLE: [Row; 9] = [
     },
     Row {
         name: TESTKIT,
+        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-axum", "usher-server"],
+        never: &[],
+        not_itself: &[],
+        tests_may: Tests::All,
+    },
+    Row {
+        name: "usher-bench",
         may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-axum", "usher-server"],
         never: &[],
         not_itself: &[],

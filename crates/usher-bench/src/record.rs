@@ -1,0 +1,116 @@
+//! What was measured: every run's numbers, and what is needed to read them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::BenchError;
+use crate::machine::Machine;
+use crate::measure::Measurement;
+use crate::numbers::Spread;
+
+/// One figure: a number for each run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Figure {
+    pub(crate) subject: String,
+    pub(crate) case: String,
+    pub(crate) metric: String,
+    pub(crate) unit: String,
+    pub(crate) median: f64,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    pub(crate) runs: Vec<f64>,
+}
+
+/// Everything that one measurement gave: a file in `bench/results`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Results {
+    pub(crate) measurement: Measurement,
+    /// The day, as 2026-11-21.
+    pub(crate) day: String,
+    /// Fewer runs of fewer connections.
+    pub(crate) quick: bool,
+    pub(crate) machine: Machine,
+    pub(crate) versions: BTreeMap<String, String>,
+    /// What could not be measured, and why.
+    pub(crate) missing: Vec<String>,
+    pub(crate) figures: Vec<Figure>,
+}
+
+/// Collects numbers, run by run.
+#[derive(Debug, Default)]
+pub(crate) struct Record {
+    figures: IndexMap<[String; 4], Vec<f64>>,
+    missing: Vec<String>,
+}
+
+/// What a number is of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) unit: &'static str,
+}
+
+impl Record {
+    /// Another run's number.
+    pub(crate) fn add(&mut self, subject: &str, case: &str, metric: Metric, value: f64) {
+        let key = [subject, case, metric.name, metric.unit].map(str::to_owned);
+        self.figures.entry(key).or_default().push(value);
+    }
+
+    /// Something could not be measured.
+    pub(crate) fn missing(&mut self, what: String) {
+        if !self.missing.contains(&what) {
+            self.missing.push(what);
+        }
+    }
+
+    /// With medians.
+    pub(crate) fn finish(
+        self,
+        measurement: Measurement,
+        quick: bool,
+        day: String,
+        versions: BTreeMap<String, String>,
+    ) -> Results {
+        let figures = self.figures.into_iter().filter_map(|([subject, case, metric, unit], runs)| {
+            let Spread { median, min, max } = Spread::of(&runs)?;
+            Some(Figure { subject, case, metric, unit, median, min, max, runs })
+        });
+        let figures = figures.collect();
+        Results { measurement, day, quick, machine: Machine::this(), versions, missing: self.missing, figures }
+    }
+}
+
+impl Results {
+    /// The figure of that name.
+    pub(crate) fn figure(&self, subject: &str, case: &str, metric: &str) -> Option<&Figure> {
+        let mut figures = self.figures.iter();
+        figures.find(|figure| figure.subject == subject && figure.case == case && figure.metric == metric)
+    }
+
+    /// Writes `<name>.json`.
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), BenchError> {
+        fs::create_dir_all(folder).map_err(BenchError::io("cannot make the folder of results"))?;
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        fs::write(folder.join(format!("{}.json", self.measurement.name())), text)
+            .map_err(BenchError::io("cannot write results"))
+    }
+
+    /// Reads what is there, in the order of the measurements.
+    pub(crate) fn read_all(folder: &Path) -> Result<Vec<Self>, BenchError> {
+        let mut all = Vec::new();
+        for measurement in Measurement::ALL {
+            match fs::read_to_string(folder.join(format!("{}.json", measurement.name()))) {
+                Ok(text) => all.push(serde_json::from_str(&text)?),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(BenchError::io("cannot read results")(error)),
+            }
+        }
+        Ok(all)
+    }
+}
