@@ -118,8 +118,8 @@ impl SessionHandle {
     }
 
     /// From now on the client may send `bytes` more, with frame headers and everything else that is round its messages; `usize::MAX` is
-    /// no limit. A WebSocket that
-    /// sends more is closed with 1009, and a request is answered 413: for those who have not said yet who they are.
+    /// no limit. A WebSocket that sends more is closed with 1009, and a request is answered 413: for those who have not said yet who
+    /// they are.
     pub fn limit_input(&self, bytes: usize) {
         self.live.limit_input(bytes);
     }

@@ -24,11 +24,6 @@ impl Connection {
     }
 
     pub(super) fn message(&mut self, now: Now, text: &str) {
-        if let Dialect::SockJs(rules) = self.rules.dialect
-            && self.take_sockjs_message(rules, text)
-        {
-            return;
-        }
         match ClientMessage::parse(text) {
             Ok(ClientMessage::Ping { id }) => {
                 self.count_as_use(now);
@@ -41,7 +36,13 @@ impl Connection {
                 self.count_as_use(now);
                 self.actions.push_back(Action::Deliver(message));
             }
+            // What is no `usher.v1` may be OctoPrint's: looked at last, so that a message is read once.
             Err(InvalidFrame { error, code, id }) => {
+                if let Dialect::SockJs(rules) = self.rules.dialect
+                    && self.take_sockjs_message(rules, text)
+                {
+                    return;
+                }
                 let frame = self.error(&error, code, None, id.as_ref());
                 self.actions.push_back(Action::Send(frame));
             }

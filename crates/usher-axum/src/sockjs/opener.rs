@@ -55,6 +55,14 @@ impl Bond {
         *self.0.lock() = Presentation::default();
     }
 
+    /// A later request proved that another credential is good, and of the same user: it is recognised from now on, so that each request
+    /// with a renewed token is not verified anew.
+    pub(super) fn proved(&self, credential: Option<HashedToken>) {
+        if let (Some((hash, _)), Some(proved)) = (&mut self.0.lock().explicit, credential) {
+            *hash = proved;
+        }
+    }
+
     /// Whether a later request brings what the opener brought. The opener's cookie must come again; one that came later is what logging
     /// in beside an open session looks like, and changes nothing. An explicit credential must come again, or another of the same user.
     pub(super) fn check(&self, rules: &RouteRules, headers: &HeaderMap, query: Option<&str>) -> Result<Proof, Refusal> {

@@ -206,10 +206,13 @@ impl<H: Handler> Application for Entrance<H> {
                 Proof::Given => Ok(()),
                 Proof::Of(verification, user) => {
                     let scene = presenter.scene(opener.id, &rules.path);
+                    let credential = verification.credential.fingerprint();
                     let permit = door.parts().verify(verification, &presenter, &scene).await?;
-                    let same = permit.principal().id == user;
-                    let other = || Refusal::new(RefusalKind::Forbidden, "the credential is of another user");
-                    same.then_some(()).ok_or_else(other)
+                    if permit.principal().id != user {
+                        return Err(Refusal::new(RefusalKind::Forbidden, "the credential is of another user"));
+                    }
+                    opener.bond.proved(credential);
+                    Ok(())
                 }
             }
         };

@@ -153,10 +153,20 @@ async fn later_requests_bring_what_the_opener_brought() {
     let body = json!([json!({"type": "ping"}).to_string()]).to_string();
     let sent = request(&server, &Method::POST, "by-header", "xhr_send").header("x-api-key", &alices).body(body);
     assert_eq!(sent.send().await.expect("an answer").status(), 204);
+    let verified = verifications(&server).await;
+    assert!(verified > 0);
     assert!(text(poll(&server, "by-header").header("x-api-key", &alices)).await.contains("pong"));
+    assert_eq!(verifications(&server).await, verified, "what was proved once is recognised");
     // Who tried is on record.
     let refused = server.audit_records().await;
     assert!(refused.iter().any(|record| record["reason"] == "origin_not_allowed"), "{refused:?}");
+}
+
+/// How many credentials have been verified.
+async fn verifications(server: &TestServer) -> u64 {
+    let metrics = server.metrics().await;
+    let counts = metrics.lines().filter(|line| line.starts_with("usher_verify_seconds_count"));
+    counts.map(|line| line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a count")).sum()
 }
 
 #[tokio::test]
