@@ -51,12 +51,12 @@ pub struct Permit {
 
 impl Permit {
     pub(crate) fn new(
-        principal: Principal,
+        principal: impl Into<Arc<Principal>>,
         carrier: Option<Carrier>,
-        credential: CredentialFacts,
+        credential: impl Into<Arc<CredentialFacts>>,
         expires_at: Option<UnixTime>,
     ) -> Self {
-        Self { principal: Arc::new(principal), carrier, credential: Arc::new(credential), expires_at }
+        Self { principal: principal.into(), carrier, credential: credential.into(), expires_at }
     }
 
     /// Who was let in.

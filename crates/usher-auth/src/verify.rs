@@ -4,6 +4,7 @@
 //! their arguments: whoever calls them does the look-ups.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::api_key::ApiKey;
 use crate::carriers::Carrier;
@@ -52,21 +53,45 @@ pub fn session(
     at.admit(principal, facts, Some(expires_at))
 }
 
-/// Let in the bearer of a token whose signature and claims have been verified.
-pub fn token(token: VerifiedToken, at: Circumstances<'_>) -> Result<Permit, Refusal> {
-    let facts = facts_of(&token);
-    let principal =
-        Principal { id: token.user, name: token.name, roles: token.roles, claims: token.claims, anonymous: false };
-    at.admit(principal, facts, Some(token.expires_at))
+/// Who bears a token whose signature and claims have been verified. Whoever presents the same token again is let in with the same
+/// one: what is in it is shared by all their connections.
+#[derive(Clone, Debug)]
+pub struct TokenBearer {
+    principal: Arc<Principal>,
+    facts: Arc<CredentialFacts>,
+    expires_at: UnixTime,
 }
 
-/// Let in the bearer of such a token who said whose it is.
-pub fn token_of(token: VerifiedToken, claimed: &UserId, at: Circumstances<'_>) -> Result<Permit, Refusal> {
-    if token.user != *claimed {
-        let refusal = Refusal::new(RefusalKind::Unauthorized, "the token is another user's");
-        return Err(refusal.held_by(&facts_of(&token), None));
+impl From<VerifiedToken> for TokenBearer {
+    fn from(token: VerifiedToken) -> Self {
+        let facts = facts_of(&token);
+        let VerifiedToken { user: id, name, roles, claims, expires_at, .. } = token;
+        let principal = Principal { id, name, roles, claims, anonymous: false };
+        Self { principal: Arc::new(principal), facts: Arc::new(facts), expires_at }
     }
-    self::token(token, at)
+}
+
+impl TokenBearer {
+    /// When the token ends.
+    pub fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+}
+
+/// Let in the bearer of a token.
+pub fn token(bearer: impl Into<TokenBearer>, at: Circumstances<'_>) -> Result<Permit, Refusal> {
+    let bearer = bearer.into();
+    at.admit(bearer.principal, bearer.facts, Some(bearer.expires_at))
+}
+
+/// Let in the bearer of a token who said whose it is.
+pub fn token_of(bearer: impl Into<TokenBearer>, claimed: &UserId, at: Circumstances<'_>) -> Result<Permit, Refusal> {
+    let bearer = bearer.into();
+    if bearer.principal.id != *claimed {
+        let refusal = Refusal::new(RefusalKind::Unauthorized, "the token is another user's");
+        return Err(refusal.held_by(&bearer.facts, None));
+    }
+    token(bearer, at)
 }
 
 fn facts_of(token: &VerifiedToken) -> CredentialFacts {
@@ -226,10 +251,11 @@ fn local(user: Option<&User>) -> Result<Principal, Refusal> {
 impl Circumstances<'_> {
     fn admit(
         &self,
-        principal: Principal,
-        facts: CredentialFacts,
+        principal: impl Into<Arc<Principal>>,
+        facts: impl Into<Arc<CredentialFacts>>,
         expires_at: Option<UnixTime>,
     ) -> Result<Permit, Refusal> {
+        let facts = facts.into();
         // Revoked before expired: a session that was ended does not come back as "renew and try again".
         if let Some(cause) = self.revoked.check(&facts) {
             return Err(self.refused_as_revoked(cause).held_by(&facts, Some(cause)));

@@ -9,6 +9,7 @@ pub mod ambient;
 mod budget;
 pub mod client_address;
 mod door;
+pub mod hand_over;
 mod handler;
 pub mod issuer_keys;
 mod mailbox;
@@ -21,6 +22,7 @@ mod socket;
 mod sockjs;
 mod sync;
 mod throttle;
+mod token_cache;
 mod upgrade;
 mod verifier;
 

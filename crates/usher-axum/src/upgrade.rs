@@ -1,6 +1,5 @@
 //! The upgrade request (RFC 6455 §4.2): checked before any look at a credential, then decided, then answered.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
@@ -13,8 +12,10 @@ use http::header::{
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
-use hyper::upgrade::OnUpgrade;
+use hyper::body::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade;
 use tokio::net::TcpStream;
 use tracing::Instrument as _;
 use usher_auth::carriers::{negotiate_subprotocol, present};
@@ -22,6 +23,7 @@ use usher_auth::origin::RequestOrigin;
 use usher_auth::route::RouteRules;
 
 use crate::admission::{Accepted, Arrival, admit};
+use crate::hand_over::{Conversation, HandOver, HandOverStream};
 use crate::socket::{self, WebSocket};
 use crate::{Door, Handler, Problem};
 
@@ -70,23 +72,40 @@ impl<H: Handler> WebSocketRoute<H> {
             Ok(accepted) => accepted,
             Err(problem) => return problem.into_response(),
         };
+        let hand_over = head.extensions.get::<HandOver>().cloned();
         drop(head);
+        let after = hand_over.clone();
         let conversation = async move {
             let upgraded = match on_upgrade.await {
                 Ok(upgraded) => upgraded,
                 Err(error) => return tracing::debug!(%error, "the client left before the upgrade was done"),
             };
+            let unwritten = after.map(|after| after.take_unwritten()).unwrap_or_default();
             // What was read ahead keeps the whole buffer that hyper read into, so it is let go at once; and each kind of stream has a
             // box of its own, so that a connection does not keep room for the larger.
-            let talk: Pin<Box<dyn Future<Output = ()> + Send>> = match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(tcp) => Box::pin(socket::run(WebSocket::new(tcp.io.into_inner(), &tcp.read_buf), opening)),
-                Err(upgraded) => Box::pin(socket::run(WebSocket::new(TokioIo::new(upgraded), &[]), opening)),
+            let talk: Conversation = match plain_tcp(upgraded) {
+                Ok((tcp, read)) => Box::pin(socket::run(WebSocket::new(tcp, &read, unwritten), opening)),
+                Err(upgraded) => Box::pin(socket::run(WebSocket::new(TokioIo::new(upgraded), &[], unwritten), opening)),
             };
             talk.await;
         };
-        tokio::spawn(conversation.instrument(span));
+        let conversation = conversation.instrument(span);
+        match hand_over {
+            Some(hand_over) => hand_over.leave(Box::pin(conversation)),
+            None => drop(tokio::spawn(conversation)),
+        }
         switching_protocols(&key, subprotocol)
     }
+}
+
+/// The socket itself and what was read ahead of it, if that is what is underneath.
+fn plain_tcp(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    let upgraded = match upgraded.downcast::<TokioIo<HandOverStream<TcpStream>>>() {
+        Ok(parts) => return Ok((parts.io.into_inner().into_inner(), parts.read_buf)),
+        Err(upgraded) => upgraded,
+    };
+    // So does `axum::serve`.
+    upgrade::downcast::<TokioIo<TcpStream>>(upgraded).map(|parts| (parts.io.into_inner(), parts.read_buf))
 }
 
 /// Checks that `request` is a WebSocket upgrade in form, and returns its key (RFC 6455 §4.2.1; req A2).

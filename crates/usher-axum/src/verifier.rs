@@ -8,16 +8,17 @@ use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::{Carrier, Credential};
 use usher_auth::connection::Verification;
 use usher_auth::ids::{SessionId, UserId};
-use usher_auth::jwt::{TokenError, TokenVerifier, VerifiedToken};
+use usher_auth::jwt::{TokenError, TokenVerifier};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::secret::{HashedToken, PlainToken, SecretText};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
-use usher_auth::verify::{self, Circumstances};
+use usher_auth::verify::{self, Circumstances, TokenBearer};
 use usher_auth::{Clock, Now, Permit, UnixTime};
 use usher_store::{RedeemedTicket, Store, StoreError, TicketStore};
 
 use crate::issuer_keys::IssuerKeys;
+use crate::token_cache::TokenCache;
 use crate::{Presenter, Revocations, Throttle};
 
 /// Most sessions and most API keys held in memory. One that is not is looked up in the store.
@@ -52,6 +53,7 @@ pub struct CredentialVerifier {
     parts: VerifierParts,
     sessions: Cache<HashedToken, Arc<Known<Session>>>,
     api_keys: Cache<HashedToken, Arc<Known<ApiKey>>>,
+    tokens: TokenCache,
 }
 
 /// What was looked up about a credential.
@@ -66,7 +68,7 @@ struct Known<T> {
 impl CredentialVerifier {
     /// With empty caches.
     pub fn new(parts: VerifierParts) -> Self {
-        Self { parts, sessions: cache(), api_keys: cache() }
+        Self { parts, sessions: cache(), api_keys: cache(), tokens: TokenCache::new() }
     }
 
     /// What it is made of.
@@ -214,18 +216,25 @@ impl CredentialVerifier {
     }
 
     async fn token(&self, carrier: Carrier, token: &SecretText) -> Result<Permit, Refusal> {
-        let verified = self.verified_token(token).await?;
-        self.admit(carrier, self.parts.clock.now(), |at| verify::token(verified, at))
+        let bearer = self.token_bearer(token).await?;
+        self.admit(carrier, self.parts.clock.now(), |at| verify::token(bearer, at))
     }
 
     async fn token_of(&self, carrier: Carrier, claimed: &UserId, token: &SecretText) -> Result<Permit, Refusal> {
-        let verified = self.verified_token(token).await?;
-        self.admit(carrier, self.parts.clock.now(), |at| verify::token_of(verified, claimed, at))
+        let bearer = self.token_bearer(token).await?;
+        self.admit(carrier, self.parts.clock.now(), |at| verify::token_of(bearer, claimed, at))
     }
 
-    /// The token's claims, once its signature holds; keys that are missing are fetched once.
-    async fn verified_token(&self, token: &SecretText) -> Result<VerifiedToken, Refusal> {
+    /// Who bears the token, once its signature holds; keys that are missing are fetched once. One that was verified before is not
+    /// verified again while its issuer's keys are the same and it has not expired.
+    async fn token_bearer(&self, token: &SecretText) -> Result<TokenBearer, Refusal> {
         let now = self.parts.clock.now();
+        // Before the keys are used: with those that come later it must be verified again.
+        let generation = self.parts.tokens.key_generation();
+        let place = self.tokens.place_of(token);
+        if let Some(bearer) = self.tokens.get(&place, generation, now.unix) {
+            return Ok(bearer);
+        }
         let first = self.parts.tokens.verify(token.reveal(), now.unix);
         let verdict = match first {
             Err(TokenError::UnknownKey { issuer: Some(issuer) })
@@ -235,7 +244,9 @@ impl CredentialVerifier {
             }
             other => other,
         };
-        verdict.map_err(refused_token)
+        let bearer = TokenBearer::from(verdict.map_err(refused_token)?);
+        self.tokens.insert(place, bearer.clone(), generation, now.unix);
+        Ok(bearer)
     }
 
     async fn api_key(&self, carrier: Carrier, claimed: Option<&UserId>, key: &PlainToken) -> Result<Permit, Refusal> {

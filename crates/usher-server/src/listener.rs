@@ -2,6 +2,7 @@
 
 mod slow_body;
 mod streaming;
+mod to_the_end;
 
 pub use slow_body::SlowBody;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::streaming::Stage;
+use self::to_the_end::to_the_end;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse as _;
@@ -25,6 +27,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use usher_axum::client_address::PeerAddress;
+use usher_axum::hand_over::{Conversation, HandOver, HandOverStream};
 use usher_axum::{ClientAddress, Problem, SourceBudget, TrustedProxies};
 
 /// From the accepted connection to the end of the first request's head, TLS included, and from one answer to the end of the next
@@ -140,13 +143,17 @@ pub async fn serve(
         let _ = stream.set_nodelay(true);
         let (tls, router) = (tls.clone(), router.clone());
         tokio::spawn(async move {
-            // Held for as long as the connection speaks HTTP; one that is upgraded or becomes a stream has budgets of its own.
-            attend(stream, peer, tls, router, limits, (place, source_place)).await;
+            // The places are held for as long as the connection speaks HTTP; one that is upgraded or becomes a stream has budgets of its
+            // own. What speaks HTTP is in a box, so that an upgraded connection does not keep room for it.
+            let http = Box::pin(attend(stream, peer, tls, router, limits, (place, source_place)));
+            if let Some(conversation) = http.await {
+                conversation.await;
+            }
         });
     }
 }
 
-/// One connection until it is upgraded, has ended, or has not come further for too long.
+/// One connection until it has ended, has not come further for too long, or is upgraded: then with what goes on.
 async fn attend(
     stream: TcpStream,
     peer: SocketAddr,
@@ -154,14 +161,16 @@ async fn attend(
     router: impl Fn() -> Router + Clone + Send + 'static,
     limits: HttpLimits,
     places: impl Send,
-) {
+) -> Option<Conversation> {
     let mut places = Some(places);
     let (requests, mut begun) = watch::channel(Stage::Exchange);
-    let conversation = async move {
+    let hand_over = HandOver::default();
+    let after = hand_over.clone();
+    let requests_served = async move {
         match tls {
-            None => serve_connection(stream, peer, router, limits, requests).await,
+            None => serve_connection(stream, peer, router, limits, requests, hand_over).await,
             Some(tls) => match tls.accept(stream).await {
-                Ok(stream) => serve_connection(stream, peer, router, limits, requests).await,
+                Ok(stream) => serve_connection(stream, peer, router, limits, requests, hand_over).await,
                 Err(error) => tracing::debug!(client = %peer.ip(), %error, "TLS was not agreed on"),
             },
         }
@@ -187,8 +196,11 @@ async fn attend(
         drop(places);
     };
     tokio::select! {
-        () = conversation => {}
-        () = overdue => tracing::debug!(client = %peer.ip(), "an HTTP connection took too long"),
+        () = requests_served => after.take(),
+        () = overdue => {
+            tracing::debug!(client = %peer.ip(), "an HTTP connection took too long");
+            None
+        }
     }
 }
 
@@ -198,22 +210,25 @@ async fn serve_connection<IO>(
     router: impl Fn() -> Router + Clone + Send + 'static,
     limits: HttpLimits,
     stages: watch::Sender<Stage>,
+    hand_over: HandOver,
 ) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stages = Arc::new(stages);
+    let io = TokioIo::new(HandOverStream::new(io, hand_over.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         stages.send_replace(Stage::Exchange);
-        let (router, stages) = (router(), stages.clone());
+        let (router, stages, hand_over) = (router(), stages.clone(), hand_over.clone());
         async move {
             let mut request = request.map(|body| slow_body::bounded(body, limits.body));
             request.extensions_mut().insert(PeerAddress(peer));
-            // In a task of its own: hyper drops what it waits for when the client hangs up, and what has begun must not stay half done. A
-            // session that is ended in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
-            match tokio::spawn(router.oneshot(request)).await {
+            request.extensions_mut().insert(hand_over);
+            // hyper drops what it waits for when the client hangs up, and what has begun must not stay half done: a session that is ended
+            // in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
+            match to_the_end(router.oneshot(request)).await {
                 Ok(answer) => answer.map(|answer| streaming::mark(answer, &stages)),
-                Err(error) => {
-                    tracing::error!(%error, "a request was not answered");
+                Err(panicked) => {
+                    tracing::error!(%panicked, "a request was not answered");
                     Ok(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response())
                 }
             }
@@ -225,7 +240,7 @@ async fn serve_connection<IO>(
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
-        .serve_connection(TokioIo::new(io), service)
+        .serve_connection(io, service)
         .with_upgrades()
         .await;
     if let Err(error) = served {

@@ -161,6 +161,12 @@ impl TokenVerifier {
         self.find(|issuer| issuer.name() == name).map(|known| &known.issuer)
     }
 
+    /// Changes whenever an issuer's keys do: what was verified before that must be verified again.
+    pub fn key_generation(&self) -> u64 {
+        // Each only grows, so no two changes can make up for each other.
+        self.issuers.iter().map(|known| known.issuer.generation()).sum()
+    }
+
     fn find(&self, is: impl Fn(&TrustedIssuer) -> bool) -> Option<&Known> {
         self.issuers.iter().find(|known| is(&known.issuer))
     }

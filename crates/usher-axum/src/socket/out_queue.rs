@@ -26,18 +26,30 @@ pub(super) struct OutQueue {
 enum Piece {
     Shared(Frame),
     Own(Box<[u8]>),
+    /// What comes before the first frame: without it there is no WebSocket.
+    Handshake(Box<[u8]>),
 }
 
 impl Piece {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Shared(frame) => frame.as_websocket(),
-            Self::Own(bytes) => bytes,
+            Self::Own(bytes) | Self::Handshake(bytes) => bytes,
         }
     }
 }
 
 impl OutQueue {
+    /// With the rest of the handshake, if there is any.
+    pub(super) fn beginning_with(handshake: Vec<u8>) -> Self {
+        let mut queue = Self::default();
+        if !handshake.is_empty() {
+            queue.bytes = handshake.len();
+            queue.pieces.push_back(Piece::Handshake(handshake.into()));
+        }
+        queue
+    }
+
     pub(super) fn push_frame(&mut self, frame: Frame) {
         self.bytes += frame.len();
         self.pieces.push_back(Piece::Shared(frame));
@@ -53,9 +65,10 @@ impl OutQueue {
         self.bytes
     }
 
-    /// Drops everything but a piece that has been begun: a frame half written must be finished.
+    /// Drops everything but the handshake and a piece that has been begun: a frame half written must be finished.
     pub(super) fn discard_unbegun(&mut self) {
-        self.pieces.truncate(usize::from(self.written > 0));
+        let handshake = matches!(self.pieces.front(), Some(Piece::Handshake(_)));
+        self.pieces.truncate(usize::from(self.written > 0 || handshake));
         self.bytes = self.pieces.front().map_or(0, |piece| piece.bytes().len() - self.written);
     }
 
@@ -171,5 +184,13 @@ mod tests {
         queue.push_frame(Frame::json(&"third"));
         queue.discard_unbegun();
         assert_eq!((queue.pieces.len(), queue.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_discard_leaves_the_handshake() {
+        let mut queue = OutQueue::beginning_with(b"HTTP/1.1 101".to_vec());
+        queue.push_frame(Frame::json(&"first"));
+        queue.discard_unbegun();
+        assert_eq!((queue.pieces.len(), queue.bytes()), (1, 12));
     }
 }

@@ -42,8 +42,9 @@ struct Input {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
-    /// Over `io`, of which `read_ahead` was read with the upgrade request. Nothing may be read before a limit is set.
-    pub(crate) fn new(io: IO, read_ahead: &[u8]) -> Self {
+    /// Over `io`, of which `read_ahead` was read with the upgrade request, and to which `answer`, if it is not empty, must be written
+    /// first. Nothing may be read before a limit is set.
+    pub(crate) fn new(io: IO, read_ahead: &[u8], answer: Vec<u8>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -57,7 +58,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
         Self {
             io,
             websocket,
-            out: OutQueue::default(),
+            out: OutQueue::beginning_with(answer),
             draining: false,
             half_closed: false,
             input: Input { left: usize::MAX, heard: false },

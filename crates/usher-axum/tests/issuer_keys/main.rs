@@ -10,6 +10,7 @@ mod discovery;
 mod logging;
 mod outage;
 mod rotation;
+mod seen_tokens;
 mod single_flight;
 mod sources;
 mod tls;

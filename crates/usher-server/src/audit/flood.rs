@@ -36,7 +36,7 @@ const ANONYMOUS: &str = "anonymous:";
 struct Count {
     single: u32,
     /// The first that was not written, less what was its own.
-    folded: Option<Record>,
+    folded: Option<Box<Record>>,
 }
 
 /// The records of the running window.
@@ -93,20 +93,20 @@ impl Flood {
     /// What was counted so far.
     pub(super) fn take(&mut self) -> Vec<Record> {
         self.single_by_anybody = 0;
-        self.counts.drain().filter_map(|(_, count)| count.folded).collect()
+        self.counts.drain().filter_map(|(_, count)| count.folded).map(|folded| *folded).collect()
     }
 }
 
 impl Count {
     fn fold(&mut self, record: Record, at: UnixTime) {
-        match &mut self.folded {
+        match self.folded.as_deref_mut() {
             Some(Record { folded: Some(folded), .. }) => {
                 folded.count += 1;
                 folded.last = at;
             }
             _ => {
                 let alike = Record { connection: None, session: None, claimed: None, ..record };
-                self.folded = Some(alike.counting(1, at, at));
+                self.folded = Some(Box::new(alike.counting(1, at, at)));
             }
         }
     }

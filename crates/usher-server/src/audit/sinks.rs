@@ -4,6 +4,7 @@ mod file;
 mod store;
 
 use std::io::{self, Write as _};
+use std::sync::Arc;
 
 use usher_auth::UnixTime;
 use usher_store::StoreError;
@@ -68,10 +69,10 @@ impl Sink {
     }
 
     /// Append all of `records` in their order, or none. They are durable when this returns.
-    pub(super) async fn append(&mut self, records: &[Rendered]) -> Result<(), SinkError> {
+    pub(super) async fn append(&mut self, records: &Arc<[Rendered]>) -> Result<(), SinkError> {
         match self {
             Self::Store(sink) => Ok(sink.append(records).await?),
-            Self::File(sink) => sink.append(records).await,
+            Self::File(sink) => sink.append(records.clone()).await,
             Self::Stdout => {
                 let lines = records.iter().fold(String::new(), |lines, (_, line)| lines + line + "\n");
                 let write = move || {
@@ -80,6 +81,13 @@ impl Sink {
                 };
                 in_background(write).await.map_err(SinkError::Stdout)
             }
+        }
+    }
+
+    /// Does what was put off while much was written.
+    pub(super) async fn settle(&mut self) {
+        if let Self::File(sink) = self {
+            sink.settle().await;
         }
     }
 }

@@ -13,9 +13,11 @@ use super::trail::Core;
 use super::{AuditEvent, Outcome, Record};
 
 /// Most records that are written together: an event storm costs few syncs, and what a crash can tear is bounded.
-const MAX_BATCH: usize = 256;
-/// How often it is looked whether counted records are due, and lost ones can be told of.
-const TICK: Duration = Duration::from_secs(5);
+const MAX_BATCH: usize = 1_024;
+/// How long after a record it is waited for others to be written with it: under load, most of what a record costs is the sync.
+const GATHER: Duration = Duration::from_millis(20);
+/// How often it is looked whether counted records are due, lost ones can be told of, and something is not settled.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What the writer is asked to do.
 pub(super) enum Order {
@@ -59,13 +61,32 @@ impl AuditWriter {
             tokio::select! {
                 biased;
                 received = self.orders.recv_many(&mut orders, MAX_BATCH) => {
+                    self.gather(&mut orders).await;
                     self.carry_out(&mut orders).await;
                     if received == 0 {
+                        self.settle().await;
                         return;
                     }
                 }
-                _ = tick.tick() => self.write(&mut Vec::new()).await,
+                _ = tick.tick() => {
+                    self.write(&mut Vec::new()).await;
+                    self.settle().await;
+                }
             }
+        }
+    }
+
+    /// Waits for more, unless somebody waits for what is there.
+    async fn gather(&mut self, orders: &mut Vec<Order>) {
+        let hurried = orders.iter().any(|order| matches!(order, Order::Flush(_)));
+        if hurried || orders.is_empty() || orders.len() == MAX_BATCH {
+            return;
+        }
+        tokio::time::sleep(GATHER).await;
+        while orders.len() < MAX_BATCH
+            && let Ok(order) = self.orders.try_recv()
+        {
+            orders.push(order);
         }
     }
 
@@ -76,6 +97,7 @@ impl AuditWriter {
                 Order::Write(at, record) => records.push((at, *record)),
                 Order::Flush(done) => {
                     self.write(&mut records).await;
+                    self.settle().await;
                     let _ = done.send(());
                 }
             }
@@ -93,7 +115,7 @@ impl AuditWriter {
             let loss = Loss { count: dropped, first: now.unix, last: now.unix };
             records.push((now.unix, loss.record("queue_full")));
         }
-        let rendered: Vec<Rendered> =
+        let rendered: Arc<[Rendered]> =
             records.drain(..).map(|(at, record)| (at, record.to_json(at, &self.core.keys))).collect();
         for outlet in &mut self.sinks {
             outlet.write(&rendered, now.unix, &self.core).await;
@@ -101,10 +123,17 @@ impl AuditWriter {
         let failing = self.sinks.iter().any(|outlet| outlet.lost.is_some());
         self.core.counters.failing.store(failing, Ordering::Relaxed);
     }
+
+    /// Has every sink do what it put off.
+    async fn settle(&mut self) {
+        for outlet in &mut self.sinks {
+            outlet.sink.settle().await;
+        }
+    }
 }
 
 impl Outlet {
-    async fn write(&mut self, records: &[Rendered], now: UnixTime, core: &Core) {
+    async fn write(&mut self, records: &Arc<[Rendered]>, now: UnixTime, core: &Core) {
         if records.is_empty() && self.lost.is_none() {
             return;
         }
@@ -114,7 +143,7 @@ impl Outlet {
         let result = match &told {
             // What was lost is told of before what comes after it.
             Some(told) => {
-                let all: Vec<Rendered> = std::iter::once(told).chain(records).cloned().collect();
+                let all: Arc<[Rendered]> = std::iter::once(told).chain(records.iter()).cloned().collect();
                 self.sink.append(&all).await
             }
             None => self.sink.append(records).await,

@@ -1,7 +1,7 @@
 //! A file of JSON lines as a sink, its chain's head in the store.
 //!
-//! Lines first, then the head: after a crash between the two the file has lines that the store does not know of, whose codes say that
-//! they are ours. They are taken note of when the file is opened.
+//! Lines first, then the head, which is noted about once a second: after a crash between the two the file has lines that the store does
+//! not know of, whose codes say that they are ours. They are taken note of when the file is opened.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +16,9 @@ use super::super::{AuditKeys, Chain};
 use super::{Rendered, SinkError, in_background};
 
 /// How much of a file's end is looked at for lines that the store does not know of, in bytes: more than is ever written at once.
-const TAIL_BYTES: u64 = 4 << 20;
+const TAIL_BYTES: u64 = 8 << 20;
+/// Lines after which the head is noted at once: with those written together, far fewer than are looked at.
+const NOTE_AFTER: u64 = 1_000;
 
 /// Writes to a file.
 pub(in super::super) struct FileSink {
@@ -25,6 +27,8 @@ pub(in super::super) struct FileSink {
     store: Arc<dyn AuditStore>,
     keys: AuditKeys,
     open: Option<Open>,
+    /// Lines that the store does not know of.
+    unnoted: u64,
 }
 
 /// The file, and how far its chain has got.
@@ -36,40 +40,47 @@ struct Open {
 impl FileSink {
     /// The file at `path`, whose chain is called `name`.
     pub(in super::super) fn new(path: PathBuf, name: String, store: Arc<dyn AuditStore>, keys: AuditKeys) -> Self {
-        Self { path, name, store, keys, open: None }
+        Self { path, name, store, keys, open: None, unnoted: 0 }
     }
 
-    pub(super) async fn append(&mut self, records: &[Rendered]) -> Result<(), SinkError> {
+    pub(super) async fn append(&mut self, records: Arc<[Rendered]>) -> Result<(), SinkError> {
         let failed = |source| SinkError::File { path: self.path.clone(), source };
         let known = match self.open.take() {
-            // Whoever rotates the file moves it away: the chain goes on in a new one.
-            Some(open) => {
-                let path = self.path.clone();
-                let checked =
-                    in_background(move || Ok(if is_at(&open.file, &path) { Ok(open) } else { Err(open.chain) }));
-                checked.await.map_err(failed)?
-            }
+            Some(open) => Ok(open),
             None => Err(Chain::new(&self.name, &self.keys, self.store.audit_head(&self.name).await?)),
         };
         let path = self.path.clone();
-        let records: Vec<String> = records.iter().map(|(_, json)| json.clone()).collect();
-        let open = in_background(move || {
-            let mut open = match known {
-                Ok(open) => open,
-                Err(chain) => Open::at(path, chain)?,
+        let count = records.len() as u64;
+        let written = in_background(move || {
+            let (mut open, new) = match known {
+                Ok(open) if is_at(&open.file, &path) => (open, false),
+                // Whoever rotates the file moves it away: the chain goes on in a new one.
+                Ok(Open { chain, .. }) | Err(chain) => (Open::at(path, chain)?, true),
             };
             open.write(&records)?;
-            Ok(open)
+            Ok((open, new))
         });
         // After an error the file is opened anew.
-        let open = open.await.map_err(failed)?;
-        let head = open.chain.head();
+        let (open, new) = written.await.map_err(failed)?;
         self.open = Some(open);
-        // The lines are there: a head that could not be noted is noted with the next ones.
-        if let Err(error) = self.store.append_audit(&self.name, &head, &[]).await {
-            tracing::warn!(%error, source = %error.source, "the head of the audit file's chain could not be noted");
+        self.unnoted += count;
+        // What leads from one file to the next is in the store before much follows.
+        if new || self.unnoted >= NOTE_AFTER {
+            self.settle().await;
         }
         Ok(())
+    }
+
+    /// Has the store know how far the chain has got.
+    pub(super) async fn settle(&mut self) {
+        let Some(open) = self.open.as_ref().filter(|_| self.unnoted > 0) else { return };
+        // The lines are there: a head that could not be noted is noted the next time.
+        match self.store.append_audit(&self.name, &open.chain.head(), &[]).await {
+            Ok(()) => self.unnoted = 0,
+            Err(error) => {
+                tracing::warn!(%error, source = %error.source, "the head of the audit file's chain could not be noted");
+            }
+        }
     }
 }
 
@@ -103,10 +114,10 @@ impl Open {
     }
 
     /// All lines, or none: a line that was written in part would look like one that was tampered with.
-    fn write(&mut self, records: &[String]) -> io::Result<()> {
+    fn write(&mut self, records: &[Rendered]) -> io::Result<()> {
         let length = self.file.metadata()?.len();
         let mut chain = self.chain.clone();
-        let lines = records.iter().fold(String::new(), |lines, json| lines + &chain.append(json) + "\n");
+        let lines = records.iter().fold(String::new(), |lines, (_, json)| lines + &chain.append(json) + "\n");
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             let _ = self.file.set_len(length);

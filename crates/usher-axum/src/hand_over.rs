@@ -1,0 +1,122 @@
+//! From HTTP to the socket without a detour: what a server and an upgrade of ours hand each other.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::sync::Mutex;
+
+/// A connection from its upgrade to its end.
+pub type Conversation = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// For servers of their own making, one for each HTTP connection: put into the extensions of its requests, it has an accepted upgrade
+/// leave the [`Conversation`] here, for the server to run in the task it has already once HTTP is done. Without one the upgrade
+/// spawns a task, as is usual.
+///
+/// If the connection is a [`HandOverStream`], too, the 101 and the first frame leave in one write.
+#[derive(Clone, Default)]
+pub struct HandOver {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    conversation: Option<Conversation>,
+    /// The head of the 101, which the conversation writes.
+    unwritten: Vec<u8>,
+}
+
+impl fmt::Debug for HandOver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HandOver(…)")
+    }
+}
+
+impl HandOver {
+    /// What goes on after the HTTP connection, if there was an upgrade. It takes over the connection once the server has given it up,
+    /// so the server must have awaited [`hyper::server::conn::http1::UpgradeableConnection`] to its end.
+    pub fn take(&self) -> Option<Conversation> {
+        self.shared.lock().conversation.take()
+    }
+
+    pub(crate) fn leave(&self, conversation: Conversation) {
+        self.shared.lock().conversation = Some(conversation);
+    }
+
+    /// What the connection has not written yet, and must before anything else.
+    pub(crate) fn take_unwritten(&self) -> Vec<u8> {
+        std::mem::take(&mut self.shared.lock().unwritten)
+    }
+
+    /// Keeps `pieces` if a conversation waits to begin: all that is written then is the answer to its upgrade.
+    fn withhold(&self, pieces: &[IoSlice<'_>]) -> Option<usize> {
+        let mut shared = self.shared.lock();
+        shared.conversation.as_ref()?;
+        pieces.iter().for_each(|piece| shared.unwritten.extend_from_slice(piece));
+        Some(pieces.iter().map(|piece| piece.len()).sum())
+    }
+}
+
+/// A connection whose 101 is written by the conversation that follows on it.
+#[derive(Debug)]
+pub struct HandOverStream<IO> {
+    io: IO,
+    hand_over: HandOver,
+}
+
+impl<IO> HandOverStream<IO> {
+    /// Over `io`, whose requests carry the same `hand_over`.
+    pub fn new(io: IO, hand_over: HandOver) -> Self {
+        Self { io, hand_over }
+    }
+
+    pub(crate) fn into_inner(self) -> IO {
+        self.io
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for HandOverStream<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for HandOverStream<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.hand_over.withhold(&[IoSlice::new(bytes)]) {
+            Some(kept) => Poll::Ready(Ok(kept)),
+            None => Pin::new(&mut self.io).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.hand_over.withhold(pieces) {
+            Some(kept) => Poll::Ready(Ok(kept)),
+            None => Pin::new(&mut self.io).poll_write_vectored(context, pieces),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
