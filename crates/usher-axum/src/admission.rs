@@ -68,7 +68,7 @@ pub(crate) async fn admit<H: Handler>(
     }
     let Arrival { presented, browser, own_origin, path, raw_sockjs } = arrival;
     let origin = own_origin.or_else(|| RequestOrigin::of(&head.headers).as_str().map(str::to_owned));
-    let presenter = Presenter { address, origin, path };
+    let presenter = Arc::new(Presenter { address, origin, path });
     let id = ConnectionId::from_random(parts.randomness.bytes());
     let mut connection = Connection::begin(id, rules.clone(), presented, browser, began);
     if raw_sockjs {
@@ -81,7 +81,7 @@ pub(crate) async fn admit<H: Handler>(
     parts.observer.observe(&scene(&connection, &presenter), &answered);
     admitted.map_err(|refusal| Problem::from(&refusal))?;
     let nobody = connection.permit().is_none_or(|permit| permit.principal().anonymous);
-    let budget = if connection.is_waiting() { &door.waiting } else { &door.anonymous };
+    let budget = if connection.is_waiting() { door.waiting() } else { door.anonymous() };
     let place = if nobody {
         let Some(place) = budget.take(address.source()) else {
             let refusal = Refusal::new(

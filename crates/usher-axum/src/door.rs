@@ -41,9 +41,13 @@ pub struct DoorParts {
 /// Shared by all routes of a server. A cheap handle.
 #[derive(Clone)]
 pub struct Door {
-    parts: Arc<DoorParts>,
-    pub(crate) waiting: SourceBudget,
-    pub(crate) anonymous: SourceBudget,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    parts: DoorParts,
+    waiting: SourceBudget,
+    anonymous: SourceBudget,
     /// Nobody is let in any more.
     draining: Arc<AtomicBool>,
 }
@@ -53,32 +57,40 @@ impl Door {
     pub fn new(parts: DoorParts) -> Self {
         let waiting = SourceBudget::new(parts.waiting.total, parts.waiting.per_ip);
         let anonymous = SourceBudget::new(parts.anonymous.total, parts.anonymous.per_ip);
-        Self { parts: Arc::new(parts), waiting, anonymous, draining: Arc::default() }
+        Self { shared: Arc::new(Shared { parts, waiting, anonymous, draining: Arc::default() }) }
     }
 
     /// The same door with other parts: who is in stays in, and is counted as before.
     #[must_use]
     pub fn rebuilt(&self, parts: DoorParts) -> Self {
-        Self {
-            waiting: self.waiting.with_limits(parts.waiting.total, parts.waiting.per_ip),
-            anonymous: self.anonymous.with_limits(parts.anonymous.total, parts.anonymous.per_ip),
-            draining: self.draining.clone(),
-            parts: Arc::new(parts),
-        }
+        let waiting = self.shared.waiting.with_limits(parts.waiting.total, parts.waiting.per_ip);
+        let anonymous = self.shared.anonymous.with_limits(parts.anonymous.total, parts.anonymous.per_ip);
+        let draining = self.shared.draining.clone();
+        Self { shared: Arc::new(Shared { parts, waiting, anonymous, draining }) }
     }
 
     /// Let nobody in any more: upgrades are answered with 503.
     pub fn begin_drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.shared.draining.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.shared.draining.load(Ordering::Relaxed)
     }
 
     /// What it is made of.
     pub fn parts(&self) -> &DoorParts {
-        &self.parts
+        &self.shared.parts
+    }
+
+    /// Places for sockets that wait for a first message.
+    pub(crate) fn waiting(&self) -> &SourceBudget {
+        &self.shared.waiting
+    }
+
+    /// Places for sockets of nobody in particular.
+    pub(crate) fn anonymous(&self) -> &SourceBudget {
+        &self.shared.anonymous
     }
 }
 

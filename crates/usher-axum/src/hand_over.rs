@@ -11,7 +11,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::sync::Mutex;
 
 /// A connection from its upgrade to its end.
-pub type Conversation = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub struct Conversation(Pin<Box<dyn Future<Output = Option<Talk>> + Send>>);
+
+/// What is left of it once there is a socket, which is all that a connection keeps room for.
+pub(crate) type Talk = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Conversation {
+    /// `beginning` waits for the socket; without one there is nothing to go on with.
+    pub(crate) fn new(beginning: impl Future<Output = Option<Talk>> + Send + 'static) -> Self {
+        Self(Box::pin(beginning))
+    }
+
+    /// Runs it.
+    pub async fn run(self) {
+        let talk = self.0.await;
+        if let Some(talk) = talk {
+            talk.await;
+        }
+    }
+}
 
 /// For servers of their own making, one for each HTTP connection: put into the extensions of its requests, it has an accepted upgrade
 /// leave the [`Conversation`] here, for the server to run in the task it has already once HTTP is done. Without one the upgrade

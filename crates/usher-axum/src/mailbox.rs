@@ -28,7 +28,7 @@ pub struct ConnectionHandle {
     id: ConnectionId,
     /// Most bytes that may wait in `frames`: a client that reads more slowly than that is closed.
     outbound_limit: usize,
-    presented: Option<(Presenter, Arc<RouteRules>)>,
+    presented: Option<(Arc<Presenter>, Arc<RouteRules>)>,
     mailbox: Mutex<Mailbox>,
     /// Held by the connection's task while it takes a message in or begins to write: whoever revokes waits for that, so that after
     /// the revocation nothing more is begun in either direction (req H4). Never held over an await.
@@ -97,7 +97,7 @@ impl ConnectionHandle {
     }
 
     /// With who opened it and where: for [`ConnectionHandle::scene`].
-    pub(crate) fn presented(mut self, by: Presenter, at: Arc<RouteRules>) -> Self {
+    pub(crate) fn presented(mut self, by: Arc<Presenter>, at: Arc<RouteRules>) -> Self {
         self.presented = Some((by, at));
         self
     }

@@ -23,7 +23,7 @@ use usher_auth::origin::RequestOrigin;
 use usher_auth::route::RouteRules;
 
 use crate::admission::{Accepted, Arrival, admit};
-use crate::hand_over::{Conversation, HandOver, HandOverStream};
+use crate::hand_over::{Conversation, HandOver, HandOverStream, Talk};
 use crate::socket::{self, WebSocket};
 use crate::{Door, Handler, Problem};
 
@@ -75,24 +75,33 @@ impl<H: Handler> WebSocketRoute<H> {
         let hand_over = head.extensions.get::<HandOver>().cloned();
         drop(head);
         let after = hand_over.clone();
-        let conversation = async move {
+        let during = span.clone();
+        let beginning = async move {
             let upgraded = match on_upgrade.await {
                 Ok(upgraded) => upgraded,
-                Err(error) => return tracing::debug!(%error, "the client left before the upgrade was done"),
+                Err(error) => {
+                    tracing::debug!(%error, "the client left before the upgrade was done");
+                    return None;
+                }
             };
             let unwritten = after.map(|after| after.take_unwritten()).unwrap_or_default();
             // What was read ahead keeps the whole buffer that hyper read into, so it is let go at once; and each kind of stream has a
             // box of its own, so that a connection does not keep room for the larger.
-            let talk: Conversation = match plain_tcp(upgraded) {
-                Ok((tcp, read)) => Box::pin(socket::run(WebSocket::new(tcp, &read, unwritten), opening)),
-                Err(upgraded) => Box::pin(socket::run(WebSocket::new(TokioIo::new(upgraded), &[], unwritten), opening)),
+            let talk: Talk = match plain_tcp(upgraded) {
+                Ok((tcp, read)) => {
+                    Box::pin(socket::run(WebSocket::new(tcp, &read, unwritten), opening).instrument(during))
+                }
+                Err(upgraded) => {
+                    let socket = WebSocket::new(TokioIo::new(upgraded), &[], unwritten);
+                    Box::pin(socket::run(socket, opening).instrument(during))
+                }
             };
-            talk.await;
+            Some(talk)
         };
-        let conversation = conversation.instrument(span);
+        let conversation = Conversation::new(beginning.instrument(span));
         match hand_over {
-            Some(hand_over) => hand_over.leave(Box::pin(conversation)),
-            None => drop(tokio::spawn(conversation)),
+            Some(hand_over) => hand_over.leave(conversation),
+            None => drop(tokio::spawn(conversation.run())),
         }
         switching_protocols(&key, subprotocol)
     }

@@ -6,23 +6,26 @@ mod to_the_end;
 
 pub use slow_body::SlowBody;
 
+use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::streaming::Stage;
 use self::to_the_end::to_the_end;
 use axum::Router;
-use axum::extract::Request;
-use axum::response::IntoResponse as _;
-use http::StatusCode;
+use axum::body::Body;
+use axum::response::{IntoResponse as _, Response};
+use http::{Request, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
@@ -47,6 +50,9 @@ const MAX_HTTP_CONNECTIONS_PER_SOURCE: usize = 1_000;
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// Most headers: more are answered with 431.
 const MAX_HEADERS: usize = 100;
+/// Connections that the kernel completes and keeps until we accept them. When all clients come back at once, those beyond have their
+/// first packet dropped and try again a second later. The kernel takes no more than `net.core.somaxconn`, which is 4,096 by default.
+const BACKLOG: u32 = 4_096;
 /// After an error of accept that is not the peer's (no more file descriptors), so that it is not asked in a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -91,13 +97,25 @@ pub struct Entrance {
     pub limits: HttpLimits,
 }
 
-/// Serves `router`, as it is at each request, on `listener` until `shutdown` is done. Connections in progress are not waited for: that is the drain's business.
-pub async fn serve(
+/// Listens on `address`.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // So that a server that starts again need not wait for the last connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Answers requests on `listener` with `answer` until `shutdown` is done. Connections in progress are not waited for: that is the
+/// drain's business. Each request has a [`PeerAddress`] and a [`HandOver`] in its extensions.
+pub async fn serve<A>(
     listener: TcpListener,
     entrance: Entrance,
-    router: impl Fn() -> Router + Clone + Send + 'static,
+    answer: impl Fn(Request<Body>) -> A + Clone + Send + 'static,
     shutdown: impl Future<Output = ()>,
-) {
+) where
+    A: Future<Output = Response> + Send + 'static,
+{
     let Entrance { tls, only_from, trusted_proxies, limits } = entrance;
     let places = Arc::new(Semaphore::new(limits.connections));
     let sources = SourceBudget::new(limits.connections, limits.connections_per_source);
@@ -141,36 +159,47 @@ pub async fn serve(
         };
         // A frame is written whole: waiting for more to send with it would only delay it.
         let _ = stream.set_nodelay(true);
-        let (tls, router) = (tls.clone(), router.clone());
-        tokio::spawn(async move {
-            // The places are held for as long as the connection speaks HTTP; one that is upgraded or becomes a stream has budgets of its
-            // own. What speaks HTTP is in a box, so that an upgraded connection does not keep room for it.
-            let http = Box::pin(attend(stream, peer, tls, router, limits, (place, source_place)));
-            if let Some(conversation) = http.await {
-                conversation.await;
-            }
-        });
+        let (tls, answer) = (tls.clone(), answer.clone());
+        // The places are held for as long as the connection speaks HTTP; one that is upgraded or becomes a stream has budgets of its own.
+        // What speaks HTTP is in a box, so that an upgraded connection does not keep room for it.
+        tokio::spawn(go_on(Box::pin(attend(stream, peer, tls, answer, limits, (place, source_place)))));
+    }
+}
+
+/// Has `router` answer.
+pub async fn routed(router: Router, request: Request<Body>) -> Response {
+    router.oneshot(request).await.unwrap_or_else(|never| match never {})
+}
+
+/// A connection from HTTP to what may follow it.
+async fn go_on(http: Pin<Box<impl Future<Output = Option<Conversation>>>>) {
+    let conversation = http.await;
+    if let Some(conversation) = conversation {
+        conversation.run().await;
     }
 }
 
 /// One connection until it has ended, has not come further for too long, or is upgraded: then with what goes on.
-async fn attend(
+async fn attend<A>(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    router: impl Fn() -> Router + Clone + Send + 'static,
+    answer: impl Fn(Request<Body>) -> A + Clone + Send + 'static,
     limits: HttpLimits,
     places: impl Send,
-) -> Option<Conversation> {
+) -> Option<Conversation>
+where
+    A: Future<Output = Response> + Send + 'static,
+{
     let mut places = Some(places);
     let (requests, mut begun) = watch::channel(Stage::Exchange);
     let hand_over = HandOver::default();
     let after = hand_over.clone();
     let requests_served = async move {
         match tls {
-            None => serve_connection(stream, peer, router, limits, requests, hand_over).await,
+            None => serve_connection(stream, peer, answer, limits, requests, hand_over).await,
             Some(tls) => match tls.accept(stream).await {
-                Ok(stream) => serve_connection(stream, peer, router, limits, requests, hand_over).await,
+                Ok(stream) => serve_connection(stream, peer, answer, limits, requests, hand_over).await,
                 Err(error) => tracing::debug!(client = %peer.ip(), %error, "TLS was not agreed on"),
             },
         }
@@ -204,34 +233,35 @@ async fn attend(
     }
 }
 
-async fn serve_connection<IO>(
+async fn serve_connection<IO, A>(
     io: IO,
     peer: SocketAddr,
-    router: impl Fn() -> Router + Clone + Send + 'static,
+    answer: impl Fn(Request<Body>) -> A + Send + 'static,
     limits: HttpLimits,
     stages: watch::Sender<Stage>,
     hand_over: HandOver,
 ) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Future<Output = Response> + Send + 'static,
 {
     let stages = Arc::new(stages);
     let io = TokioIo::new(HandOverStream::new(io, hand_over.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         stages.send_replace(Stage::Exchange);
-        let (router, stages, hand_over) = (router(), stages.clone(), hand_over.clone());
+        let mut request = request.map(|body| slow_body::bounded(body, limits.body));
+        request.extensions_mut().insert(PeerAddress(peer));
+        request.extensions_mut().insert(hand_over.clone());
+        let (answer, stages) = (answer(request), stages.clone());
         async move {
-            let mut request = request.map(|body| slow_body::bounded(body, limits.body));
-            request.extensions_mut().insert(PeerAddress(peer));
-            request.extensions_mut().insert(hand_over);
             // hyper drops what it waits for when the client hangs up, and what has begun must not stay half done: a session that is ended
             // in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
-            match to_the_end(router.oneshot(request)).await {
-                Ok(answer) => answer.map(|answer| streaming::mark(answer, &stages)),
+            Ok::<_, Infallible>(match to_the_end(answer).await {
+                Ok(answer) => streaming::mark(answer, &stages),
                 Err(panicked) => {
                     tracing::error!(%panicked, "a request was not answered");
-                    Ok(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response())
+                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response()
                 }
-            }
+            })
         }
     });
     let served = http1::Builder::new()

@@ -138,13 +138,13 @@ pub async fn run(
         turn: tokio::sync::Mutex::default(),
     });
     let address = config.server.listen;
-    let listener = TcpListener::bind(address).await.map_err(|source| RunError::Listen { address, source })?;
+    let listener = listener::listen(address).map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
-    let admin = admin_listener(&config).await?;
+    let admin = admin_listener(&config)?;
     tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
     let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
     let serving = server.clone();
-    let router = move || serving.router();
+    let answer = move |request| serving.answer(request);
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     audit.record(Record::new(AuditEvent::Startup, Outcome::Success).detail(env!("CARGO_PKG_VERSION")));
     ready(address);
@@ -157,7 +157,7 @@ pub async fn run(
         }
     });
     tokio::select! {
-        () = listener::serve(listener, entrance, router, signals.next()) => {}
+        () = listener::serve(listener, entrance, answer, signals.next()) => {}
         () = reload_on_hangup(&server, hangups, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
@@ -180,10 +180,10 @@ pub async fn run(
 }
 
 /// The operators' listener, if there is to be one.
-async fn admin_listener(config: &ResolvedConfig) -> Result<Option<TcpListener>, RunError> {
+fn admin_listener(config: &ResolvedConfig) -> Result<Option<TcpListener>, RunError> {
     let Some(address) = config.admin.as_ref().map(|admin| admin.listen) else { return Ok(None) };
     let failed = |source| RunError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = listener::listen(address).map_err(failed)?;
     tracing::info!(address = %listener.local_addr().map_err(failed)?, "listening for operators");
     Ok(Some(listener))
 }
@@ -199,7 +199,8 @@ async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: 
         }
     }));
     let router = server.admin_router(hosts);
-    listener::serve(listener, entrance, move || router.clone(), std::future::pending()).await;
+    let answer = move |request| listener::routed(router.clone(), request);
+    listener::serve(listener, entrance, answer, std::future::pending()).await;
 }
 
 /// Takes in the configuration anew at each SIGHUP. One that is wrong changes nothing.

@@ -1,13 +1,16 @@
 //! The server put together: backends and settings in, an HTTP service out. Constructing it does no I/O.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use axum::routing::any;
-use http::Request;
+use http::header::UPGRADE;
+use http::{Method, Request};
 use parking_lot::RwLock;
 use url::Host;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
@@ -32,6 +35,7 @@ use crate::audit::{AuditObserver, AuditTrail};
 use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::drain;
+use crate::listener;
 use crate::metrics::{Metrics, Owners};
 use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
@@ -137,7 +141,15 @@ pub struct Server {
 /// What requests meet now.
 struct Current {
     router: Router,
+    /// The WebSocket routes by path, again: upgrades are most of what comes, and what the router does around an answer is for others.
+    sockets: BTreeMap<String, WebSocketRoute<RoomsHandler>>,
     door: Door,
+}
+
+/// Where a request goes.
+enum Way {
+    Socket(WebSocketRoute<RoomsHandler>),
+    Router(Router),
 }
 
 impl Server {
@@ -204,7 +216,7 @@ impl Server {
         let handler = Arc::new(RoomsHandler::new(rooms.clone(), audit.clone()));
         let sockjs = settings.sockjs.as_ref().map(|sockjs| SockJsRoute::new(sockjs, &door, handler.clone()));
         let server = Self {
-            current: RwLock::new(Current { router: Router::new(), door: door.clone() }),
+            current: RwLock::new(Current { router: Router::new(), sockets: BTreeMap::new(), door: door.clone() }),
             api,
             handler,
             sockjs: sockjs.transpose()?,
@@ -221,8 +233,9 @@ impl Server {
             session_limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
         };
-        let router = server.build_router(server.api.clone(), &door, &rules_by_path(&settings), &settings.origins);
-        server.current.write().router = router;
+        let sockets = server.sockets(&door, &rules_by_path(&settings));
+        let router = server.build_router(server.api.clone(), &sockets, &settings.origins);
+        *server.current.write() = Current { router, sockets, door };
         Ok(server)
     }
 
@@ -252,9 +265,10 @@ impl Server {
             routes.insert(rules.path.clone(), rules);
         }
         let routes = Arc::new(routes);
-        let router = self.build_router(api, &door, &routes, &settings.origins);
+        let sockets = self.sockets(&door, &routes);
+        let router = self.build_router(api, &sockets, &settings.origins);
         self.rooms.set_policy(settings.rooms.clone());
-        *current = Current { router, door };
+        *current = Current { router, sockets, door };
         drop(current);
         // Whoever comes from here on meets the new rules; those who are in look at them now.
         self.revocations.routes_changed(&routes);
@@ -266,13 +280,26 @@ impl Server {
         drain::drain(&self.revocations, limit, &*self.randomness).await
     }
 
-    fn build_router(&self, api: ApiState, door: &Door, routes: &RouteTable, origins: &AllowedOrigins) -> Router {
+    fn sockets(&self, door: &Door, routes: &RouteTable) -> BTreeMap<String, WebSocketRoute<RoomsHandler>> {
+        let own = routes.values().filter(|rules| rules.dialect == Dialect::Usher);
+        let route = |rules: &Arc<RouteRules>| {
+            let route = WebSocketRoute { rules: rules.clone(), door: door.clone(), handler: self.handler.clone() };
+            (rules.path.clone(), route)
+        };
+        own.map(route).collect()
+    }
+
+    fn build_router(
+        &self,
+        api: ApiState,
+        sockets: &BTreeMap<String, WebSocketRoute<RoomsHandler>>,
+        origins: &AllowedOrigins,
+    ) -> Router {
         let octoprint = self.sockjs.as_ref().is_some_and(|sockjs| sockjs.rules().dialect.is_octoprint());
         let mut router = api::router(api, octoprint);
-        for rules in routes.values().filter(|rules| rules.dialect == Dialect::Usher) {
-            let path = rules.path.clone();
-            let route = WebSocketRoute { rules: rules.clone(), door: door.clone(), handler: self.handler.clone() };
-            router = router.route(&path, any(move |request: Request<Body>| route.clone().upgrade(request)));
+        for (path, route) in sockets {
+            let route = route.clone();
+            router = router.route(path, any(move |request: Request<Body>| route.clone().upgrade(request)));
         }
         if self.boards_page {
             router = router.merge(boards::router());
@@ -285,7 +312,28 @@ impl Server {
         }
     }
 
-    /// The HTTP service as it is now: asked for with each request, a reload counts at once. Whoever serves it puts a [`usher_axum::client_address::PeerAddress`] into each request's extensions.
+    /// Answers a request as the server is now: a reload counts at once. Whoever serves it puts a
+    /// [`usher_axum::client_address::PeerAddress`] into each request's extensions.
+    pub fn answer(&self, request: Request<Body>) -> impl Future<Output = Response> + Send + use<> {
+        let current = self.current.read();
+        let upgrade = request.method() == Method::GET && request.headers().contains_key(UPGRADE);
+        let socket = current.sockets.get(request.uri().path()).filter(|_| upgrade);
+        let way = socket.map_or_else(|| Way::Router(current.router.clone()), |route| Way::Socket(route.clone()));
+        drop(current);
+        let https = self.https;
+        async move {
+            match way {
+                Way::Socket(route) => {
+                    let mut answer = route.upgrade(request).await;
+                    api::protect_answer(&mut answer, https);
+                    answer
+                }
+                Way::Router(router) => listener::routed(router, request).await,
+            }
+        }
+    }
+
+    /// All that it serves, as it is now.
     pub fn router(&self) -> Router {
         self.current.read().router.clone()
     }

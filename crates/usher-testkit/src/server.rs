@@ -191,13 +191,13 @@ impl TestServerBuilder {
         let admin_address = admin.local_addr().expect("an address");
         let (running, entrance) = (server.clone(), self.entrance);
         let serving = server.clone();
-        let router = move || serving.router();
+        let answer = move |request| serving.answer(request);
         let operators = server.admin_router(Vec::new());
-        let admin_router = move || operators.clone();
+        let admin_answer = move |request| listener::routed(operators.clone(), request);
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = listener::serve(listener, entrance, router, std::future::pending()) => {}
-                () = listener::serve(admin, Entrance::default(), admin_router, std::future::pending()) => {}
+                () = listener::serve(listener, entrance, answer, std::future::pending()) => {}
+                () = listener::serve(admin, Entrance::default(), admin_answer, std::future::pending()) => {}
                 () = running.update_rooms() => {}
             }
         });

@@ -42,7 +42,7 @@ const TOO_MANY_RETRY: Duration = Duration::from_secs(30);
 /// A connection whose upgrade was accepted.
 pub(crate) struct Opening<H: Handler> {
     pub(crate) connection: Connection,
-    pub(crate) presenter: Presenter,
+    pub(crate) presenter: Arc<Presenter>,
     /// In the budget of those who wait, or of those who are let in as nobody.
     pub(crate) place: Option<WaitingPlace>,
     pub(crate) door: Door,
@@ -86,7 +86,7 @@ pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H
 
 fn new_handle(
     connection: &Connection,
-    presenter: &Presenter,
+    presenter: &Arc<Presenter>,
     door: &Door,
     transport: &impl Transport,
 ) -> Arc<ConnectionHandle> {
@@ -101,7 +101,7 @@ struct Driver<T, H: Handler> {
     connection: Connection,
     transport: T,
     handle: Arc<ConnectionHandle>,
-    presenter: Presenter,
+    presenter: Arc<Presenter>,
     door: Door,
     handler: Arc<H>,
     session: Option<H::Session>,
@@ -178,7 +178,9 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         }
         self.end_session();
         // The answer to the peer's close frame may still be in the queue; a peer that does not take it does not hold us.
-        let _ = tokio::time::timeout(LINGER, poll_fn(|context| self.transport.poll_finish(context))).await;
+        // In a box, so that a connection has no room for it before.
+        let finish = poll_fn(|context| self.transport.poll_finish(context));
+        let _ = Box::pin(tokio::time::timeout(LINGER, finish)).await;
     }
 
     fn now(&self) -> Now {
@@ -477,7 +479,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         }
         self.observe(&Observed::Waiting);
         self.transport.limit_input(self.connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
-        self.place = self.door.waiting.take(self.presenter.address.source());
+        self.place = self.door.waiting().take(self.presenter.address.source());
         if self.place.is_none() {
             self.connection.handle_end(now, CloseCause::TooMany, Some(TOO_MANY_RETRY));
         }

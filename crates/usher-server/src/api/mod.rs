@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use http::header::{CACHE_CONTROL, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderValue, StatusCode};
+use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use usher_auth::origin::AllowedOrigins;
@@ -108,14 +109,22 @@ pub fn finish(router: Router, origins: &AllowedOrigins, https: bool) -> Router {
 
 /// What every answer has, also those of endpoints with rules of their own about other sites' pages.
 pub fn protect(router: Router, https: bool) -> Router {
-    router
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(always(X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(always(REFERRER_POLICY, "no-referrer"))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            STRICT_TRANSPORT_SECURITY,
-            https.then_some(HeaderValue::from_static("max-age=31536000")),
-        ))
+    router.layer(CatchPanicLayer::custom(panicked)).layer(MapResponseLayer::new(move |mut answer: Response| {
+        protect_answer(&mut answer, https);
+        answer
+    }))
+}
+
+/// Puts on an answer what every one of them has.
+pub(crate) fn protect_answer(answer: &mut Response, https: bool) {
+    let mut add = |name: http::HeaderName, value| {
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    add(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(REFERRER_POLICY, "no-referrer");
+    if https {
+        add(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    }
 }
 
 /// The answer to a path that is not ours.
