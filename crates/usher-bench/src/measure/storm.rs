@@ -21,7 +21,8 @@ pub(crate) const TICKETS: &str = "tickets bought anew";
 
 pub(super) async fn run(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {
     for round in 0..bench.plan.rounds.min(ROUNDS) {
-        for subject in bench.subjects(round, record) {
+        let peers = bench.peers_of_many(round, record);
+        for subject in [Subject::Floor, Subject::Usher].into_iter().chain(peers) {
             let cases = match subject {
                 Subject::Usher => vec![TOKENS, TICKETS],
                 Subject::Floor => vec![BARE],
