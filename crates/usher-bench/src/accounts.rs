@@ -3,16 +3,21 @@
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::{Value, json};
 
 use crate::BenchError;
+use crate::clock::now;
 use crate::mint::Signed;
 use crate::server::Server;
 
 /// Of all local users.
 const PASSWORD: &str = "a bench of oak beside the door";
+
+/// A session's use is written to the store once it was last used a minute ago: cookies that are presented before that cost no write.
+const LOG_IN_FOR: Duration = Duration::from_secs(45);
 
 impl Server {
     /// Buys tickets: one buyer may hold so many of them, so there are many buyers.
@@ -44,12 +49,21 @@ impl Server {
         Ok(run(add, "")?.trim().to_owned())
     }
 
-    /// Logs local users in, each so many times; the sessions' cookies, each user's one after the other.
+    /// Logs local users in, each so many times, as long as there is time for it; the sessions' cookies.
     pub(crate) async fn sessions(&self, users: usize, each: usize) -> Result<Vec<String>, BenchError> {
         // As many as hash passwords at once, and one that waits.
         const AT_ONCE: usize = 3;
-        let logging_in = (0..users * each).map(|number| self.log_in(number / each));
-        stream::iter(logging_in).buffer_unordered(AT_ONCE).try_collect().await
+        let until = now() + LOG_IN_FOR;
+        let logging_in = (0..users * each).map(|number| self.log_in(number % users));
+        let mut logging_in = stream::iter(logging_in).buffer_unordered(AT_ONCE);
+        let mut cookies = Vec::with_capacity(users * each);
+        while let Some(cookie) = logging_in.next().await {
+            cookies.push(cookie?);
+            if now() > until {
+                break;
+            }
+        }
+        Ok(cookies)
     }
 
     /// Logs the local user of that number in; the session's cookie.

@@ -10,12 +10,12 @@ impl Measurement {
                 "How many clients a second of CPU time lets in, for each way to present a credential: TCP connection, HTTP upgrade,\n\
                  verification, and for Usher the audit record and the `authenticated` frame. 64 clients connect at a time, each as another user.\n\
                  \n\
-                 - *First seen* tokens were made for the run; *seen* ones were presented once before, and the signature may be remembered. So\n  \
-                 are session cookies: at first each session has to be read from the store.\n\
+                 - *First seen* tokens were made for the run; *seen* ones were presented once before, seconds ago. So it is with session\n  \
+                 cookies: Usher remembers for half a minute what it read from the store.\n\
                  - HS256, ES256 and EdDSA are what the token is signed with. *Bare* is the verification of one such token alone, on one core,\n  \
                  by the library jsonwebtoken.\n\
-                 - The session cookies are of as many log-ins, fewer than the other clients because each log-in hashes a password. An API\n  \
-                 key is used by 200 connections. A ticket is bought by HTTP shortly before and used once; buying it is not counted.\n\
+                 - Session cookies are of as many log-ins, fewer than the other clients because each log-in hashes a password. An API key is used\n  \
+                 by 200 connections. A ticket is bought by HTTP shortly before and used once; buying it is not counted.\n\
                  - A *first message* and SockJS exchange more frames before somebody is in than the floor does, and `xhr_streaming` is a streaming\n  \
                  HTTP answer and no WebSocket: these rows, and those of the other carriers, are there to be compared and have no target.\n\
                  - The floor is measured four times in each round, before, between and after Usher's cases; the middle of these counts.\n\
