@@ -5,9 +5,16 @@ use std::time::Duration;
 
 use crate::mint::{AUDIENCE, Signed};
 
+/// A SockJS client must hear something that often.
+const MAX_SOCKJS_HEARTBEAT: Duration = Duration::from_secs(25);
+
 /// Defaults, but for limits that would throttle a generator which is a thousand clients at once.
 pub(crate) fn configuration(address: SocketAddr, heartbeat: Option<Duration>) -> String {
-    let heartbeat = heartbeat.map(|every| format!("heartbeat = \"{}s\"\n", every.as_secs())).unwrap_or_default();
+    let every = |most: Duration| {
+        let line = |every: Duration| format!("heartbeat = \"{}s\"\n", every.min(most).as_secs());
+        heartbeat.map(line).unwrap_or_default()
+    };
+    let (heartbeat, sockjs_heartbeat) = (every(Duration::MAX), every(MAX_SOCKJS_HEARTBEAT));
     let mut config = format!(
         r#"[server]
 listen = "{address}"
@@ -23,7 +30,7 @@ waiting = {{ total = 20000, per_ip = 20000 }}
 connections = {{ per_user = 20000, per_session = 20000 }}
 messages = "1000000/s"
 {heartbeat}[sockjs]
-{heartbeat}[[routes]]
+{sockjs_heartbeat}[[routes]]
 path = "/ws"
 carriers = ["cookie", "ticket", "first_message", "header", "subprotocol", "query"]
 first_message = {{ timeout = "60s" }}

@@ -14,7 +14,7 @@ pub(crate) struct Plan {
     pub(crate) peer_rounds: usize,
     /// The same where it takes them minutes: thousands of clients, at some hundred a second.
     pub(crate) peer_rounds_of_many: usize,
-    /// Runs of `idle`: memory does not hang on the moment as CPU time does.
+    /// Runs of `idle`, which hangs less on the moment than CPU time does.
     pub(crate) idle_rounds: usize,
     /// Connections of one run of `connect`.
     pub(crate) connects: usize,
@@ -45,7 +45,7 @@ impl Plan {
             rounds: 3,
             peer_rounds: 2,
             peer_rounds_of_many: 1,
-            idle_rounds: 2,
+            idle_rounds: 3,
             connects: 3_000,
             connects_of_peers: 1_500,
             sessions: 1_000,

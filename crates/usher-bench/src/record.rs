@@ -43,6 +43,9 @@ pub(crate) struct Results {
     pub(crate) versions: BTreeMap<String, String>,
     /// What could not be measured, and why.
     pub(crate) missing: Vec<String>,
+    /// What a reader of the figures should know.
+    #[serde(default)]
+    pub(crate) remarks: Vec<String>,
     pub(crate) figures: Vec<Figure>,
 }
 
@@ -51,6 +54,7 @@ pub(crate) struct Results {
 pub(crate) struct Record {
     figures: IndexMap<[String; 4], Vec<f64>>,
     missing: Vec<String>,
+    remarks: Vec<String>,
 }
 
 /// When something was measured, and with what. The fields are those of [`Results`].
@@ -84,6 +88,11 @@ impl Record {
         }
     }
 
+    /// Something to know about the figures.
+    pub(crate) fn remark(&mut self, what: String) {
+        self.remarks.push(what);
+    }
+
     /// With medians.
     pub(crate) fn finish(self, measurement: Measurement, circumstances: Circumstances) -> Results {
         let figures = self.figures.into_iter().filter_map(|([subject, case, metric, unit], runs)| {
@@ -93,7 +102,8 @@ impl Record {
         let figures = figures.collect();
         let Circumstances { quick, day, run, seconds, versions } = circumstances;
         let machine = Machine::this();
-        Results { measurement, day, run, seconds, quick, machine, versions, missing: self.missing, figures }
+        let Self { missing, remarks, .. } = self;
+        Results { measurement, day, run, seconds, quick, machine, versions, missing, remarks, figures }
     }
 }
 

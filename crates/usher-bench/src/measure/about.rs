@@ -63,7 +63,7 @@ impl Measurement {
             }
             Self::Growth => {
                 "CPU time of one connect, one message and one publish at different numbers of connections, in rooms of ten: whether anything costs more\n\
-                 where there is more of it. That memory does not is seen in *idle*."
+                 where there is more of it. No heartbeats go round meanwhile. Memory at these numbers is in *idle*."
             }
         }
     }

@@ -55,6 +55,12 @@ async fn one(bench: &Bench, subject: Subject, case: &str, record: &mut Record) -
     let opened = open_many(server.address, &clients, count, no_room).await;
     let name = subject.name();
     record.add(name, case, UNTIL_ALL, millis(opened.took));
+    if let Some(first) = opened.failures.first() {
+        let failures = opened.failures.len();
+        record.remark(format!(
+            "{name}, {case}: {failures} of {count} were not let in in one run, the first because: {first}"
+        ));
+    }
     record.add(name, case, FAILURES, float_of(opened.failures.len()));
     record.add(name, case, P99, millis(std::time::Duration::from_nanos(opened.latency.value_at_quantile(0.99))));
     record.add(name, case, PEAK, float(server.process.peak()?) / 1024.0);

@@ -40,6 +40,9 @@ pub(crate) fn write_page(page: &Path, bench: &Path, all: &[Results]) -> Result<(
         for missing in &results.missing {
             text.push_str(&format!("\nNot measured: {}.\n", missing.lines().next().unwrap_or_default()));
         }
+        for remark in &results.remarks {
+            text.push_str(&format!("\n{}.\n", remark.lines().next().unwrap_or_default()));
+        }
     }
     remove_others(&charts, &written)?;
     if let Ok(notes) = fs::read_to_string(bench.join(NOTES)) {

@@ -27,7 +27,7 @@ pub(crate) fn terminal_table(verdicts: &[Verdict]) -> String {
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }
-    text.push_str(&format!("\n{}\n", summary(verdicts)));
+    text.push_str(&format!("\n{}. Medians; the ratio is the median of each run's.\n", summary(verdicts)));
     text
 }
 
