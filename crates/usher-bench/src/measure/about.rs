@@ -8,7 +8,8 @@ impl Measurement {
         match self {
             Self::Connect => {
                 "How many clients a second of CPU time lets in, for each way to present a credential: TCP connection, HTTP upgrade,\n\
-                 verification, and for Usher the audit record and the `authenticated` frame. 64 clients connect at a time, each as another user.\n\
+                 verification, and for Usher the audit record and the `authenticated` frame. 64 clients connect at a time, each as another user\n\
+                 wherever the credential allows it.\n\
                  \n\
                  - *First seen* tokens were made for the run; *seen* ones were presented once before, seconds ago. So it is with session\n  \
                  cookies: Usher remembers for half a minute what it read from the store.\n\
