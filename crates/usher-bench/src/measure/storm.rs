@@ -57,8 +57,10 @@ async fn one(bench: &Bench, subject: Subject, case: &str, record: &mut Record) -
     record.add(name, case, UNTIL_ALL, millis(opened.took));
     if let Some(first) = opened.failures.first() {
         let failures = opened.failures.len();
+        // The page has the first line alone.
+        let said = server.process.said();
         record.remark(format!(
-            "{name}, {case}: {failures} of {count} were not let in in one run, the first because: {first}"
+            "{name}, {case}: {failures} of {count} were not let in in one run, the first because: {first}\n{said}"
         ));
     }
     record.add(name, case, FAILURES, float_of(opened.failures.len()));
