@@ -9,7 +9,7 @@ use crate::workspace::Workspace;
 /// What may follow `cargo xtask bench`.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Fewer runs of fewer connections: five minutes instead of twenty.
+    /// Fewer runs of fewer connections: five minutes and the build, instead of half an hour.
     #[arg(long)]
     quick: bool,
     /// Measure this alone, such as connect or fan-out; may be given more than once.

@@ -21,20 +21,26 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Mutex;
 use usher_bench::floor_wire;
 
 /// Most that a publisher's socket is read at once: a burst as large as any.
 const READ_AT_ONCE: usize = 256 * 1024;
 
+/// Connections that may wait to be accepted, as many as with every other server that is measured.
+const BACKLOG: u32 = 4096;
+
 type Members = Arc<Mutex<Vec<TcpStream>>>;
 
 #[tokio::main]
 async fn main() -> io::Result<()> {
     let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(0_u16);
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
     // As Usher does: a frame is written whole.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?.tap_io(|stream| {
+    let listener = socket.listen(BACKLOG)?.tap_io(|stream| {
         let _ = stream.set_nodelay(true);
     });
     axum::serve(listener, router()).await

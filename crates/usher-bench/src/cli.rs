@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::measure::Measurement;
 use crate::plan::Plan;
 use crate::record::Results;
-use crate::report::{table, write_page};
+use crate::report::{terminal_table, write_page};
 use crate::run::run;
 use crate::targets::judge;
 use crate::{BenchError, Programs};
@@ -76,7 +76,7 @@ fn execute(cli: Cli) -> Result<(), BenchError> {
     };
     let all = Results::read_all(&cli.bench.join("results"))?;
     write_page(&cli.page, &cli.bench, &all)?;
-    println!("\n{}", table(&judge(&all)));
+    println!("\n{}", terminal_table(&judge(&all)));
     measured
 }
 
@@ -93,11 +93,13 @@ fn measure(args: RunArgs, bench: PathBuf) -> Result<(), BenchError> {
     let runtime = runtime.map_err(BenchError::io("no runtime"))?;
     runtime.block_on(async {
         let mut terminated = signal(SignalKind::terminate()).map_err(BenchError::io("no signals"))?;
+        let mut hung_up = signal(SignalKind::hangup()).map_err(BenchError::io("no signals"))?;
         // Whatever ends the run, the servers that were started end with it.
         tokio::select! {
             outcome = run(programs, plan, &wanted, |line| println!("    {line}")) => outcome,
             _ = tokio::signal::ctrl_c() => Err(BenchError::Usage("interrupted".to_owned())),
             _ = terminated.recv() => Err(BenchError::Usage("terminated".to_owned())),
+            _ = hung_up.recv() => Err(BenchError::Usage("the terminal is gone".to_owned())),
         }
     })
 }

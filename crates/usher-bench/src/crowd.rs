@@ -1,6 +1,6 @@
 //! Many open sockets that listen: deliveries are counted, pings answered, closes noted with their time.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::wire::{Frame, Socket};
 
 /// Longest wait for what was published, or for closes.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How often what nobody is told of is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How much of a frame is looked at for the mark of what we published.
 const HEAD: usize = 256;
 /// Begins what we publish; the time it was published follows, in nanoseconds and twenty digits.
@@ -40,6 +42,8 @@ struct Heard {
     latency: Mutex<Option<Histogram<u64>>>,
     ends: Mutex<Vec<End>>,
     ended: Notify,
+    /// Sockets that the server has asked for a sign of life.
+    had_heartbeat: AtomicUsize,
 }
 
 /// How a socket of the crowd ended.
@@ -107,6 +111,17 @@ impl Crowd {
         .await
     }
 
+    /// Waits until the server has asked so many of them for a sign of life.
+    pub(crate) async fn until_all_had_a_heartbeat(&self, count: usize) -> Result<(), BenchError> {
+        within(PATIENCE, "heartbeats", async {
+            while self.heard.had_heartbeat.load(Ordering::Relaxed) < count {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Closes all and waits until they are.
     pub(crate) async fn leave(mut self) {
         self.tasks.shutdown().await;
@@ -114,9 +129,15 @@ impl Crowd {
 }
 
 async fn attend(mut socket: Socket, heard: Arc<Heard>) {
+    let mut had_heartbeat = false;
     loop {
         let mut code = None;
         let open = socket.receive(|frame| match frame {
+            // The second is SockJS's.
+            Frame::Ping(_) | Frame::Text(b"h") if !had_heartbeat => {
+                had_heartbeat = true;
+                heard.had_heartbeat.fetch_add(1, Ordering::Relaxed);
+            }
             Frame::Text(text) => heard.text(text),
             Frame::Close(given) => code = Some(given),
             _ => {}

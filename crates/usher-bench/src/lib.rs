@@ -7,13 +7,17 @@ mod error;
 pub mod floor_wire;
 mod machine;
 mod numbers;
+mod preflight;
 mod process;
 
 mod wire;
 
+mod accounts;
+mod configuration;
 mod mint;
 mod programs;
 mod server;
+mod sockjs;
 mod subject;
 
 mod crowd;

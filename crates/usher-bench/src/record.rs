@@ -31,12 +31,21 @@ pub(crate) struct Results {
     pub(crate) measurement: Measurement,
     /// The day, as 2026-11-21.
     pub(crate) day: String,
+    /// What all that was measured in one go has in common: when that began, in UTC.
+    #[serde(default)]
+    pub(crate) run: String,
+    /// How long this measurement took.
+    #[serde(default)]
+    pub(crate) seconds: u64,
     /// Fewer runs of fewer connections.
     pub(crate) quick: bool,
     pub(crate) machine: Machine,
     pub(crate) versions: BTreeMap<String, String>,
     /// What could not be measured, and why.
     pub(crate) missing: Vec<String>,
+    /// What a reader of the figures should know.
+    #[serde(default)]
+    pub(crate) remarks: Vec<String>,
     pub(crate) figures: Vec<Figure>,
 }
 
@@ -45,6 +54,17 @@ pub(crate) struct Results {
 pub(crate) struct Record {
     figures: IndexMap<[String; 4], Vec<f64>>,
     missing: Vec<String>,
+    remarks: Vec<String>,
+}
+
+/// When something was measured, and with what. The fields are those of [`Results`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Circumstances {
+    pub(crate) quick: bool,
+    pub(crate) day: String,
+    pub(crate) run: String,
+    pub(crate) seconds: u64,
+    pub(crate) versions: BTreeMap<String, String>,
 }
 
 /// What a number is of.
@@ -68,20 +88,22 @@ impl Record {
         }
     }
 
+    /// Something to know about the figures.
+    pub(crate) fn remark(&mut self, what: String) {
+        self.remarks.push(what);
+    }
+
     /// With medians.
-    pub(crate) fn finish(
-        self,
-        measurement: Measurement,
-        quick: bool,
-        day: String,
-        versions: BTreeMap<String, String>,
-    ) -> Results {
+    pub(crate) fn finish(self, measurement: Measurement, circumstances: Circumstances) -> Results {
         let figures = self.figures.into_iter().filter_map(|([subject, case, metric, unit], runs)| {
             let Spread { median, min, max } = Spread::of(&runs)?;
             Some(Figure { subject, case, metric, unit, median, min, max, runs })
         });
         let figures = figures.collect();
-        Results { measurement, day, quick, machine: Machine::this(), versions, missing: self.missing, figures }
+        let Circumstances { quick, day, run, seconds, versions } = circumstances;
+        let machine = Machine::this();
+        let Self { missing, remarks, .. } = self;
+        Results { measurement, day, run, seconds, quick, machine, versions, missing, remarks, figures }
     }
 }
 
@@ -92,13 +114,15 @@ impl Results {
         figures.find(|figure| figure.subject == subject && figure.case == case && figure.metric == metric)
     }
 
-    /// Writes `<name>.json`.
+    /// Writes `<name>.json`, all of it or none.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), BenchError> {
         fs::create_dir_all(folder).map_err(BenchError::io("cannot make the folder of results"))?;
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
-        fs::write(folder.join(format!("{}.json", self.measurement.name())), text)
-            .map_err(BenchError::io("cannot write results"))
+        let path = folder.join(format!("{}.json", self.measurement.name()));
+        let unfinished = path.with_extension("json.new");
+        fs::write(&unfinished, text).map_err(BenchError::io("cannot write results"))?;
+        fs::rename(&unfinished, &path).map_err(BenchError::io("cannot write results"))
     }
 
     /// Reads what is there, in the order of the measurements.

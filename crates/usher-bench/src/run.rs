@@ -10,8 +10,8 @@ use crate::clock::now;
 use crate::measure::{Bench, Measurement};
 use crate::mint::Mint;
 use crate::plan::Plan;
-use crate::record::{Record, Results};
-use crate::{BenchError, Programs};
+use crate::record::{Circumstances, Record};
+use crate::{BenchError, Programs, preflight};
 
 /// Measures, and writes a file for each measurement into `bench/results`.
 pub(crate) async fn run(
@@ -20,12 +20,22 @@ pub(crate) async fn run(
     wanted: &[Measurement],
     mut announce: impl FnMut(&str),
 ) -> Result<(), BenchError> {
+    preflight::check(plan.most_connections())?;
     let folder = programs.bench.join("results");
-    let versions = versions(&programs);
+    let moment = jiff::Timestamp::now();
+    let circumstances = Circumstances {
+        quick: plan.quick,
+        day: moment.strftime("%Y-%m-%d").to_string(),
+        run: moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        seconds: 0,
+        versions: versions(&programs),
+    };
+    let all = now();
     let bench = Bench { programs, plan, mint: Arc::new(Mint::new()?) };
     let mut failed = Vec::new();
     for &measurement in wanted {
         let start = now();
+        announce(&format!("{} …", measurement.name()));
         let mut record = Record::default();
         // One that fails does not take the others with it, and leaves its last results alone.
         if let Err(error) = measurement.run(&bench, &mut record).await {
@@ -33,9 +43,11 @@ pub(crate) async fn run(
             failed.push(measurement.name());
             continue;
         }
-        finish(record, measurement, &bench, versions.clone()).write(&folder)?;
-        announce(&format!("{} took {} s", measurement.name(), now().saturating_sub(start).as_secs()));
+        let seconds = now().saturating_sub(start).as_secs();
+        record.finish(measurement, Circumstances { seconds, ..circumstances.clone() }).write(&folder)?;
+        announce(&format!("{} took {seconds} s", measurement.name()));
     }
+    announce(&format!("measuring took {} s in all", now().saturating_sub(all).as_secs()));
     if failed.is_empty() { Ok(()) } else { Err(BenchError::Usage(format!("not measured: {}", failed.join(", ")))) }
 }
 
@@ -46,14 +58,9 @@ pub async fn smoke(programs: Programs, names: &[&str]) -> Result<Vec<usize>, Ben
     for measurement in Measurement::ALL.into_iter().filter(|measurement| names.contains(&measurement.name())) {
         let mut record = Record::default();
         measurement.run(&bench, &mut record).await?;
-        counts.push(finish(record, measurement, &bench, BTreeMap::new()).figures.len());
+        counts.push(record.finish(measurement, Circumstances::default()).figures.len());
     }
     Ok(counts)
-}
-
-fn finish(record: Record, measurement: Measurement, bench: &Bench, versions: BTreeMap<String, String>) -> Results {
-    let day = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
-    record.finish(measurement, bench.plan.quick, day, versions)
 }
 
 /// Of ours, and of what the lock files of `bench` pin.

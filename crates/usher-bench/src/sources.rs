@@ -13,7 +13,7 @@ use crate::wire::{Handshake, Socket};
 use crate::{BenchError, subject::Subject};
 
 /// Loopback addresses that clients come from.
-const SOURCES: usize = 64;
+pub(crate) const SOURCES: usize = 64;
 /// How many open at once where nothing else is asked for.
 pub(crate) const AT_ONCE: usize = 64;
 

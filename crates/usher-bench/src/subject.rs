@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
+use crate::sockjs;
 use crate::wire::Handshake;
 
 /// A server that is measured.
@@ -32,6 +33,12 @@ pub(crate) enum Way {
     Ticket(String),
     /// With the Origin of the server's own pages.
     Cookie(String),
+    /// `X-Api-Key`.
+    ApiKey(String),
+    /// A message on SockJS's WebSocket.
+    SockJs(String),
+    /// `Authorization` on the request that opens an answer of SockJS's `xhr_streaming`.
+    SockJsStream(String),
     /// Not at all.
     Silent,
 }
@@ -116,7 +123,10 @@ impl Way {
             | Self::Subprotocol(secret)
             | Self::FirstMessage(secret)
             | Self::Ticket(secret)
-            | Self::Cookie(secret) => secret,
+            | Self::Cookie(secret)
+            | Self::ApiKey(secret)
+            | Self::SockJs(secret)
+            | Self::SockJsStream(secret) => secret,
             Self::Silent => "",
         }
     }
@@ -138,6 +148,9 @@ impl Way {
                 how.headers.push(("Cookie", format!("usher={cookie}")));
                 how.headers.push(("Origin", format!("http://{address}")));
             }
+            Self::ApiKey(key) => how.headers.push(("X-Api-Key", key.clone())),
+            Self::SockJs(token) => return sockjs::web_socket(token),
+            Self::SockJsStream(token) => return sockjs::stream(token),
             Self::Silent => how.until.clear(),
         }
         how

@@ -16,7 +16,7 @@ use crate::wire::{Frame, Socket, masked_text};
 
 pub(crate) const MESSAGES: Metric = Metric { name: "messages", unit: "1/CPU-s" };
 /// Connections that ask.
-const CONNECTIONS: usize = 64;
+pub(crate) const CONNECTIONS: usize = 64;
 pub(crate) const MODES: [(&str, u64); 2] = [("one at a time", 1), ("16 at once", 16)];
 
 pub(super) async fn run(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {

@@ -20,19 +20,22 @@ const ROOM: &str = "off-1";
 const SIZES: [(&str, usize); 2] = [("128 B", 128), ("4 KiB", 4096)];
 /// Published in one write.
 const BURST: u64 = 16;
+/// From so many members on it takes the peers long to let all of them in.
+const MANY: usize = 10_000;
 /// Deliveries a second while latency is taken, within what the slowest can do.
 const RATE: u64 = 20_000;
 
 pub(super) async fn run(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {
     for round in 0..bench.plan.rounds {
-        let subjects = bench.subjects(round, record);
         for &members in &bench.plan.members {
-            for &subject in &subjects {
-                let peer = Subject::PEERS.contains(&subject);
-                if !peer || bench.plan.members_of_peers.contains(&members) {
-                    let outcome = one(bench, subject, members, record).await;
-                    of_peer(subject, outcome, record)?;
-                }
+            let mut subjects = vec![Subject::Floor, Subject::Usher];
+            if bench.plan.members_of_peers.contains(&members) {
+                let many = members >= MANY;
+                subjects.extend(if many { bench.peers_of_many(round, record) } else { bench.peers(round, record) });
+            }
+            for subject in subjects {
+                let outcome = one(bench, subject, members, record).await;
+                of_peer(subject, outcome, record)?;
             }
         }
     }

@@ -1,13 +1,15 @@
 //! `growth`: whether anything costs more where there is more of it.
 
-use super::idle::{PER_CONNECTION, settle};
+use std::time::Duration;
+
+use super::idle::{Kind, case, settle};
 use super::{Bench, echo};
 use crate::BenchError;
 use crate::clock::now;
 use crate::crowd::data;
 use crate::numbers::{float, float_of, millis};
 use crate::record::{Metric, Record};
-use crate::server::Server;
+use crate::server::{Server, Settings};
 use crate::sources::{AT_ONCE, no_room, open_many, source};
 use crate::subject::{Role, Subject};
 use crate::wire::Socket;
@@ -16,8 +18,10 @@ pub(crate) const CONNECT: Metric = Metric { name: "connect", unit: "µs of CPU" 
 pub(crate) const MESSAGE: Metric = Metric { name: "message", unit: "µs of CPU" };
 pub(crate) const PUBLISH: Metric = Metric { name: "publish to ten", unit: "µs of CPU" };
 const ROUNDS: usize = 3;
+/// Far away: the heartbeats of those who are there would be counted with what one connect costs.
+const HEARTBEAT: Duration = Duration::from_mins(10);
 /// Connections of which the cost is taken, beside those that are there.
-const CONNECTS: usize = 1_500;
+pub(crate) const CONNECTS: usize = 1_500;
 
 pub(super) async fn run(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {
     for _ in 0..bench.plan.rounds.min(ROUNDS) {
@@ -30,15 +34,11 @@ pub(super) async fn run(bench: &Bench, record: &mut Record) -> Result<(), BenchE
     Ok(())
 }
 
-pub(crate) fn case(size: usize) -> String {
-    format!("{size} connections")
-}
-
 async fn one(bench: &Bench, subject: Subject, size: usize, record: &mut Record) -> Result<(), BenchError> {
-    let server = bench.server(subject).await?;
-    let (crowd, each) = settle(&server, size).await?;
+    let settings = Settings { heartbeat: Some(HEARTBEAT), ..Settings::default() };
+    let server = bench.server_with(subject, settings).await?;
+    let crowd = settle(&server, Kind::Plain, size).await?;
     let (name, case) = (subject.name(), case(size));
-    record.add(name, &case, PER_CONNECTION, each);
     let users = server.users(bench.plan.connects.min(CONNECTS), Role::Client)?;
     let before = server.process.cpu_at_rest().await?;
     let opened = open_many(server.address, &users, AT_ONCE, no_room).await.all()?;

@@ -34,7 +34,7 @@ async fn one_by_one(bench: &Bench, record: &mut Record) -> Result<(), BenchError
     let others = Crowd::listen(open_many(server.address, &others, AT_ONCE, no_room).await.all()?);
     let mut sessions = Vec::with_capacity(singly);
     for number in 0..singly {
-        let cookie = server.log_in().await?;
+        let cookie = server.log_in(0).await?;
         let how = server.handshake(&Way::Cookie(cookie.clone()));
         let socket = Socket::open(server.address, source(number), &how).await?;
         sessions.push((cookie, Crowd::listen(vec![socket])));
@@ -57,7 +57,7 @@ async fn one_by_one(bench: &Bench, record: &mut Record) -> Result<(), BenchError
 async fn all_of_one(bench: &Bench, record: &mut Record) -> Result<(), BenchError> {
     let server = bench.server(Subject::Usher).await?;
     let count = bench.plan.crowd;
-    let cookie = server.log_in().await?;
+    let cookie = server.log_in(0).await?;
     let hows = vec![server.handshake(&Way::Cookie(cookie.clone())); count];
     let crowd = Crowd::listen(open_many(server.address, &hows, AT_ONCE, no_room).await.all()?);
     server.process.cpu_at_rest().await?;

@@ -28,20 +28,21 @@ pub(super) async fn run(bench: &Bench, record: &mut Record) -> Result<(), BenchE
 async fn one(bench: &Bench, subject: Subject, record: &mut Record) -> Result<(), BenchError> {
     let server = bench.server(subject).await?;
     let count = bench.plan.crowd;
-    good_clients(&server, "a good client, alone", record).await?;
+    let good = GOOD.min(count);
+    good_clients(&server, good, "a good client, alone", record).await?;
     let before = server.process.memory()?;
     let silent = vec![server.handshake(&Way::Silent); count];
     let crowd = Crowd::listen(open_many(server.address, &silent, AT_ONCE, no_room).await.all()?);
     server.process.cpu_at_rest().await?;
     let grown = server.process.memory()?.proportional.saturating_sub(before.proportional);
     record.add(subject.name(), &format!("{count} silent"), PER_CONNECTION, float(grown) / float_of(count));
-    good_clients(&server, &format!("a good client beside {count}"), record).await?;
+    good_clients(&server, good, &format!("a good client beside {count}"), record).await?;
     crowd.leave().await;
     Ok(())
 }
 
-async fn good_clients(server: &Server, case: &str, record: &mut Record) -> Result<(), BenchError> {
-    let users = server.users(GOOD, Role::Client)?;
+async fn good_clients(server: &Server, count: usize, case: &str, record: &mut Record) -> Result<(), BenchError> {
+    let users = server.users(count, Role::Client)?;
     let opened = open_many(server.address, &users, 1, no_room).await;
     let latency = opened.latency.clone();
     opened.all()?;

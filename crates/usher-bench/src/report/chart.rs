@@ -23,9 +23,11 @@ const COLOURS: [(&str, &str); 5] = [
     ("socket.io", "#9333ea"),
 ];
 
-/// Draws one metric of the results; `None` if there is nothing of it.
-pub(super) fn bars(results: &Results, metric: &str) -> Option<String> {
-    let drawn = |figure: &&Figure| figure.metric == metric && colour(&figure.subject).is_some();
+/// Draws one metric of the results, of the cases that end so; `None` if there is nothing of it.
+pub(super) fn bars(results: &Results, metric: &str, ending: &str) -> Option<String> {
+    let drawn = |figure: &&Figure| {
+        figure.metric == metric && figure.case.ends_with(ending) && colour(&figure.subject).is_some()
+    };
     let figures: Vec<&Figure> = results.figures.iter().filter(drawn).collect();
     let most = figures.iter().map(|figure| figure.max).fold(0.0, f64::max);
     let unit = &figures.first()?.unit;
@@ -37,7 +39,10 @@ pub(super) fn bars(results: &Results, metric: &str) -> Option<String> {
     }
     let scale = (WIDTH - LABELS - NUMBERS) / if most > 0.0 { most } else { 1.0 };
     let height = TOP + float_of(figures.len()) * BAR + float_of(cases.len()) * GAP + 8.0;
-    let mut svg = head(height, &format!("{}: {metric} ({unit})", results.measurement.name()));
+    let (of, better) = (ending.trim_start_matches(", "), if unit.starts_with("1/") { "more" } else { "less" });
+    let of = if of.is_empty() { String::new() } else { format!(", {of}") };
+    let unit = if unit.is_empty() { String::new() } else { format!("{unit}, ") };
+    let mut svg = head(height, &format!("{}: {metric}{of} ({unit}{better} is better)", results.measurement.name()));
     legend(&mut svg, &figures);
     let mut y = TOP;
     for case in cases {
@@ -70,7 +75,7 @@ fn bar(svg: &mut String, figure: &Figure, y: f64, scale: f64) {
     );
     let [least, most] = [figure.min, figure.max].map(|value| LABELS + value * scale);
     let middle = y + thick / 2.0;
-    write(svg, format_args!("<path d=\"M{least:.1} {middle:.1}H{most:.1}\" stroke=\"currentColor\"/>"));
+    write(svg, format_args!("<path d=\"M{least:.1} {middle:.1}H{most:.1}\" stroke=\"#111827\"/>"));
     let (x, base) = (LABELS + length.max(figure.max * scale) + 6.0, y + thick - 1.0);
     write(svg, format_args!("<text x=\"{x:.1}\" y=\"{base:.1}\">{}</text>", short(figure.median)));
 }

@@ -6,4 +6,4 @@ mod page;
 mod table;
 
 pub(crate) use page::write_page;
-pub(crate) use table::table;
+pub(crate) use table::terminal_table;

@@ -1,4 +1,4 @@
-//! A client's socket: connect, upgrade, send, and hand out what comes.
+//! A client's socket: connect, be let in, send, and hand out what comes.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,7 +9,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 
 use super::frames::{Frame, FrameReader, masked_pong, masked_text};
-use super::handshake::Handshake;
+use super::handshake::{Handshake, Transport};
+use super::lines::LineReader;
 use crate::BenchError;
 
 /// Longest head of an answer that is read.
@@ -25,22 +26,42 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: TcpStream,
-    reader: FrameReader,
+    reader: Reader,
     /// What was read beyond what was waited for.
     early: VecDeque<String>,
+}
+
+/// What makes frames of bytes.
+#[derive(Debug)]
+enum Reader {
+    WebSocket(FrameReader),
+    XhrStreaming { lines: LineReader, sender: Box<Sender> },
+}
+
+/// What a client without a socket to write to needs for its messages.
+#[derive(Debug)]
+struct Sender {
+    server: SocketAddr,
+    source: Ipv4Addr,
+    how: Handshake,
+    target: String,
 }
 
 impl Socket {
     /// Connects from `source` and is let in, or not.
     pub(crate) async fn open(server: SocketAddr, source: Ipv4Addr, how: &Handshake) -> Result<Self, BenchError> {
-        let socket = TcpSocket::new_v4().map_err(BenchError::io("cannot make a socket"))?;
-        socket.bind((source, 0).into()).map_err(BenchError::io("cannot bind a loopback address"))?;
-        let stream = socket.connect(server).await.map_err(BenchError::io("cannot connect"))?;
-        stream.set_nodelay(true).map_err(BenchError::io("cannot set an option"))?;
-        let mut socket = Self { stream, reader: FrameReader::default(), early: VecDeque::new() };
+        let stream = connect(server, source).await?;
+        let reader = match &how.transport {
+            Transport::WebSocket => Reader::WebSocket(FrameReader::default()),
+            Transport::XhrStreaming { send } => {
+                let sender = Sender { server, source, how: how.clone(), target: send.clone() };
+                Reader::XhrStreaming { lines: LineReader::default(), sender: sender.into() }
+            }
+        };
+        let mut socket = Self { stream, reader, early: VecDeque::new() };
         let request = how.request(server);
-        socket.stream.write_all(&request).await.map_err(BenchError::io("cannot send the upgrade"))?;
-        socket.read_head().await?;
+        socket.stream.write_all(&request).await.map_err(BenchError::io("cannot ask to be let in"))?;
+        socket.read_head(how.status()).await?;
         if let Some(first) = &how.first {
             socket.send(first).await?;
         }
@@ -51,29 +72,18 @@ impl Socket {
     }
 
     /// Reads the answer's head; bytes after it are frames.
-    async fn read_head(&mut self) -> Result<(), BenchError> {
-        let mut head = Vec::new();
-        loop {
-            if read(&self.stream, |bytes| head.extend_from_slice(bytes)).await? == 0 {
-                return Err(BenchError::Refused("the server hung up".to_owned()));
-            }
-            if let Some(end) = memchr::memmem::find(&head, b"\r\n\r\n") {
-                let status = String::from_utf8_lossy(head.get(9..12).unwrap_or_default()).into_owned();
-                if status != "101" {
-                    return Err(BenchError::Refused(status));
-                }
-                let early = &mut self.early;
-                return self.reader.feed(&head[end + 4..], |frame| keep(early, &frame));
-            }
-            if head.len() > MAX_HEAD {
-                return Err(BenchError::Peer("the answer's head has no end"));
-            }
-        }
+    async fn read_head(&mut self, expected: &str) -> Result<(), BenchError> {
+        let rest = head(&self.stream, expected).await?;
+        let early = &mut self.early;
+        self.reader.feed(&rest, |frame| keep(early, &frame))
     }
 
     /// Sends a text.
     pub(crate) async fn send(&mut self, text: &str) -> Result<(), BenchError> {
-        self.send_frames(&masked_text(text)).await
+        match &self.reader {
+            Reader::WebSocket(_) => self.send_frames(&masked_text(text)).await,
+            Reader::XhrStreaming { sender, .. } => sender.send(text).await,
+        }
     }
 
     /// Sends frames that are masked already, in one write.
@@ -114,8 +124,11 @@ impl Socket {
         let mut whole = Ok(());
         let count = read(stream, |bytes| {
             whole = reader.feed(bytes, |frame| {
-                if let Frame::Ping(payload) = frame {
-                    pongs.extend(masked_pong(payload));
+                match frame {
+                    Frame::Ping(payload) => pongs.extend(masked_pong(payload)),
+                    // Socket.IO pings by texts of its own, and hangs up on who does not answer.
+                    Frame::Text(b"2") => pongs.extend(masked_text("3")),
+                    _ => {}
                 }
                 take(frame);
             });
@@ -126,6 +139,53 @@ impl Socket {
             self.send_frames(&pongs).await?;
         }
         Ok(count > 0)
+    }
+}
+
+impl Reader {
+    fn feed(&mut self, bytes: &[u8], take: impl FnMut(Frame<'_>)) -> Result<(), BenchError> {
+        match self {
+            Self::WebSocket(frames) => frames.feed(bytes, take),
+            Self::XhrStreaming { lines, .. } => {
+                lines.feed(bytes, take);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Sender {
+    /// By a connection of its own: the one there is has its answer to wait for.
+    async fn send(&self, text: &str) -> Result<(), BenchError> {
+        let mut stream = connect(self.server, self.source).await?;
+        let request = self.how.post(&self.target, self.server, text);
+        stream.write_all(&request).await.map_err(BenchError::io("cannot send"))?;
+        head(&stream, "204").await.map(drop)
+    }
+}
+
+async fn connect(server: SocketAddr, source: Ipv4Addr) -> Result<TcpStream, BenchError> {
+    let socket = TcpSocket::new_v4().map_err(BenchError::io("cannot make a socket"))?;
+    socket.bind((source, 0).into()).map_err(BenchError::io("cannot bind a loopback address"))?;
+    let stream = socket.connect(server).await.map_err(BenchError::io("cannot connect"))?;
+    stream.set_nodelay(true).map_err(BenchError::io("cannot set an option"))?;
+    Ok(stream)
+}
+
+/// Reads the head of an answer, which must have that status; what was read beyond it.
+async fn head(stream: &TcpStream, expected: &str) -> Result<Vec<u8>, BenchError> {
+    let mut head = Vec::new();
+    loop {
+        if read(stream, |bytes| head.extend_from_slice(bytes)).await? == 0 {
+            return Err(BenchError::Refused("the server hung up".to_owned()));
+        }
+        if let Some(end) = memchr::memmem::find(&head, b"\r\n\r\n") {
+            let status = String::from_utf8_lossy(head.get(9..12).unwrap_or_default()).into_owned();
+            return if status == expected { Ok(head.split_off(end + 4)) } else { Err(BenchError::Refused(status)) };
+        }
+        if head.len() > MAX_HEAD {
+            return Err(BenchError::Peer("the answer's head has no end"));
+        }
     }
 }
 
