@@ -8,6 +8,7 @@ use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Permit, Randomness, Refusal};
 
 use crate::budget::{ConnectionLimits, SourceBudget, WaitingLimits};
+use crate::flusher::Flusher;
 use crate::observer::{Event, Scene};
 use crate::{CredentialVerifier, Observer, Presenter, Revocations, TrustedProxies};
 
@@ -44,6 +45,8 @@ pub struct Door {
     parts: Arc<DoorParts>,
     pub(crate) waiting: SourceBudget,
     pub(crate) anonymous: SourceBudget,
+    /// Writes what is delivered to connections that came this way.
+    pub(crate) flusher: Arc<Flusher>,
     /// Nobody is let in any more.
     draining: Arc<AtomicBool>,
 }
@@ -53,7 +56,7 @@ impl Door {
     pub fn new(parts: DoorParts) -> Self {
         let waiting = SourceBudget::new(parts.waiting.total, parts.waiting.per_ip);
         let anonymous = SourceBudget::new(parts.anonymous.total, parts.anonymous.per_ip);
-        Self { parts: Arc::new(parts), waiting, anonymous, draining: Arc::default() }
+        Self { parts: Arc::new(parts), waiting, anonymous, flusher: Arc::default(), draining: Arc::default() }
     }
 
     /// The same door with other parts: who is in stays in, and is counted as before.
@@ -62,6 +65,7 @@ impl Door {
         Self {
             waiting: self.waiting.with_limits(parts.waiting.total, parts.waiting.per_ip),
             anonymous: self.anonymous.with_limits(parts.anonymous.total, parts.anonymous.per_ip),
+            flusher: self.flusher.clone(),
             draining: self.draining.clone(),
             parts: Arc::new(parts),
         }

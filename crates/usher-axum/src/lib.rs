@@ -9,6 +9,7 @@ pub mod ambient;
 mod budget;
 pub mod client_address;
 mod door;
+mod flusher;
 mod handler;
 pub mod issuer_keys;
 mod mailbox;

@@ -3,6 +3,7 @@
 mod out_queue;
 mod transport;
 mod websocket;
+mod wire;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -92,7 +93,7 @@ fn new_handle(
 ) -> Arc<ConnectionHandle> {
     let handle = ConnectionHandle::new(connection.id(), door.parts().outbound_limit);
     let handle = handle.presented(presenter.clone(), connection.rules().clone());
-    Arc::new(handle.discarding(transport.discard()))
+    Arc::new(handle.flushed_by(&door.flusher, transport.outlet()).discarding(transport.discard()))
 }
 
 type Verdict = Result<Permit, Refusal>;
@@ -204,8 +205,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::Gone),
                 Poll::Pending => break,
             }
-            let transport = &mut self.transport;
-            if self.closing || !self.handle.drain(|frame| transport.send(frame)) {
+            if self.closing || !self.transport.send_queued(&self.handle) {
                 break;
             }
         }
@@ -304,8 +304,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 Action::Renewed => self.renew(),
                 Action::Send(frame) => {
                     // Behind whatever was queued before it: answers come in the order of what they answer.
-                    let transport = &mut self.transport;
-                    self.handle.drain(|queued| transport.send(queued));
+                    self.transport.send_queued(&self.handle);
                     self.transport.send(frame);
                 }
                 Action::Deliver(message) => {
