@@ -104,7 +104,8 @@ impl Shift {
         }
         // From the end of the chunk the first comes first.
         self.chunk.extend(list.due.drain(..count).rev());
-        if !list.due.is_empty() && list.at_work < most {
+        // For less another thread is not worth waking.
+        if list.due.len() > CHUNK && list.at_work < most {
             list.at_work += 1;
             drop(list);
             self.flusher.begin();

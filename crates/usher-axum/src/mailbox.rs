@@ -56,6 +56,8 @@ struct Mailbox {
     shut: bool,
     /// The flusher has it on its list.
     due: bool,
+    /// The connection's task is awake, and looks in here before it sleeps.
+    attended: bool,
     facts: Option<Arc<CredentialFacts>>,
     /// The connection's task.
     waker: Option<Waker>,
@@ -134,6 +136,15 @@ impl ConnectionHandle {
         wake(waker);
     }
 
+    /// For the connection's task: the right to take in a message, as [`ConnectionHandle::traffic`]. What is delivered meanwhile needs
+    /// nobody else to write it: answers leave with whatever the task writes before it sleeps.
+    pub(crate) fn intake(&self) -> Option<MutexGuard<'_, ()>> {
+        let guard = self.traffic.lock();
+        let mut mailbox = self.mailbox.lock();
+        mailbox.attended = true;
+        (!mailbox.shut).then_some(guard)
+    }
+
     /// For the connection's task: the right to take in a message or to write, which a revocation takes away; `None` once it has.
     pub(crate) fn traffic(&self) -> Option<MutexGuard<'_, ()>> {
         let guard = self.traffic.lock();
@@ -158,6 +169,9 @@ impl ConnectionHandle {
                 mailbox.shut_with(Order::End(CloseCause::SlowConsumer, None))
             } else {
                 mailbox.frames.push_back(frame.clone());
+                if mailbox.attended {
+                    return;
+                }
                 if let Some((flusher, _)) = &self.direct {
                     let news = !std::mem::replace(&mut mailbox.due, true);
                     drop(mailbox);
@@ -276,6 +290,7 @@ impl ConnectionHandle {
         if takes_amendments && let Some(amendments) = mailbox.amendments.take() {
             return Poll::Ready(Order::Amend(amendments));
         }
+        mailbox.attended = false;
         if mailbox.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
             mailbox.waker = Some(context.waker().clone());
         }

@@ -311,7 +311,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                     let now = self.now();
                     // Whoever revoked has been told that nothing more is taken (req H4).
                     if let Some(session) = &mut self.session
-                        && let Some(_traffic) = self.handle.traffic()
+                        && let Some(_traffic) = self.handle.intake()
                         && let Flow::End(cause) = self.handler.message(session, message, now)
                     {
                         self.connection.handle_end(now, cause, None);

@@ -77,7 +77,13 @@ impl OutQueue {
                 count += 1;
                 bytes += slice.len();
             }
-            let written = match Pin::new(&mut *io).poll_write_vectored(context, &slices[..count]) {
+            let io = Pin::new(&mut *io);
+            let written = match &slices[..count] {
+                // Most are alone, and a write of one piece takes a shorter way through the kernel.
+                [one] => io.poll_write(context, one),
+                several => io.poll_write_vectored(context, several),
+            };
+            let written = match written {
                 Poll::Ready(Ok(written)) => written,
                 // An error comes again when the connection's task writes.
                 Poll::Ready(Err(_)) | Poll::Pending => 0,
