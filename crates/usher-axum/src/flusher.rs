@@ -84,23 +84,28 @@ impl Shift {
     async fn work(mut self) {
         let most = workers();
         let mut scratch = Vec::new();
-        while self.take(most) {
+        self.take(most);
+        while !self.chunk.is_empty() {
             while let Some(handle) = self.chunk.pop() {
                 handle.flush(&mut scratch);
             }
-            tokio::task::yield_now().await;
+            // Before others get their turn: were it at work still, it would write the first of what is published next alone.
+            self.take(most);
+            if !self.chunk.is_empty() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
     /// The next few. Looking for them and going off duty is one step, so that whoever adds one later finds nobody at work.
-    fn take(&mut self, most: usize) -> bool {
+    fn take(&mut self, most: usize) {
         let mut list = self.flusher.list.lock();
         let count = list.due.len().min(CHUNK);
         if count == 0 {
             list.due.shrink_to(KEPT_CAPACITY);
             list.at_work -= 1;
             self.done = true;
-            return false;
+            return;
         }
         // From the end of the chunk the first comes first.
         self.chunk.extend(list.due.drain(..count).rev());
@@ -110,7 +115,6 @@ impl Shift {
             drop(list);
             self.flusher.begin();
         }
-        true
     }
 }
 
