@@ -8,6 +8,7 @@ use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Permit, Randomness, Refusal};
 
 use crate::budget::{ConnectionLimits, SourceBudget, WaitingLimits};
+use crate::flusher::Flusher;
 use crate::observer::{Event, Scene};
 use crate::{CredentialVerifier, Observer, Presenter, Revocations, TrustedProxies};
 
@@ -48,6 +49,8 @@ struct Shared {
     parts: DoorParts,
     waiting: SourceBudget,
     anonymous: SourceBudget,
+    /// Writes what is delivered to connections that came this way.
+    flusher: Arc<Flusher>,
     /// Nobody is let in any more.
     draining: Arc<AtomicBool>,
 }
@@ -57,7 +60,8 @@ impl Door {
     pub fn new(parts: DoorParts) -> Self {
         let waiting = SourceBudget::new(parts.waiting.total, parts.waiting.per_ip);
         let anonymous = SourceBudget::new(parts.anonymous.total, parts.anonymous.per_ip);
-        Self { shared: Arc::new(Shared { parts, waiting, anonymous, draining: Arc::default() }) }
+        let (flusher, draining) = Default::default();
+        Self { shared: Arc::new(Shared { parts, waiting, anonymous, flusher, draining }) }
     }
 
     /// The same door with other parts: who is in stays in, and is counted as before.
@@ -65,8 +69,8 @@ impl Door {
     pub fn rebuilt(&self, parts: DoorParts) -> Self {
         let waiting = self.shared.waiting.with_limits(parts.waiting.total, parts.waiting.per_ip);
         let anonymous = self.shared.anonymous.with_limits(parts.anonymous.total, parts.anonymous.per_ip);
-        let draining = self.shared.draining.clone();
-        Self { shared: Arc::new(Shared { parts, waiting, anonymous, draining }) }
+        let (flusher, draining) = (self.shared.flusher.clone(), self.shared.draining.clone());
+        Self { shared: Arc::new(Shared { parts, waiting, anonymous, flusher, draining }) }
     }
 
     /// Let nobody in any more: upgrades are answered with 503.
@@ -81,6 +85,11 @@ impl Door {
     /// What it is made of.
     pub fn parts(&self) -> &DoorParts {
         &self.shared.parts
+    }
+
+    /// What writes frames that are delivered.
+    pub(crate) fn flusher(&self) -> &Arc<Flusher> {
+        &self.shared.flusher
     }
 
     /// Places for sockets that wait for a first message.

@@ -9,6 +9,7 @@ pub mod ambient;
 mod budget;
 pub mod client_address;
 mod door;
+mod flusher;
 pub mod hand_over;
 mod handler;
 pub mod issuer_keys;

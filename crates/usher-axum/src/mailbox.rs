@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -18,10 +18,11 @@ use usher_auth::wire::Frame;
 use usher_auth::{Now, UnixTime};
 
 use crate::Presenter;
+use crate::flusher::{Flusher, Outlet};
 use crate::observer::Scene;
 
 /// Places for frames that are kept when the mailbox has run empty: a connection at rest owns little.
-const KEPT_CAPACITY: usize = 8;
+const KEPT_CAPACITY: usize = 16;
 
 /// A live connection, as the rest of the process sees it. Owned by the connection's task and by the registry.
 pub struct ConnectionHandle {
@@ -33,6 +34,8 @@ pub struct ConnectionHandle {
     /// Held by the connection's task while it takes a message in or begins to write: whoever revokes waits for that, so that after
     /// the revocation nothing more is begun in either direction (req H4). Never held over an await.
     traffic: Mutex<()>,
+    /// Who writes in the task's place, and where, if the transport lets others write.
+    direct: Option<(Arc<Flusher>, Weak<dyn Outlet>)>,
     /// Drops what a transport holds for the peer in a queue of its own, where it does.
     discard: Option<Box<dyn Fn() + Send + Sync>>,
 }
@@ -51,6 +54,10 @@ struct Mailbox {
     amendments: Option<Box<Amendments>>,
     /// Set once nothing more may reach the peer: revoked, overflown, or the task has gone.
     shut: bool,
+    /// The flusher has it on its list.
+    due: bool,
+    /// The connection's task is awake, and looks in here before it sleeps.
+    attended: bool,
     facts: Option<Arc<CredentialFacts>>,
     /// The connection's task.
     waker: Option<Waker>,
@@ -93,12 +100,18 @@ pub type RouteTable = BTreeMap<String, Arc<RouteRules>>;
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, outbound_limit: usize) -> Self {
         let (mailbox, traffic) = (Mutex::default(), Mutex::default());
-        Self { id, outbound_limit, presented: None, mailbox, traffic, discard: None }
+        Self { id, outbound_limit, presented: None, mailbox, traffic, direct: None, discard: None }
     }
 
     /// With who opened it and where: for [`ConnectionHandle::scene`].
     pub(crate) fn presented(mut self, by: Arc<Presenter>, at: Arc<RouteRules>) -> Self {
         self.presented = Some((by, at));
+        self
+    }
+
+    /// With somebody who writes what is delivered, in the task's place.
+    pub(crate) fn flushed_by(mut self, flusher: &Arc<Flusher>, outlet: Option<Weak<dyn Outlet>>) -> Self {
+        self.direct = outlet.map(|outlet| (flusher.clone(), outlet));
         self
     }
 
@@ -123,6 +136,15 @@ impl ConnectionHandle {
         wake(waker);
     }
 
+    /// For the connection's task: the right to take in a message, as [`ConnectionHandle::traffic`]. What is delivered meanwhile needs
+    /// nobody else to write it: answers leave with whatever the task writes before it sleeps.
+    pub(crate) fn intake(&self) -> Option<MutexGuard<'_, ()>> {
+        let guard = self.traffic.lock();
+        let mut mailbox = self.mailbox.lock();
+        mailbox.attended = true;
+        (!mailbox.shut).then_some(guard)
+    }
+
     /// For the connection's task: the right to take in a message or to write, which a revocation takes away; `None` once it has.
     pub(crate) fn traffic(&self) -> Option<MutexGuard<'_, ()>> {
         let guard = self.traffic.lock();
@@ -136,7 +158,7 @@ impl ConnectionHandle {
 
     /// Queue a frame. Past the bound the connection ends as a slow consumer and what was queued is dropped; after the end,
     /// frames are dropped.
-    pub fn deliver(&self, frame: &Frame) {
+    pub fn deliver(self: &Arc<Self>, frame: &Frame) {
         let waker = {
             let mut mailbox = self.mailbox.lock();
             if mailbox.shut {
@@ -147,8 +169,56 @@ impl ConnectionHandle {
                 mailbox.shut_with(Order::End(CloseCause::SlowConsumer, None))
             } else {
                 mailbox.frames.push_back(frame.clone());
+                if mailbox.attended {
+                    return;
+                }
+                if let Some((flusher, _)) = &self.direct {
+                    let news = !std::mem::replace(&mut mailbox.due, true);
+                    drop(mailbox);
+                    if news {
+                        flusher.add(self.clone());
+                    }
+                    return;
+                }
                 mailbox.waker.take()
             }
+        };
+        wake(waker);
+    }
+
+    /// For the flusher: writes what is queued.
+    pub(crate) fn flush(&self, scratch: &mut Vec<Frame>) {
+        // Without an outlet there is no task any more.
+        if let Some(outlet) = self.outlet()
+            && outlet.flush(self, scratch)
+        {
+            self.leave_to_task();
+        }
+    }
+
+    fn outlet(&self) -> Option<Arc<dyn Outlet>> {
+        self.direct.as_ref()?.1.upgrade()
+    }
+
+    /// For the flusher: hands all queued frames over, in order.
+    pub(crate) fn take_due(&self, frames: &mut Vec<Frame>) {
+        let mut mailbox = self.mailbox.lock();
+        mailbox.due = false;
+        mailbox.take(|frame| frames.push(frame));
+    }
+
+    /// For the flusher: the connection's task is at it already.
+    pub(crate) fn is_not_due(&self) {
+        self.mailbox.lock().due = false;
+    }
+
+    /// For the flusher: the connection's task must look what there is to write. It may have looked before somebody else let go of the
+    /// way out, so it is woken.
+    pub(crate) fn leave_to_task(&self) {
+        let waker = {
+            let mut mailbox = self.mailbox.lock();
+            mailbox.due = false;
+            mailbox.waker.take()
         };
         wake(waker);
     }
@@ -172,8 +242,11 @@ impl ConnectionHandle {
             (news, mailbox.shut_with(Order::Revoked { cause, ordered_at: now.monotonic }))
         };
         wake(waker);
-        // What was under way is done when this is ours.
+        // What was under way is done when these are ours.
         drop(self.traffic.lock());
+        if let Some(outlet) = self.outlet() {
+            outlet.settle();
+        }
         if let Some(discard) = &self.discard {
             discard();
         }
@@ -217,6 +290,7 @@ impl ConnectionHandle {
         if takes_amendments && let Some(amendments) = mailbox.amendments.take() {
             return Poll::Ready(Order::Amend(amendments));
         }
+        mailbox.attended = false;
         if mailbox.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
             mailbox.waker = Some(context.waker().clone());
         }
@@ -234,21 +308,25 @@ impl ConnectionHandle {
     }
 
     /// For the connection's task: hands all queued frames to `take`, in order; whether there were any.
-    pub(crate) fn drain(&self, mut take: impl FnMut(Frame)) -> bool {
-        let mut mailbox = self.mailbox.lock();
-        if mailbox.frames.is_empty() {
-            return false;
-        }
-        mailbox.bytes = 0;
-        mailbox.frames.drain(..).for_each(&mut take);
-        if mailbox.frames.capacity() > KEPT_CAPACITY {
-            mailbox.frames.shrink_to(KEPT_CAPACITY);
-        }
-        true
+    pub(crate) fn drain(&self, take: impl FnMut(Frame)) -> bool {
+        self.mailbox.lock().take(take)
     }
 }
 
 impl Mailbox {
+    /// Hands all frames over; whether there were any.
+    fn take(&mut self, take: impl FnMut(Frame)) -> bool {
+        if self.frames.is_empty() {
+            return false;
+        }
+        self.bytes = 0;
+        self.frames.drain(..).for_each(take);
+        if self.frames.capacity() > KEPT_CAPACITY {
+            self.frames.shrink_to(KEPT_CAPACITY);
+        }
+        true
+    }
+
     fn shut_with(&mut self, order: Order) -> Option<Waker> {
         if !self.shut {
             self.shut = true;

@@ -3,6 +3,7 @@
 mod out_queue;
 mod transport;
 mod websocket;
+mod wire;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -92,7 +93,7 @@ fn new_handle(
 ) -> Arc<ConnectionHandle> {
     let handle = ConnectionHandle::new(connection.id(), door.parts().outbound_limit);
     let handle = handle.presented(presenter.clone(), connection.rules().clone());
-    Arc::new(handle.discarding(transport.discard()))
+    Arc::new(handle.flushed_by(door.flusher(), transport.outlet()).discarding(transport.discard()))
 }
 
 type Verdict = Result<Permit, Refusal>;
@@ -206,8 +207,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::Gone),
                 Poll::Pending => break,
             }
-            let transport = &mut self.transport;
-            if self.closing || !self.handle.drain(|frame| transport.send(frame)) {
+            if self.closing || !self.transport.send_queued(&self.handle) {
                 break;
             }
         }
@@ -306,15 +306,14 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 Action::Renewed => self.renew(),
                 Action::Send(frame) => {
                     // Behind whatever was queued before it: answers come in the order of what they answer.
-                    let transport = &mut self.transport;
-                    self.handle.drain(|queued| transport.send(queued));
+                    self.transport.send_queued(&self.handle);
                     self.transport.send(frame);
                 }
                 Action::Deliver(message) => {
                     let now = self.now();
                     // Whoever revoked has been told that nothing more is taken (req H4).
                     if let Some(session) = &mut self.session
-                        && let Some(_traffic) = self.handle.traffic()
+                        && let Some(_traffic) = self.handle.intake()
                         && let Flow::End(cause) = self.handler.message(session, message, now)
                     {
                         self.connection.handle_end(now, cause, None);

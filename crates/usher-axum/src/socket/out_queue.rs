@@ -11,7 +11,7 @@ use usher_auth::wire::Frame;
 /// Most pieces in one write.
 const MAX_SLICES: usize = 64;
 /// Places that are kept when the queue has run empty: a connection at rest owns little.
-const KEPT_CAPACITY: usize = 8;
+const KEPT_CAPACITY: usize = 4;
 
 /// Bytes in order. A shared frame is written from where it is: nothing is copied.
 #[derive(Debug, Default)]
@@ -70,6 +70,45 @@ impl OutQueue {
         let handshake = matches!(self.pieces.front(), Some(Piece::Handshake(_)));
         self.pieces.truncate(usize::from(self.written > 0 || handshake));
         self.bytes = self.pieces.front().map_or(0, |piece| piece.bytes().len() - self.written);
+    }
+
+    /// Writes `frames` past the queue, which must be empty. What cannot be written at once is queued; whether nothing was. `frames`
+    /// is empty then.
+    pub(super) fn poll_write_through<IO: AsyncWrite + Unpin>(
+        &mut self,
+        frames: &mut Vec<Frame>,
+        io: &mut IO,
+        context: &mut Context<'_>,
+    ) -> bool {
+        debug_assert!(self.pieces.is_empty(), "frames would overtake others");
+        let mut left = frames.drain(..);
+        while !left.as_slice().is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let (mut count, mut bytes) = (0, 0);
+            for (slice, frame) in slices.iter_mut().zip(left.as_slice()) {
+                *slice = IoSlice::new(frame.as_websocket());
+                count += 1;
+                bytes += slice.len();
+            }
+            let io = Pin::new(&mut *io);
+            let written = match &slices[..count] {
+                // Most are alone, and a write of one piece takes a shorter way through the kernel.
+                [one] => io.poll_write(context, one),
+                several => io.poll_write_vectored(context, several),
+            };
+            let written = match written {
+                Poll::Ready(Ok(written)) => written,
+                // An error comes again when the connection's task writes.
+                Poll::Ready(Err(_)) | Poll::Pending => 0,
+            };
+            if written < bytes {
+                left.for_each(|frame| self.push_frame(frame));
+                self.advance(written);
+                return false;
+            }
+            left.by_ref().take(count).for_each(drop);
+        }
+        true
     }
 
     /// Writes until nothing is left.
@@ -168,6 +207,22 @@ mod tests {
             assert!(matches!(queue.poll_write(&mut writer, &mut context), Poll::Ready(Ok(()))));
             assert_eq!(writer.taken, expected);
             assert_eq!(queue.bytes(), 0);
+        }
+    }
+
+    #[test]
+    fn what_is_not_written_through_at_once_is_queued() {
+        for step in [1, 7, 9, 1000] {
+            let mut queue = OutQueue::default();
+            let mut frames: Vec<_> = (0..100_u32).map(|number| Frame::json(&number)).collect();
+            let expected: Vec<u8> = frames.iter().flat_map(|frame| frame.as_websocket().to_vec()).collect();
+            let mut writer = Trickle { step, taken: Vec::new() };
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            assert_eq!(queue.poll_write_through(&mut frames, &mut writer, &mut context), step == 1000, "{step}");
+            assert!(frames.is_empty());
+            assert_eq!(queue.bytes(), expected.len() - writer.taken.len());
+            assert!(matches!(queue.poll_write(&mut writer, &mut context), Poll::Ready(Ok(()))));
+            assert_eq!(writer.taken, expected);
         }
     }
 

@@ -1,11 +1,15 @@
 //! What the task of a connection asks of the way its frames go.
 
 use std::io;
+use std::sync::Weak;
 use std::task::{Context, Poll};
 
 use tungstenite::Utf8Bytes;
 use usher_auth::connection::Violation;
 use usher_auth::wire::{Frame, Mistake};
+
+use crate::ConnectionHandle;
+use crate::flusher::Outlet;
 
 /// The way frames of one connection go. All methods are called from the connection's task.
 pub(crate) trait Transport: Send + 'static {
@@ -26,6 +30,16 @@ pub(crate) trait Transport: Send + 'static {
 
     /// Queues a frame. Nothing of it is begun before [`Transport::poll_flush`].
     fn send(&mut self, frame: Frame);
+
+    /// Queues what is in the connection's mailbox; whether there was anything.
+    fn send_queued(&mut self, handle: &ConnectionHandle) -> bool {
+        handle.drain(|frame| self.send(frame))
+    }
+
+    /// Where others than the connection's task may write, if they may.
+    fn outlet(&self) -> Option<Weak<dyn Outlet>> {
+        None
+    }
 
     /// Drops what is queued and not begun.
     fn discard_queued(&mut self);

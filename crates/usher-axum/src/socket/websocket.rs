@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,16 +17,18 @@ use usher_auth::connection::Violation;
 use usher_auth::wire::Frame;
 
 use super::out_queue::OutQueue;
+use super::wire::{SharedWire, Wire};
 use super::{Incoming, Transport};
+use crate::ConnectionHandle;
+use crate::flusher::Outlet;
 
 /// Read buffer of a connection. tungstenite's default of 128 KiB would be its whole cost.
 const READ_BUFFER_BYTES: usize = 1024;
 
 /// One WebSocket.
 pub(crate) struct WebSocket<IO> {
-    io: IO,
+    wire: Arc<SharedWire<IO>>,
     websocket: WebSocketContext,
-    out: OutQueue,
     /// Nothing that comes is looked at any more.
     draining: bool,
     half_closed: bool,
@@ -56,9 +59,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             WebSocketContext::from_partially_read(read_ahead.to_vec(), Role::Server, Some(config))
         };
         Self {
-            io,
+            wire: Arc::new(SharedWire::new(io, OutQueue::beginning_with(answer))),
             websocket,
-            out: OutQueue::beginning_with(answer),
             draining: false,
             half_closed: false,
             input: Input { left: usize::MAX, heard: false },
@@ -68,9 +70,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// Reads and drops, so that the peer gets our close frame and not a reset for bytes we left unread.
     fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
         let mut scratch = [0; 4096];
+        let mut wire = self.wire.lock();
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
-            match ready!(Pin::new(&mut self.io).poll_read(context, &mut buffer)) {
+            match ready!(Pin::new(&mut wire.io).poll_read(context, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {}
                 _ => return Poll::Ready(Incoming::Closed),
             }
@@ -96,32 +99,45 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocke
 
     fn ping(&mut self) {
         // The stream only queues, and a socket that is closed needs no ping.
-        let _ = self.websocket.write(&mut QueueOnly { out: &mut self.out }, Message::Ping(bytes::Bytes::new()));
+        let _ =
+            self.websocket.write(&mut QueueOnly { out: &mut self.wire.lock().out }, Message::Ping(bytes::Bytes::new()));
     }
 
     fn queued_bytes(&self) -> usize {
-        self.out.bytes()
+        self.wire.lock().out.bytes()
     }
 
     fn send(&mut self, frame: Frame) {
-        self.out.push_frame(frame);
+        self.wire.lock().out.push_frame(frame);
+    }
+
+    fn send_queued(&mut self, handle: &ConnectionHandle) -> bool {
+        // The wire first: nobody may write what is queued after what was taken here.
+        let mut wire = self.wire.lock();
+        handle.drain(|frame| wire.out.push_frame(frame))
+    }
+
+    fn outlet(&self) -> Option<Weak<dyn Outlet>> {
+        let wire: Weak<SharedWire<IO>> = Arc::downgrade(&self.wire);
+        Some(wire)
     }
 
     fn discard_queued(&mut self) {
-        self.out.discard_unbegun();
+        self.wire.lock().out.discard_unbegun();
     }
 
     fn close(&mut self, code: u16, reason: &str) {
         let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
         // The stream only queues: the one way this can fail is that the socket is closed already.
-        let _ = self.websocket.close(&mut QueueOnly { out: &mut self.out }, Some(frame));
+        let _ = self.websocket.close(&mut QueueOnly { out: &mut self.wire.lock().out }, Some(frame));
     }
 
     fn poll_flush(&mut self, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>> {
-        ready!(self.out.poll_write(&mut self.io, context))?;
-        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        let Wire { io, out } = &mut *self.wire.lock();
+        ready!(out.poll_write(io, context))?;
+        ready!(Pin::new(&mut *io).poll_flush(context))?;
         if closing && !self.half_closed {
-            ready!(Pin::new(&mut self.io).poll_shutdown(context))?;
+            ready!(Pin::new(io).poll_shutdown(context))?;
             self.half_closed = true;
         }
         Poll::Ready(Ok(()))
@@ -135,7 +151,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocke
         if self.draining {
             return self.poll_drain(context);
         }
-        let mut stream = Stream { io: &mut self.io, out: &mut self.out, input: &mut self.input, context };
+        let Wire { io, out } = &mut *self.wire.lock();
+        let mut stream = Stream { io, out, input: &mut self.input, context };
         loop {
             let violation = match self.websocket.read(&mut stream) {
                 Ok(Message::Text(text)) => return Poll::Ready(Incoming::Text(text)),

@@ -4,12 +4,15 @@
 
 #![allow(dead_code, unreachable_pub, reason = "the modules bring more than the models ask of them")]
 
+mod flushing;
 mod sync;
 
 #[path = "../../src/budget.rs"]
 mod budget;
 #[path = "../../src/client_address.rs"]
 mod client_address;
+#[path = "../../src/flusher.rs"]
+mod flusher;
 #[path = "../../src/mailbox.rs"]
 mod mailbox;
 #[path = "../../src/observer.rs"]

@@ -1,4 +1,4 @@
-//! The scheduler's locks, with the interface of the crate's own.
+//! The scheduler's locks and threads, with the interface of the crate's own.
 
 use std::fmt;
 
@@ -7,9 +7,25 @@ pub(crate) use shuttle::sync::MutexGuard;
 pub(crate) struct Mutex<T>(shuttle::sync::Mutex<T>);
 pub(crate) struct RwLock<T>(shuttle::sync::RwLock<T>);
 
+pub(crate) fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    shuttle::thread::spawn(|| shuttle::future::block_on(task));
+}
+
+pub(crate) fn workers() -> usize {
+    2
+}
+
 impl<T> Mutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(shuttle::sync::Mutex::new(value))
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().expect("not poisoned")
+    }
+
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        self.0.try_lock().ok()
     }
 }
 

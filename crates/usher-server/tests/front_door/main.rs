@@ -5,6 +5,7 @@ mod carriers_table;
 mod csrf;
 mod demo;
 mod drain;
+mod fan_out;
 mod heartbeat;
 mod hostile_tokens;
 mod http_api;
