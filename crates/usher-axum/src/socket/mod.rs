@@ -1,5 +1,6 @@
 //! The task of one connection: carries out what its state machine wants, and tells it what happens.
 
+mod input;
 mod out_queue;
 mod transport;
 mod websocket;

@@ -16,14 +16,16 @@ use tungstenite::{Error, Message, Utf8Bytes};
 use usher_auth::connection::Violation;
 use usher_auth::wire::Frame;
 
+use super::input::Input;
 use super::out_queue::OutQueue;
 use super::wire::{SharedWire, Wire};
 use super::{Incoming, Transport};
 use crate::ConnectionHandle;
 use crate::flusher::Outlet;
 
-/// Read buffer of a connection. tungstenite's default of 128 KiB would be its whole cost.
-const READ_BUFFER_BYTES: usize = 1024;
+/// Read buffer of a connection that has sent nothing longer. tungstenite's default of 128 KiB would be its whole cost; that it is small
+/// costs no more reads, because [`Input`] reads more at once.
+const READ_BUFFER_BYTES: usize = 128;
 
 /// One WebSocket.
 pub(crate) struct WebSocket<IO> {
@@ -33,15 +35,6 @@ pub(crate) struct WebSocket<IO> {
     draining: bool,
     half_closed: bool,
     input: Input,
-}
-
-/// What was read.
-#[derive(Debug)]
-struct Input {
-    /// Bytes that may still come, counted before anything is made of them.
-    left: usize,
-    /// Whether any came since this was last asked.
-    heard: bool,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
@@ -63,7 +56,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             websocket,
             draining: false,
             half_closed: false,
-            input: Input { left: usize::MAX, heard: false },
+            input: Input::default(),
         }
     }
 
@@ -189,22 +182,7 @@ struct Stream<'a, 'c, IO> {
 
 impl<IO: AsyncRead + Unpin> Read for Stream<'_, '_, IO> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        if self.input.left == 0 {
-            return Err(io::ErrorKind::QuotaExceeded.into());
-        }
-        let most = bytes.len().min(self.input.left);
-        let mut buffer = ReadBuf::new(&mut bytes[..most]);
-        match Pin::new(&mut *self.io).poll_read(self.context, &mut buffer) {
-            Poll::Ready(result) => result.map(|()| {
-                let count = buffer.filled().len();
-                self.input.heard |= count > 0;
-                if self.input.left != usize::MAX {
-                    self.input.left -= count;
-                }
-                count
-            }),
-            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        self.input.read(bytes, self.io, self.context)
     }
 }
 
