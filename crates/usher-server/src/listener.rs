@@ -196,13 +196,17 @@ where
     let hand_over = HandOver::default();
     let after = hand_over.clone();
     let requests_served = async move {
-        match tls {
-            None => serve_connection(stream, peer, answer, limits, requests, hand_over).await,
-            Some(tls) => match tls.accept(stream).await {
+        let Some(tls) = tls else {
+            return serve_connection(stream, peer, answer, limits, requests, hand_over).await;
+        };
+        // In a box of its own, so that connections in plain text have no room for it.
+        let agreed = async move {
+            match tls.accept(stream).await {
                 Ok(stream) => serve_connection(stream, peer, answer, limits, requests, hand_over).await,
                 Err(error) => tracing::debug!(client = %peer.ip(), %error, "TLS was not agreed on"),
-            },
-        }
+            }
+        };
+        Box::pin(agreed).await;
     };
     // hyper bounds the wait for a head; nothing in it bounds a client that does not send its body, or does not take its answer.
     let overdue = async move {
@@ -251,7 +255,8 @@ async fn serve_connection<IO, A>(
         let mut request = request.map(|body| slow_body::bounded(body, limits.body));
         request.extensions_mut().insert(PeerAddress(peer));
         request.extensions_mut().insert(hand_over.clone());
-        let (answer, stages) = (answer(request), stages.clone());
+        // In a box from the beginning: whatever it is moved into makes room for it.
+        let (answer, stages) = (Box::pin(answer(request)), stages.clone());
         async move {
             // hyper drops what it waits for when the client hangs up, and what has begun must not stay half done: a session that is ended
             // in the store but not in memory would live on unseen. Everything a handler waits for is bounded.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use usher_auth::jwt::{AccessTokenProfile, InvalidVerifier, IssuerRules, KeyRing, TokenVerifier, TrustedIssuer};
 use usher_auth::throttle::MessageRate;
@@ -156,12 +157,21 @@ pub async fn run(
             () = server.update_rooms() => {}
         }
     });
+    // A task, so that it runs where the connections do: from this thread, each would have to wake another.
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut accepting = tokio::spawn(listener::serve(listener, entrance, answer, async { drop(stopped.await) }));
     tokio::select! {
-        () = listener::serve(listener, entrance, answer, signals.next()) => {}
+        () = signals.next() => {}
+        _ = &mut accepting => tracing::error!("connections are accepted no more"),
         () = reload_on_hangup(&server, hangups, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
         () = issuer_keys.keep_fresh() => {}
+    }
+    // Nobody can connect any more when this is done.
+    drop(stop);
+    if !accepting.is_finished() {
+        let _ = accepting.await;
     }
     tracing::info!(connections = server.revocations().connections(), "shutting down");
     tokio::select! {

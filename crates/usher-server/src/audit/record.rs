@@ -269,7 +269,7 @@ impl Record {
 /// RFC 3339 in UTC, to the millisecond.
 fn rfc3339(at: UnixTime) -> String {
     let time = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    time.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    format!("{time:.3}")
 }
 
 fn capped(text: &str) -> Cow<'_, str> {

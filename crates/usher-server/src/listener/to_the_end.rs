@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::task::Poll;
 
 use tokio::task::JoinError;
@@ -21,9 +22,8 @@ impl From<JoinError> for Panicked {
 ///
 /// Most is done without waiting for anything, and then costs no task: only what has to wait gets one.
 pub(super) async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = T> + Send + 'static,
+    mut work: Pin<Box<impl Future<Output = T> + Send + 'static>>,
 ) -> Result<T, Panicked> {
-    let mut work = Box::pin(work);
     let at_once = poll_fn(|context| {
         // Not looked at again after a panic: it is dropped.
         Poll::Ready(catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))))
@@ -57,7 +57,7 @@ mod tests {
         };
         tokio::select! {
             biased;
-            _ = to_the_end(work) => panic!("nobody let it go on"),
+            _ = to_the_end(Box::pin(work)) => panic!("nobody let it go on"),
             () = begun.notified() => {}
         }
         // The caller is gone.
@@ -67,12 +67,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_at_once_or_later_is_an_error() {
-        assert_eq!(to_the_end(ready(7)).await.ok(), Some(7));
-        assert!(to_the_end(async { panic!("at once") }).await.is_err());
+        assert_eq!(to_the_end(Box::pin(ready(7))).await.ok(), Some(7));
+        assert!(to_the_end(Box::pin(async { panic!("at once") })).await.is_err());
         let later = async {
             tokio::task::yield_now().await;
             panic!("later")
         };
-        assert!(to_the_end(later).await.is_err());
+        assert!(to_the_end(Box::pin(later)).await.is_err());
     }
 }

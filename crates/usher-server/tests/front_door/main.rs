@@ -6,6 +6,7 @@ mod csrf;
 mod demo;
 mod drain;
 mod fan_out;
+mod hand_over;
 mod heartbeat;
 mod hostile_tokens;
 mod http_api;

@@ -1,0 +1,90 @@
+//! From HTTP to the socket: what is sent before, with and after the upgrade is answered in order, and nothing is lost between the two.
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use usher_testkit::TestServer;
+
+/// An upgrade, with more headers if there are any.
+fn upgrade(path: &str, headers: &str) -> String {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n"
+    )
+}
+
+/// A text of fewer than 126 bytes or of fewer than 64 KiB as a client sends it, masked with zeros.
+fn text(message: &Value) -> Vec<u8> {
+    let payload = message.to_string().into_bytes();
+    let mut frame = vec![0x81];
+    match u8::try_from(payload.len()) {
+        Ok(short @ 0..126) => frame.push(0x80 | short),
+        _ => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&u16::try_from(payload.len()).expect("not so long").to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&[0; 4]);
+    frame.extend_from_slice(&payload);
+    frame
+}
+
+async fn connect(server: &TestServer) -> TcpStream {
+    TcpStream::connect(server.url.socket_addrs(|| None).expect("an address")[0]).await.expect("it listens")
+}
+
+/// What comes until `last` has come.
+async fn read_until(stream: &mut TcpStream, last: &str) -> String {
+    let mut all = Vec::new();
+    while !String::from_utf8_lossy(&all).contains(last) {
+        let count = stream.read_buf(&mut all).await.expect("readable");
+        assert!(count > 0, "it ended: {}", String::from_utf8_lossy(&all));
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+#[tokio::test]
+async fn the_101_and_the_first_frame_leave_together() {
+    let server = TestServer::start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let mut stream = connect(&server).await;
+    let request = upgrade("/ws", &format!("Authorization: Bearer {}\r\n", alice.token));
+    stream.write_all(request.as_bytes()).await.expect("writable");
+    let mut first = vec![0; 4096];
+    let count = stream.read(&mut first).await.expect("readable");
+    let first = String::from_utf8_lossy(&first[..count]);
+    assert!(first.starts_with("HTTP/1.1 101 "), "{first}");
+    assert!(first.contains("\"authenticated\""), "in one write: {first}");
+}
+
+#[tokio::test]
+async fn what_is_sent_with_the_upgrade_is_heard_and_requests_before_it_are_answered() {
+    let server = TestServer::start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let mut stream = connect(&server).await;
+    let mut sent = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".to_vec();
+    sent.extend_from_slice(upgrade("/only/first_message", "").as_bytes());
+    sent.extend_from_slice(&text(&json!({"type": "auth", "token": alice.token})));
+    sent.extend_from_slice(&text(&json!({"type": "ping", "id": 1})));
+    stream.write_all(&sent).await.expect("writable");
+    let came = read_until(&mut stream, "\"pong\"").await;
+    let order = ["HTTP/1.1 200 ", "HTTP/1.1 101 ", "\"authenticated\"", "\"pong\""].map(|part| came.find(part));
+    assert!(order.iter().all(Option::is_some) && order.is_sorted(), "{order:?} in {came}");
+}
+
+#[tokio::test]
+async fn a_refused_upgrade_leaves_the_connection_to_http() {
+    // req O1: past the router, with the headers that every answer has.
+    let server = TestServer::start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let mut stream = connect(&server).await;
+    stream.write_all(upgrade("/ws", "Authorization: Bearer a.b.c\r\n").as_bytes()).await.expect("writable");
+    let refused = read_until(&mut stream, "\"status\":401").await;
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    for header in ["x-content-type-options: nosniff", "referrer-policy: no-referrer", "application/problem+json"] {
+        assert!(refused.contains(header), "{header} in {refused}");
+    }
+    let request = upgrade("/ws", &format!("Authorization: Bearer {}\r\n", alice.token));
+    stream.write_all(request.as_bytes()).await.expect("writable");
+    assert!(read_until(&mut stream, "\"authenticated\"").await.starts_with("HTTP/1.1 101 "));
+}
