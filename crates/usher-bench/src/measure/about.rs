@@ -26,7 +26,8 @@ impl Measurement {
             Self::Idle => {
                 "The server's memory for each connection that does nothing: its proportional set size (PSS, all memory of the process, code and\n\
                  allocator included) less what it was before they came, divided by how many they are. It does not include the kernel's socket\n\
-                 buffers. 200 connections have come and gone before, so that what a server makes once is not counted. Usher's and the peers'\n\
+                 buffers. 200 connections are there before and stay, so that what a server makes once is not counted, and no memory is at hand that somebody\n\
+                 left behind. Usher's and the peers'\n\
                  connections are authenticated and in rooms of ten. Usher's heartbeat is set to 5 s here, and memory is looked at when every\n\
                  connection has answered one and the server has gone quiet, or 2 s later: with thousands of heartbeats a second it never does. The\n\
                  peers are looked at before their own heartbeats (20 s and 25 s; node-ws has none). The floor holds an open WebSocket, in no room."

@@ -8,14 +8,15 @@ use crate::numbers::{float, float_of};
 use crate::record::{Metric, Record};
 use crate::server::{Server, Settings};
 use crate::sockjs;
-use crate::sources::{AT_ONCE, no_room, open_many};
+use crate::sources::{AT_ONCE, open_many};
 use crate::subject::{Role, Subject, Way};
 use crate::wire::Handshake;
 
 pub(crate) const PER_CONNECTION: Metric = Metric { name: "memory a connection", unit: "KiB" };
 /// Members of a room.
 const ROOM: usize = 10;
-/// Opened and closed before anything is counted, so that what a server makes once is there.
+/// There before anything is counted, and all the time: what a server makes once, it has made for these, and nothing they would leave
+/// behind is there for the others to use.
 const WARM_UP: usize = 200;
 
 /// What kind of connection is idle.
@@ -53,9 +54,7 @@ pub(crate) fn case(size: usize) -> String {
 async fn one(bench: &Bench, subject: Subject, kind: Kind, size: usize, record: &mut Record) -> Result<(), BenchError> {
     let settings = Settings { heartbeat: Some(bench.plan.heartbeat), ..Settings::default() };
     let server = bench.server_with(subject, settings).await?;
-    let warm_up = kind.clients(&server, WARM_UP.min(size))?;
-    open_many(server.address, &warm_up, AT_ONCE, no_room).await.all().map(drop)?;
-    server.process.cpu_at_rest().await?;
+    let early = settle(&server, kind, WARM_UP.min(size)).await?;
     let before = server.process.memory()?;
     let crowd = settle(&server, kind, size).await?;
     if subject == Subject::Usher {
@@ -65,6 +64,7 @@ async fn one(bench: &Bench, subject: Subject, kind: Kind, size: usize, record: &
     let grown = server.process.memory()?.proportional.saturating_sub(before.proportional);
     record.add(subject.name(), &kind.case(size), PER_CONNECTION, float(grown) / float_of(size));
     crowd.leave().await;
+    early.leave().await;
     Ok(())
 }
 
