@@ -76,6 +76,21 @@ impl TokenBearer {
     pub fn expires_at(&self) -> UnixTime {
         self.expires_at
     }
+
+    /// About how many bytes of memory it takes: what a token says of roles and claims is as long as its issuer likes.
+    pub fn footprint(&self) -> usize {
+        let Principal { id, name, roles, claims, .. } = &*self.principal;
+        let text = |text: &str| text.len() + size_of::<String>();
+        let claim = |(name, values): (&String, &Vec<String>)| {
+            text(name) + values.iter().map(|value| text(value)).sum::<usize>()
+        };
+        size_of::<Principal>()
+            + size_of::<CredentialFacts>()
+            + text(id.as_str())
+            + text(name)
+            + roles.iter().map(|role| text(role.as_str())).sum::<usize>()
+            + claims.iter().map(claim).sum::<usize>()
+    }
 }
 
 /// Let in the bearer of a token.

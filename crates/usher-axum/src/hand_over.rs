@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -54,6 +54,17 @@ impl fmt::Debug for HandOver {
     }
 }
 
+/// Does not keep what was handed over.
+#[derive(Default)]
+pub(crate) struct WeakHandOver(Weak<Mutex<Shared>>);
+
+impl WeakHandOver {
+    /// What the connection, which must still be there, has not written yet, and must before anything else.
+    pub(crate) fn take_unwritten(&self) -> Vec<u8> {
+        self.0.upgrade().map(|shared| std::mem::take(&mut shared.lock().unwritten)).unwrap_or_default()
+    }
+}
+
 impl HandOver {
     /// What goes on after the HTTP connection, if there was an upgrade. It takes over the connection once the server has given it up,
     /// so the server must have awaited [`hyper::server::conn::http1::UpgradeableConnection`] to its end.
@@ -65,16 +76,18 @@ impl HandOver {
         self.shared.lock().conversation = Some(conversation);
     }
 
-    /// What the connection has not written yet, and must before anything else.
-    pub(crate) fn take_unwritten(&self) -> Vec<u8> {
-        std::mem::take(&mut self.shared.lock().unwritten)
+    /// For the conversation itself, which lies in here until it is taken: nobody may come to take it any more, and then it must go.
+    pub(crate) fn downgrade(&self) -> WeakHandOver {
+        WeakHandOver(Arc::downgrade(&self.shared))
     }
 
     /// Keeps `pieces` if a conversation waits to begin: all that is written then is the answer to its upgrade.
     fn withhold(&self, pieces: &[IoSlice<'_>]) -> Option<usize> {
         let mut shared = self.shared.lock();
         shared.conversation.as_ref()?;
-        pieces.iter().for_each(|piece| shared.unwritten.extend_from_slice(piece));
+        for piece in pieces {
+            shared.unwritten.extend_from_slice(piece);
+        }
         Some(pieces.iter().map(|piece| piece.len()).sum())
     }
 }

@@ -8,21 +8,27 @@
 use std::fmt;
 
 use aws_lc_rs::hmac;
+use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+use usher_auth::jwt::MAX_TOKEN_BYTES;
 use usher_auth::secret::SecretText;
 use usher_auth::verify::TokenBearer;
 use usher_auth::{Randomness as _, UnixTime};
 
 use crate::ambient::SystemRandomness;
 
-/// Most tokens that are remembered: some 15 MB where none of them is in use.
-const CAPACITY: usize = 20_000;
+/// Most bytes of memory that what is remembered may take, where none of it is in use by a connection.
+const MAX_BYTES: u64 = 16 << 20;
+/// So many tokens of the usual length are that: with what the table takes for each.
+const USUAL_TOKENS: usize = 20_000;
+/// What the table takes for one.
+const PLACE_BYTES: usize = 150;
 
 /// Verified tokens.
 pub(crate) struct TokenCache {
     /// Of this process alone: nobody can look for two tokens of one place.
     key: hmac::Key,
-    seen: Cache<Place, Seen>,
+    seen: Cache<Place, Seen, ByBytes>,
 }
 
 /// What stands for a whole token, signature included: its keyed hash (HMAC-SHA-256). Nothing of the token can be read from it.
@@ -37,6 +43,15 @@ struct Seen {
     verified_at: UnixTime,
 }
 
+#[derive(Clone)]
+struct ByBytes;
+
+impl Weighter<Place, Seen> for ByBytes {
+    fn weight(&self, _: &Place, seen: &Seen) -> u64 {
+        (PLACE_BYTES + seen.bearer.footprint()) as u64
+    }
+}
+
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenCache").field("tokens", &self.seen.len()).finish_non_exhaustive()
@@ -47,14 +62,16 @@ impl TokenCache {
     pub(crate) fn new() -> Self {
         let mut secret = [0; 32];
         SystemRandomness.fill(&mut secret);
-        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &secret), seen: Cache::new(CAPACITY) }
+        let seen = Cache::with_weighter(USUAL_TOKENS, MAX_BYTES, ByBytes);
+        Self { key: hmac::Key::new(hmac::HMAC_SHA256, &secret), seen }
     }
 
-    /// Where `token` is, if it is there.
-    pub(crate) fn place_of(&self, token: &SecretText) -> Place {
+    /// Where `token` is, if it is there. One that is too long to be verified is not looked at (req F16).
+    pub(crate) fn place_of(&self, token: &SecretText) -> Option<Place> {
+        let token = Some(token.reveal()).filter(|token| token.len() <= MAX_TOKEN_BYTES)?;
         let mut place = [0; 32];
-        place.copy_from_slice(hmac::sign(&self.key, token.reveal().as_bytes()).as_ref());
-        Place(place)
+        place.copy_from_slice(hmac::sign(&self.key, token.as_bytes()).as_ref());
+        Some(Place(place))
     }
 
     /// Who bears the token of that place, if verifying it again would give the same: with the same keys, not before it was verified
@@ -85,11 +102,15 @@ mod tests {
     use super::*;
 
     const START: UnixTime = UnixTime::from_seconds(1_760_000_000);
-    const LIFE: Duration = Duration::from_secs(60);
+    const LIFE: Duration = Duration::from_mins(1);
 
     fn bearer() -> TokenBearer {
+        TokenBearer::from(verified())
+    }
+
+    fn verified() -> VerifiedToken {
         let user = UserId::new("idp:alice").expect("an id");
-        TokenBearer::from(VerifiedToken {
+        VerifiedToken {
             name: user.to_string(),
             user,
             issuer: None,
@@ -101,18 +122,19 @@ mod tests {
             skew: Duration::ZERO,
             expires_at: START.plus(LIFE),
             key_id: None,
-        })
+        }
     }
 
     #[test]
     fn a_token_is_remembered_while_nothing_about_it_has_changed() {
         let cache = TokenCache::new();
-        let place = cache.place_of(&SecretText::new("a.b.c".to_owned()));
+        let place = cache.place_of(&SecretText::new("a.b.c".to_owned())).expect("short enough");
         let insert = || cache.insert(place, bearer(), 7, START);
         insert();
         assert!(cache.get(&place, 7, START).is_some());
         assert!(cache.get(&place, 7, START.plus(LIFE).minus(Duration::from_millis(1))).is_some());
-        assert!(cache.get(&cache.place_of(&SecretText::new("a.b.d".to_owned())), 7, START).is_none());
+        let other = cache.place_of(&SecretText::new("a.b.d".to_owned())).expect("short enough");
+        assert!(cache.get(&other, 7, START).is_none());
         for (case, generation, now) in [
             ("other keys", 8, START),
             ("its end", 7, START.plus(LIFE)),
@@ -128,5 +150,22 @@ mod tests {
     fn another_process_has_other_places() {
         let token = SecretText::new("a.b.c".to_owned());
         assert!(TokenCache::new().place_of(&token) != TokenCache::new().place_of(&token));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded_by_its_bytes() {
+        // req F16
+        let cache = TokenCache::new();
+        assert!(cache.place_of(&SecretText::new("x".repeat(MAX_TOKEN_BYTES + 1))).is_none());
+        let groups = vec!["g".repeat(100); 80];
+        let large = VerifiedToken { claims: BTreeMap::from([("groups".to_owned(), groups)]), ..verified() };
+        let large = TokenBearer::from(large);
+        assert!(large.footprint() > 8_000, "{}", large.footprint());
+        for number in 0..5_000_u32 {
+            let place = cache.place_of(&SecretText::new(number.to_string())).expect("short enough");
+            cache.insert(place, large.clone(), 7, START);
+        }
+        let most = usize::try_from(MAX_BYTES).expect("small") / large.footprint();
+        assert!((most / 2..=most).contains(&cache.seen.len()), "{} of {most}", cache.seen.len());
     }
 }

@@ -74,7 +74,7 @@ impl<H: Handler> WebSocketRoute<H> {
         };
         let hand_over = head.extensions.get::<HandOver>().cloned();
         drop(head);
-        let after = hand_over.clone();
+        let after = hand_over.as_ref().map(HandOver::downgrade).unwrap_or_default();
         let during = span.clone();
         let beginning = async move {
             let upgraded = match on_upgrade.await {
@@ -84,7 +84,7 @@ impl<H: Handler> WebSocketRoute<H> {
                     return None;
                 }
             };
-            let unwritten = after.map(|after| after.take_unwritten()).unwrap_or_default();
+            let unwritten = after.take_unwritten();
             // What was read ahead keeps the whole buffer that hyper read into, so it is let go at once; and each kind of stream has a
             // box of its own, so that a connection does not keep room for the larger.
             let talk: Talk = match plain_tcp(upgraded) {

@@ -228,11 +228,11 @@ impl CredentialVerifier {
     /// Who bears the token, once its signature holds; keys that are missing are fetched once. One that was verified before is not
     /// verified again while its issuer's keys are the same and it has not expired.
     async fn token_bearer(&self, token: &SecretText) -> Result<TokenBearer, Refusal> {
-        let now = self.parts.clock.now();
+        let mut now = self.parts.clock.now();
         // Before the keys are used: with those that come later it must be verified again.
         let generation = self.parts.tokens.key_generation();
         let place = self.tokens.place_of(token);
-        if let Some(bearer) = self.tokens.get(&place, generation, now.unix) {
+        if let Some(bearer) = place.as_ref().and_then(|place| self.tokens.get(place, generation, now.unix)) {
             return Ok(bearer);
         }
         let first = self.parts.tokens.verify(token.reveal(), now.unix);
@@ -240,12 +240,15 @@ impl CredentialVerifier {
             Err(TokenError::UnknownKey { issuer: Some(issuer) })
                 if self.parts.issuer_keys.refresh(&issuer, now).await =>
             {
-                self.parts.tokens.verify(token.reveal(), self.parts.clock.now().unix)
+                now = self.parts.clock.now();
+                self.parts.tokens.verify(token.reveal(), now.unix)
             }
             other => other,
         };
         let bearer = TokenBearer::from(verdict.map_err(refused_token)?);
-        self.tokens.insert(place, bearer.clone(), generation, now.unix);
+        if let Some(place) = place {
+            self.tokens.insert(place, bearer.clone(), generation, now.unix);
+        }
         Ok(bearer)
     }
 

@@ -33,6 +33,8 @@ use usher_axum::client_address::PeerAddress;
 use usher_axum::hand_over::{Conversation, HandOver, HandOverStream};
 use usher_axum::{ClientAddress, Problem, SourceBudget, TrustedProxies};
 
+use crate::api;
+
 /// From the accepted connection to the end of the first request's head, TLS included, and from one answer to the end of the next
 /// request's head: a connection that takes longer is closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -264,7 +266,10 @@ async fn serve_connection<IO, A>(
                 Ok(answer) => streaming::mark(answer, &stages),
                 Err(panicked) => {
                     tracing::error!(%panicked, "a request was not answered");
-                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error").into_response()
+                    let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error");
+                    let mut answer = problem.into_response();
+                    api::protect_answer(&mut answer, false);
+                    answer
                 }
             })
         }

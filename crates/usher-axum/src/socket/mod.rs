@@ -196,21 +196,8 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         {
             return Poll::Ready(Event::Order(order));
         }
-        // Everything queued goes into one write; what arrives during it goes into the next.
-        loop {
-            // A revocation waits for what is being written, and nothing is begun after it (req H4).
-            let traffic = self.handle.traffic();
-            if traffic.is_none() && !self.closing {
-                break;
-            }
-            match self.transport.poll_flush(context, self.closing) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return Poll::Ready(Event::Gone),
-                Poll::Pending => break,
-            }
-            if self.closing || !self.transport.send_queued(&self.handle) {
-                break;
-            }
+        if !self.write(context) {
+            return Poll::Ready(Event::Gone);
         }
         if let Some(verification) = &mut self.verification
             && let Poll::Ready(verdict) = verification.as_mut().poll(context)
@@ -229,15 +216,32 @@ impl<T: Transport, H: Handler> Driver<T, H> {
             if let Poll::Ready(incoming) = incoming {
                 return Poll::Ready(Event::Incoming(incoming));
             }
-            // Reading may have queued a pong.
-            if self.transport.queued_bytes() > 0
-                && let Some(_traffic) = self.handle.traffic()
-                && let Poll::Ready(Err(_)) = self.transport.poll_flush(context, self.closing)
-            {
+            // Reading may have queued a pong; and whoever found that in the queue left to us what was delivered meanwhile.
+            if self.transport.queued_bytes() > 0 && !self.write(context) {
                 return Poll::Ready(Event::Gone);
             }
         }
         Poll::Pending
+    }
+
+    /// Writes what is queued, and what was delivered, until nothing is left or no more can be written now. False if the transport has
+    /// failed. Everything queued goes into one write; what arrives during it goes into the next.
+    fn write(&mut self, context: &mut Context<'_>) -> bool {
+        loop {
+            // A revocation waits for what is being written, and nothing is begun after it (req H4).
+            let traffic = self.handle.traffic();
+            if traffic.is_none() && !self.closing {
+                return true;
+            }
+            match self.transport.poll_flush(context, self.closing) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return false,
+                Poll::Pending => return true,
+            }
+            if self.closing || !self.transport.send_queued(&self.handle) {
+                return true;
+            }
+        }
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {

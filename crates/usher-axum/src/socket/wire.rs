@@ -41,6 +41,10 @@ impl<IO: AsyncWrite + Unpin + Send> Outlet for SharedWire<IO> {
             return false;
         }
         handle.take_due(scratch);
+        if scratch.is_empty() {
+            // The task was quicker, or has shut it: it may be waiting for the stream, and its waker must stay there.
+            return false;
+        }
         let Wire { io, out } = &mut *wire;
         // Nobody is to be woken here: the task leaves its own waker where it cannot write, either.
         let mut context = Context::from_waker(Waker::noop());
@@ -143,5 +147,54 @@ mod tests {
             assert_eq!(few, many, "{frames} frames");
             assert!((1..=8).contains(&few), "the task, a chunk, and what is written: {few}");
         }
+    }
+
+    /// As TLS does: takes what is written, and has not flushed it.
+    #[derive(Default)]
+    struct Unflushed {
+        waiting: Option<Waker>,
+    }
+
+    impl AsyncWrite for Unflushed {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.waiting = Some(context.waker().clone());
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn a_flusher_that_comes_while_the_end_is_flushed_leaves_the_tasks_waker_there() {
+        let flusher = Arc::new(Flusher::default());
+        let wire = Arc::new(SharedWire::new(Unflushed::default(), OutQueue::default()));
+        let outlet = Arc::downgrade(&(wire.clone() as Arc<dyn Outlet>));
+        let handle = ConnectionHandle::new(ConnectionId::from_random([1; 16]), 1 << 20);
+        let handle = Arc::new(handle.flushed_by(&flusher, Some(outlet)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let task = Waker::from(Arc::new(Task));
+        runtime.block_on(async {
+            // Due at the flusher, which has not come yet; and then the end, of which the task waits to see the last flushed.
+            handle.deliver(&Frame::json(&"hello"));
+            handle.shut();
+            let mut context = Context::from_waker(&task);
+            assert!(Pin::new(&mut wire.lock().io).poll_flush(&mut context).is_pending());
+            while !flusher.is_at_rest() {
+                tokio::task::yield_now().await;
+            }
+        });
+        assert!(wire.lock().io.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(&task)));
+    }
+
+    struct Task;
+
+    impl std::task::Wake for Task {
+        fn wake(self: Arc<Self>) {}
     }
 }

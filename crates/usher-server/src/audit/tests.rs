@@ -117,3 +117,66 @@ async fn old_records_are_removed_and_that_is_recorded() {
     assert_eq!(report.problems, [""; 0]);
     assert_eq!(report.notes, ["begins with record 2; what came before was rotated or removed by age"]);
 }
+
+/// Until the writer has taken everything that was recorded, and so many were written or lost.
+async fn settled(trail: &AuditTrail, written: u64, failed: u64) {
+    while (trail.status().written[1], trail.status().failed[1]) != (written, failed) {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_while_the_new_file_cannot_be_opened() {
+    // req N5: nobody tampered.
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, rotated) = (folder.path().join("audit.jsonl"), folder.path().join("audit.jsonl.1"));
+    let store = Arc::new(MemoryStore::new());
+    let (trail, writer) = trail(file_at(&path), &store);
+    tokio::spawn(writer.run());
+    trail.record(login(1));
+    trail.flush().await;
+    trail.record(login(2));
+    trail.record(login(3));
+    settled(&trail, 3, 0).await;
+    fs::rename(&path, &rotated).expect("rotated");
+    fs::create_dir(&path).expect("in the way");
+    trail.record(login(4));
+    settled(&trail, 3, 1).await;
+    fs::remove_dir(&path).expect("out of the way");
+    trail.record(login(5));
+    trail.flush().await;
+    let report = trail.verify(vec![rotated]).await.expect("readable").remove(0);
+    assert_eq!((report.problems, report.notes), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_crash_right_after_a_rotation() {
+    // req N5: by renaming, and by copying and truncating.
+    for truncate in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, rotated) = (folder.path().join("audit.jsonl"), folder.path().join("audit.jsonl.1"));
+        let store = Arc::new(MemoryStore::new());
+        let (first, writer) = trail(file_at(&path), &store);
+        let writing = tokio::spawn(writer.run());
+        first.record(login(1));
+        first.flush().await;
+        first.record(login(2));
+        settled(&first, 2, 0).await;
+        if truncate {
+            fs::copy(&path, &rotated).expect("copied");
+            OpenOptions::new().write(true).open(&path).and_then(|file| file.set_len(0)).expect("truncated");
+        } else {
+            fs::rename(&path, &rotated).expect("rotated");
+        }
+        first.record(login(3));
+        settled(&first, 3, 0).await;
+        writing.abort();
+
+        let (second, writer) = trail(file_at(&path), &store);
+        tokio::spawn(writer.run());
+        second.record(login(4));
+        second.flush().await;
+        let report = second.verify(vec![rotated]).await.expect("readable").remove(0);
+        assert_eq!((report.records, report.problems), (4, vec![]), "truncated: {truncate}");
+    }
+}

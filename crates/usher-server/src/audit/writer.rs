@@ -31,6 +31,8 @@ pub struct AuditWriter {
     orders: mpsc::Receiver<Order>,
     core: Arc<Core>,
     sinks: Vec<Outlet>,
+    /// When the sinks last did what they put off, on the monotonic clock.
+    settled_at: Duration,
 }
 
 /// A sink, and what it has lost.
@@ -49,7 +51,8 @@ struct Loss {
 
 impl AuditWriter {
     pub(super) fn new(orders: mpsc::Receiver<Order>, core: Arc<Core>, sinks: Vec<Sink>) -> Self {
-        Self { orders, core, sinks: sinks.into_iter().map(|sink| Outlet { sink, lost: None }).collect() }
+        let sinks = sinks.into_iter().map(|sink| Outlet { sink, lost: None }).collect();
+        Self { orders, core, sinks, settled_at: Duration::ZERO }
     }
 
     /// Writes until nobody has a handle to the trail any more.
@@ -103,6 +106,10 @@ impl AuditWriter {
             }
         }
         self.write(&mut records).await;
+        // The tick does not come while there is always more to write.
+        if self.core.clock.now().monotonic.saturating_sub(self.settled_at) >= TICK {
+            self.settle().await;
+        }
     }
 
     /// Writes `records`, what was counted meanwhile, and what must be said about the trail itself.
@@ -129,6 +136,7 @@ impl AuditWriter {
         for outlet in &mut self.sinks {
             outlet.sink.settle().await;
         }
+        self.settled_at = self.core.clock.now().monotonic;
     }
 }
 

@@ -1,9 +1,15 @@
 //! From HTTP to the socket: what is sent before, with and after the upgrade is answered in order, and nothing is lost between the two.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use usher_testkit::TestServer;
+use tokio::sync::{Notify, Semaphore};
+use usher_axum::WaitingLimits;
+use usher_store::memory::MemoryStore;
+use usher_testkit::{BarrierStore, TestServer, Upgrade};
 
 /// An upgrade, with more headers if there are any.
 fn upgrade(path: &str, headers: &str) -> String {
@@ -20,7 +26,7 @@ fn text(message: &Value) -> Vec<u8> {
     match u8::try_from(payload.len()) {
         Ok(short @ 0..126) => frame.push(0x80 | short),
         _ => {
-            frame.push(0x80 | 126);
+            frame.push(0x80 | 0x7e);
             frame.extend_from_slice(&u16::try_from(payload.len()).expect("not so long").to_be_bytes());
         }
     }
@@ -87,4 +93,41 @@ async fn a_refused_upgrade_leaves_the_connection_to_http() {
     let request = upgrade("/ws", &format!("Authorization: Bearer {}\r\n", alice.token));
     stream.write_all(request.as_bytes()).await.expect("writable");
     assert!(read_until(&mut stream, "\"authenticated\"").await.starts_with("HTTP/1.1 101 "));
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_while_the_store_is_asked_keeps_no_place() {
+    // req E3
+    let store = BarrierStore::new(Arc::new(MemoryStore::default()));
+    let builder = TestServer::builder().store(store.clone());
+    let places = WaitingLimits { total: 3, per_ip: 3 };
+    let server = builder.settings(move |settings| settings.waiting = places).start().await;
+    let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Semaphore::new(0)));
+    store.pause_with({
+        let (asked, answer) = (asked.clone(), answer.clone());
+        move || {
+            let (asked, answer) = (asked.clone(), answer.clone());
+            async move {
+                asked.notify_one();
+                drop(answer.acquire().await);
+            }
+        }
+    });
+    // A cookie that nobody has is none on a route that takes a first message: it has a place among those who wait.
+    for number in 0..3 {
+        let cookie = format!("Origin: http://app.test\r\nCookie: usher=uss_{:A<43}\r\n", format!("x{number}x"));
+        let mut stream = connect(&server).await;
+        stream.write_all(upgrade("/ws", &cookie).as_bytes()).await.expect("writable");
+        asked.notified().await;
+        stream.shutdown().await.expect("half open");
+        assert!(!matches!(stream.read(&mut [0; 1]).await, Ok(1..)), "the server is done with it");
+    }
+    answer.add_permits(100);
+    let everybody = async {
+        let mut clients = Vec::new();
+        while clients.len() < places.total {
+            clients.extend(server.connect(Upgrade::at("/only/first_message")).await.ok());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), everybody).await.expect("their places are free again");
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use usher_store::AuditStore;
@@ -15,7 +15,7 @@ use usher_store::AuditStore;
 use super::super::{AuditKeys, Chain};
 use super::{Rendered, SinkError, in_background};
 
-/// How much of a file's end is looked at for lines that the store does not know of, in bytes: more than is ever written at once.
+/// How much of a file's end is looked at for lines that the store does not know of, in bytes: more than is written before it is told.
 const TAIL_BYTES: u64 = 8 << 20;
 /// Lines after which the head is noted at once: with those written together, far fewer than are looked at.
 const NOTE_AFTER: u64 = 1_000;
@@ -26,43 +26,46 @@ pub(in super::super) struct FileSink {
     name: String,
     store: Arc<dyn AuditStore>,
     keys: AuditKeys,
+    /// How far it has got, once that is known. It goes on from there whatever happens to the file.
+    chain: Option<Chain>,
     open: Option<Open>,
     /// Lines that the store does not know of.
     unnoted: u64,
 }
 
-/// The file, and how far its chain has got.
+/// The file, as we left it.
 struct Open {
     file: File,
-    chain: Chain,
+    length: u64,
 }
 
 impl FileSink {
     /// The file at `path`, whose chain is called `name`.
     pub(in super::super) fn new(path: PathBuf, name: String, store: Arc<dyn AuditStore>, keys: AuditKeys) -> Self {
-        Self { path, name, store, keys, open: None, unnoted: 0 }
+        Self { path, name, store, keys, chain: None, open: None, unnoted: 0 }
     }
 
     pub(super) async fn append(&mut self, records: Arc<[Rendered]>) -> Result<(), SinkError> {
         let failed = |source| SinkError::File { path: self.path.clone(), source };
-        let known = match self.open.take() {
-            Some(open) => Ok(open),
-            None => Err(Chain::new(&self.name, &self.keys, self.store.audit_head(&self.name).await?)),
+        if let Some(open) = self.open.take() {
+            let path = self.path.clone();
+            self.open = in_background(move || Ok(Some(open).filter(|open| open.is_at(&path)))).await.map_err(failed)?;
+            if self.open.is_none() {
+                // Whoever rotates the file moves it away or empties it. The store knows how far the old one goes before the new one
+                // begins: after a crash nothing in the new one would lead there.
+                self.settle().await;
+            }
+        }
+        let chain = match &self.chain {
+            Some(chain) => chain.clone(),
+            None => Chain::new(&self.name, &self.keys, self.store.audit_head(&self.name).await?),
         };
-        let path = self.path.clone();
-        let count = records.len() as u64;
-        let written = in_background(move || {
-            let (mut open, new) = match known {
-                Ok(open) if is_at(&open.file, &path) => (open, false),
-                // Whoever rotates the file moves it away: the chain goes on in a new one.
-                Ok(Open { chain, .. }) | Err(chain) => (Open::at(path, chain)?, true),
-            };
-            open.write(&records)?;
-            Ok((open, new))
-        });
-        // After an error the file is opened anew.
-        let (open, new) = written.await.map_err(failed)?;
-        self.open = Some(open);
+        let (path, open) = (self.path.clone(), self.open.take());
+        let (new, count) = (open.is_none(), records.len() as u64);
+        // After an error the file is opened anew, and the chain is where it was.
+        let written = in_background(move || Open::append(open, &path, chain, &records));
+        let (open, chain) = written.await.map_err(|source| SinkError::File { path: self.path.clone(), source })?;
+        (self.open, self.chain) = (Some(open), Some(chain));
         self.unnoted += count;
         // What leads from one file to the next is in the store before much follows.
         if new || self.unnoted >= NOTE_AFTER {
@@ -73,9 +76,9 @@ impl FileSink {
 
     /// Has the store know how far the chain has got.
     pub(super) async fn settle(&mut self) {
-        let Some(open) = self.open.as_ref().filter(|_| self.unnoted > 0) else { return };
+        let Some(chain) = self.chain.as_ref().filter(|_| self.unnoted > 0) else { return };
         // The lines are there: a head that could not be noted is noted the next time.
-        match self.store.append_audit(&self.name, &open.chain.head(), &[]).await {
+        match self.store.append_audit(&self.name, &chain.head(), &[]).await {
             Ok(()) => self.unnoted = 0,
             Err(error) => {
                 tracing::warn!(%error, source = %error.source, "the head of the audit file's chain could not be noted");
@@ -84,16 +87,28 @@ impl FileSink {
     }
 }
 
-/// Whether `file` is still the one at `path`.
-fn is_at(file: &File, path: &std::path::Path) -> bool {
-    match (file.metadata(), fs::metadata(path)) {
-        (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
-}
-
 impl Open {
-    fn at(path: PathBuf, mut chain: Chain) -> io::Result<Self> {
+    /// Whether it is still the file at `path`, and nobody has taken anything away from it.
+    fn is_at(&self, path: &Path) -> bool {
+        match (self.file.metadata(), fs::metadata(path)) {
+            (Ok(open), Ok(there)) => {
+                (open.dev(), open.ino()) == (there.dev(), there.ino()) && open.len() >= self.length
+            }
+            _ => false,
+        }
+    }
+
+    /// Appends to the open file, or to the one at `path`. Returns it, and how far the chain has got with it.
+    fn append(open: Option<Self>, path: &Path, chain: Chain, records: &[Rendered]) -> io::Result<(Self, Chain)> {
+        let (mut open, chain) = match open {
+            Some(open) => (open, chain),
+            None => Self::at(path, chain)?,
+        };
+        let chain = open.write(chain, records)?;
+        Ok((open, chain))
+    }
+
+    fn at(path: &Path, mut chain: Chain) -> io::Result<(Self, Chain)> {
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
@@ -110,21 +125,21 @@ impl Open {
             tracing::warn!(bytes = unfinished, "the audit file ends in the middle of a line, which is taken away");
             file.set_len(length - unfinished as u64)?;
         }
-        Ok(Self { file, chain })
+        let length = length - unfinished as u64;
+        Ok((Self { file, length }, chain))
     }
 
     /// All lines, or none: a line that was written in part would look like one that was tampered with.
-    fn write(&mut self, records: &[Rendered]) -> io::Result<()> {
+    fn write(&mut self, mut chain: Chain, records: &[Rendered]) -> io::Result<Chain> {
         let length = self.file.metadata()?.len();
-        let mut chain = self.chain.clone();
         let lines = records.iter().fold(String::new(), |lines, (_, json)| lines + &chain.append(json) + "\n");
         let written = self.file.write_all(lines.as_bytes()).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             let _ = self.file.set_len(length);
             return Err(error);
         }
-        self.chain = chain;
-        Ok(())
+        self.length = length + lines.len() as u64;
+        Ok(chain)
     }
 }
 
