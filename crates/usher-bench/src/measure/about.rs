@@ -52,7 +52,7 @@ impl Measurement {
             Self::Storm => {
                 "All clients reconnect at once, as after a restart: time until all are let in, how many were not within a minute, p99 of the time from a\n\
                  client's first packet to being let in, and the most memory that was resident meanwhile. Tokens were seen before; tickets were bought right\n\
-                 before. Floor and peers listen with a backlog of 4,096, which is also the most that Linux allows by default; a client whose first\n\
+                 before. All of them listen with a backlog of 4,096, which is also the most that Linux allows by default; a client whose first\n\
                  packet finds the backlog full tries again after a second, and that is what most of the time of a storm is made of where it happens."
             }
             Self::Expiry => {
