@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, Semaphore};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use usher_axum::WaitingLimits;
 use usher_store::memory::MemoryStore;
 use usher_testkit::{BarrierStore, TestServer, Upgrade};
@@ -19,20 +21,13 @@ fn upgrade(path: &str, headers: &str) -> String {
     )
 }
 
-/// A text of fewer than 126 bytes or of fewer than 64 KiB as a client sends it, masked with zeros.
+/// A text as a client sends it: masked.
 fn text(message: &Value) -> Vec<u8> {
-    let payload = message.to_string().into_bytes();
-    let mut frame = vec![0x81];
-    match u8::try_from(payload.len()) {
-        Ok(short @ 0..126) => frame.push(0x80 | short),
-        _ => {
-            frame.push(0x80 | 0x7e);
-            frame.extend_from_slice(&u16::try_from(payload.len()).expect("not so long").to_be_bytes());
-        }
-    }
-    frame.extend_from_slice(&[0; 4]);
-    frame.extend_from_slice(&payload);
-    frame
+    let mut frame = Frame::message(message.to_string(), OpCode::Data(Data::Text), true);
+    frame.header_mut().mask = Some([1, 2, 3, 4]);
+    let mut bytes = Vec::new();
+    frame.format(&mut bytes).expect("into memory");
+    bytes
 }
 
 async fn connect(server: &TestServer) -> TcpStream {
