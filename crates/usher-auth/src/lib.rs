@@ -17,6 +17,7 @@ pub mod ticket;
 pub mod user;
 pub mod verify;
 
+pub mod credential_lifetimes;
 pub mod revocation;
 pub mod throttle;
 

@@ -4,6 +4,7 @@
 //! revocation is lost, because whoever revokes writes here first and looks for registered connections second (req H5).
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::ids::{ApiKeyId, IssuerName, SessionId, TokenId, UserId};
 use crate::permit::CredentialFacts;
@@ -14,11 +15,16 @@ use crate::time::UnixTime;
 pub enum RevocationTarget {
     /// A session with its cookie, access and refresh tokens.
     Session(SessionId),
-    /// Everything of a user that was issued before a moment, perhaps but one session.
+    /// All sessions of a user that exist when it is carried out, perhaps but one, and tokens that another issuer gave the user before a
+    /// moment.
+    ///
+    /// The sessions end by their ids: whoever carries this out revokes each one as [`Self::Session`]. The moment counts for other
+    /// issuers' tokens alone, which belong to no session of ours. So a wall clock that was set neither spares a session nor ends a later
+    /// one.
     User {
         /// Whose credentials.
         user: UserId,
-        /// Those issued before this; [`UnixTime::MAX`] is all, also those to come.
+        /// Another issuer's tokens end if they were issued before this, its leeway added.
         issued_before: UnixTime,
         /// "All but this one".
         except: Option<SessionId>,
@@ -50,11 +56,15 @@ pub enum RevocationCause {
     Administrator,
     /// A spent refresh token came back.
     RefreshReuse,
+    /// Another issuer's user was banned.
+    UserBanned,
+    /// The user had as many sessions as one may have, and began another.
+    SessionLimit,
 }
 
 impl RevocationCause {
     /// Every cause.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Logout,
         Self::LogoutEverywhere,
         Self::PasswordChanged,
@@ -64,6 +74,8 @@ impl RevocationCause {
         Self::KeyRevoked,
         Self::Administrator,
         Self::RefreshReuse,
+        Self::UserBanned,
+        Self::SessionLimit,
     ];
 
     /// Its stable name in the store, the audit and the metrics.
@@ -78,19 +90,21 @@ impl RevocationCause {
             Self::KeyRevoked => "key_revoked",
             Self::Administrator => "administrator",
             Self::RefreshReuse => "refresh_reuse",
+            Self::UserBanned => "user_banned",
+            Self::SessionLimit => "session_limit",
         }
-    }
-
-    /// Whether it reaches the user's API keys, too. A key is a credential of its own, with a list, a label and a revocation of
-    /// its own: it goes when its owner goes, not when the owner logs out or changes the password (nothing about a key is known
-    /// to whoever knew the password). Killing it quietly would leave `key list` showing a key that opens nothing.
-    pub const fn reaches_api_keys(self) -> bool {
-        matches!(self, Self::UserDisabled | Self::UserDeleted)
     }
 
     /// Whether it ends the user's sessions. Other roles do not: the next token has them.
     pub const fn ends_sessions(self) -> bool {
         !matches!(self, Self::RolesChanged)
+    }
+
+    /// Whether it removes the user's API keys, too. A key is a credential of its own, with a list, a label and a revocation of
+    /// its own: it goes when its owner goes, not when the owner logs out or changes the password (nothing about a key is known
+    /// to an intruder who knew the password). A disabled user's keys stay, and are refused while the user is disabled.
+    pub const fn removes_api_keys(self) -> bool {
+        matches!(self, Self::UserDeleted)
     }
 
     /// The cause of that name.
@@ -112,10 +126,27 @@ pub struct Revocation {
     pub forget_at: UnixTime,
 }
 
-#[derive(Clone, Debug)]
+/// A user all of whose credentials are refused for as long as this stands: a disabled user of ours, or another issuer's banned one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedUser {
+    /// Who is refused.
+    pub user: UserId,
+    /// [`RevocationCause::UserDisabled`] or [`RevocationCause::UserBanned`].
+    pub cause: RevocationCause,
+}
+
+/// What ended of a user up to a moment. There is at most one for each of the two kinds: a later one includes an earlier one.
+#[derive(Clone, Debug, Default)]
+struct UserEntries {
+    /// Another issuer's tokens.
+    tokens: Option<UserEntry>,
+    /// What says which roles the user had.
+    roles: Option<UserEntry>,
+}
+
+#[derive(Clone, Copy, Debug)]
 struct UserEntry {
     issued_before: UnixTime,
-    except: Option<SessionId>,
     entry: Entry,
 }
 
@@ -129,49 +160,46 @@ struct Entry {
 #[derive(Debug, Default)]
 pub struct RevocationIndex {
     sessions: HashMap<SessionId, Entry>,
-    users: HashMap<UserId, Vec<UserEntry>>,
+    users: HashMap<UserId, UserEntries>,
     tokens: HashMap<(Option<IssuerName>, TokenId), Entry>,
     api_keys: HashMap<ApiKeyId, Entry>,
+    blocked: HashMap<UserId, RevocationCause>,
 }
 
 impl RevocationIndex {
-    /// Remember `revocation`. Remembering it twice is the same as once.
+    /// Remember `revocation`. Remembering it twice is the same as once; of two the one that is remembered longer counts.
     pub fn insert(&mut self, revocation: &Revocation) {
         let entry = Entry { cause: revocation.cause, forget_at: revocation.forget_at };
         match &revocation.target {
-            RevocationTarget::Session(id) => {
-                self.sessions.entry(id.clone()).or_insert(entry);
-            }
-            RevocationTarget::User { user, issued_before, except } => {
+            RevocationTarget::Session(id) => insert(&mut self.sessions, id.clone(), entry),
+            RevocationTarget::User { user, issued_before, .. } => {
                 let entries = self.users.entry(user.clone()).or_default();
-                let same = |e: &UserEntry| {
-                    e.issued_before == *issued_before && e.except == *except && e.entry.cause == entry.cause
-                };
-                if !entries.iter().any(same) {
-                    entries.push(UserEntry { issued_before: *issued_before, except: except.clone(), entry });
-                }
+                let kind = if entry.cause.ends_sessions() { &mut entries.tokens } else { &mut entries.roles };
+                let forget_at = kind.map_or(entry.forget_at, |old| old.entry.forget_at.max(entry.forget_at));
+                let newer = kind.is_none_or(|old| old.issued_before < *issued_before);
+                let current = if newer { Some(UserEntry { issued_before: *issued_before, entry }) } else { *kind };
+                *kind = current.map(|user| UserEntry { entry: Entry { forget_at, ..user.entry }, ..user });
             }
-            RevocationTarget::Token(issuer, id) => {
-                self.tokens.entry((issuer.clone(), id.clone())).or_insert(entry);
-            }
-            RevocationTarget::ApiKey(id) => {
-                self.api_keys.entry(id.clone()).or_insert(entry);
-            }
+            RevocationTarget::Token(issuer, id) => insert(&mut self.tokens, (issuer.clone(), id.clone()), entry),
+            RevocationTarget::ApiKey(id) => insert(&mut self.api_keys, id.clone(), entry),
         }
     }
 
-    /// Take back what `cause` did to `user`: a disabled user was enabled again.
-    pub fn lift(&mut self, user: &UserId, cause: RevocationCause) {
-        if let Some(entries) = self.users.get_mut(user) {
-            entries.retain(|e| e.entry.cause != cause);
-            if entries.is_empty() {
-                self.users.remove(user);
-            }
-        }
+    /// Refuse every credential of a user, whatever it is and whenever it was issued, until [`Self::unblock`].
+    pub fn block(&mut self, blocked: &BlockedUser) {
+        self.blocked.insert(blocked.user.clone(), blocked.cause);
+    }
+
+    /// Refuse the credentials of a user no longer. What was revoked beside the blocking stays so.
+    pub fn unblock(&mut self, user: &UserId) {
+        self.blocked.remove(user);
     }
 
     /// Why this credential is revoked, if it is.
     pub fn check(&self, facts: &CredentialFacts) -> Option<RevocationCause> {
+        if let Some(cause) = self.blocked.get(&facts.user) {
+            return Some(*cause);
+        }
         if let Some(entry) = facts.session.as_ref().and_then(|id| self.sessions.get(id)) {
             return Some(entry.cause);
         }
@@ -182,30 +210,38 @@ impl RevocationIndex {
             return Some(entry.cause);
         }
         let entries = self.users.get(&facts.user)?;
-        entries.iter().find(|e| e.ends(facts)).map(|e| e.entry.cause)
+        let tokens = entries.tokens.filter(|entry| entry.ends_token(facts));
+        let roles = entries.roles.filter(|entry| entry.ends_roles(facts.roles_read_at));
+        tokens.or(roles).map(|entry| entry.entry.cause)
     }
 
     /// Whether the roles of `user` changed after `read_at`.
     pub fn roles_changed_after(&self, user: &UserId, read_at: UnixTime) -> bool {
-        let entries = self.users.get(user).into_iter().flatten();
-        entries.into_iter().any(|e| !e.entry.cause.ends_sessions() && read_at < e.issued_before)
+        let roles = self.users.get(user).and_then(|entries| entries.roles);
+        roles.is_some_and(|entry| entry.ends_roles(Some(read_at)))
     }
 
-    /// Drop what no living credential can meet any more.
+    /// Drop what no living credential can meet any more. Blocked users stay blocked.
     pub fn forget(&mut self, now: UnixTime) {
         let alive = |entry: &Entry| entry.forget_at > now;
         self.sessions.retain(|_, e| alive(e));
         self.tokens.retain(|_, e| alive(e));
         self.api_keys.retain(|_, e| alive(e));
         self.users.retain(|_, entries| {
-            entries.retain(|e| alive(&e.entry));
-            !entries.is_empty()
+            entries.tokens = entries.tokens.filter(|e| alive(&e.entry));
+            entries.roles = entries.roles.filter(|e| alive(&e.entry));
+            entries.tokens.is_some() || entries.roles.is_some()
         });
     }
 
-    /// How many entries are held.
+    /// How many entries are held: at most two for each user, and one for each session, token and key.
     pub fn len(&self) -> usize {
-        self.sessions.len() + self.tokens.len() + self.api_keys.len() + self.users.values().map(Vec::len).sum::<usize>()
+        let of_users = |e: &UserEntries| usize::from(e.tokens.is_some()) + usize::from(e.roles.is_some());
+        self.sessions.len()
+            + self.tokens.len()
+            + self.api_keys.len()
+            + self.blocked.len()
+            + self.users.values().map(of_users).sum::<usize>()
     }
 
     /// Whether nothing is revoked.
@@ -214,26 +250,22 @@ impl RevocationIndex {
     }
 }
 
+/// The first cause stays, for as long as either asks.
+fn insert<K: Eq + Hash>(map: &mut HashMap<K, Entry>, key: K, entry: Entry) {
+    let kept = map.entry(key).or_insert(entry);
+    kept.forget_at = kept.forget_at.max(entry.forget_at);
+}
+
 impl UserEntry {
-    fn ends(&self, facts: &CredentialFacts) -> bool {
-        if !self.entry.cause.ends_sessions() {
-            return facts.roles_read_at.is_some_and(|read_at| read_at < self.issued_before);
-        }
-        if facts.api_key.is_some() && !self.entry.cause.reaches_api_keys() {
-            return false;
-        }
-        if facts.session.is_some() && facts.session == self.except {
-            return false;
-        }
-        match (&facts.token, &facts.session) {
-            // Our own token: `iat` has whole seconds. Those of an earlier second are older for certain; those of the same
-            // second are decided by their session, because whoever revokes a user revokes each living session by its id.
-            (Some((None, _)), Some(_)) => facts.issued_at.as_seconds() < self.issued_before.as_seconds(),
-            // Another issuer's token of the same second may be older: refusing a good one costs one more log-in, admitting a
-            // revoked one costs the door.
-            (Some(_), _) => facts.issued_at.as_seconds() <= self.issued_before.as_seconds(),
-            (None, _) => facts.issued_at < self.issued_before,
-        }
+    /// A token that belongs to no session of ours: another issuer's. One of the same second may be older: refusing a good one costs one
+    /// more log-in at its issuer, admitting a revoked one lets in an intruder.
+    fn ends_token(&self, facts: &CredentialFacts) -> bool {
+        let other_issuers = facts.session.is_none() && facts.api_key.is_none();
+        other_issuers && facts.issued_at.as_seconds() <= self.issued_before.as_seconds()
+    }
+
+    fn ends_roles(&self, read_at: Option<UnixTime>) -> bool {
+        read_at.is_some_and(|read_at| read_at < self.issued_before)
     }
 }
 
@@ -252,12 +284,12 @@ mod tests {
         }
     }
 
-    fn user_revocation(before: i64, except: Option<&str>) -> Revocation {
+    fn user_revocation(before: i64) -> Revocation {
         Revocation {
             target: RevocationTarget::User {
                 user: UserId::new("alice").expect("valid"),
                 issued_before: UnixTime::from_millis(before),
-                except: except.map(|id| SessionId::new(id).expect("valid")),
+                except: None,
             },
             cause: RevocationCause::PasswordChanged,
             at: UnixTime::from_millis(before),
@@ -265,64 +297,95 @@ mod tests {
         }
     }
 
+    fn of_issuer(issued_at: i64) -> CredentialFacts {
+        let token = (Some(IssuerName::new("idp").expect("valid")), TokenId::new("a").expect("valid"));
+        CredentialFacts { session: None, token: Some(token), ..facts("unused", issued_at) }
+    }
+
+    fn session_revocation(id: &str) -> Revocation {
+        Revocation { target: RevocationTarget::Session(SessionId::new(id).expect("valid")), ..user_revocation(5_000) }
+    }
+
     #[test]
-    fn a_user_is_revoked_up_to_a_moment_and_but_one_session() {
+    fn sessions_end_by_id_whatever_the_clock_said() {
+        // req H3
         let mut index = RevocationIndex::default();
-        index.insert(&user_revocation(5_000, Some("kept")));
-        index.insert(&user_revocation(5_000, Some("kept")));
-        assert_eq!(index.len(), 1);
-        assert_eq!(index.check(&facts("one", 4_999)), Some(RevocationCause::PasswordChanged));
-        assert_eq!(index.check(&facts("one", 5_000)), None);
-        assert_eq!(index.check(&facts("kept", 1_000)), None);
+        index.insert(&user_revocation(5_000));
+        index.insert(&session_revocation("made-while-the-clock-was-ahead"));
+        let ended = facts("made-while-the-clock-was-ahead", 900_000);
+        assert_eq!(index.check(&ended), Some(RevocationCause::PasswordChanged));
+        assert_eq!(index.check(&facts("made-after-it-was-set-back", 1_000)), None);
         index.forget(UnixTime::from_millis(15_000));
         assert!(index.is_empty());
     }
 
     #[test]
-    fn an_api_key_goes_with_its_owner_and_not_with_a_password() {
+    fn another_issuers_tokens_end_up_to_a_moment() {
+        let mut index = RevocationIndex::default();
+        index.insert(&user_revocation(5_500));
+        assert!(index.check(&of_issuer(4_000)).is_some());
+        assert!(index.check(&of_issuer(5_000)).is_some(), "one of the same second may be older");
+        assert!(index.check(&of_issuer(0)).is_some(), "one that does not say when it was issued");
+        assert_eq!(index.check(&of_issuer(6_000)), None);
+    }
+
+    #[test]
+    fn a_later_revocation_of_a_user_includes_an_earlier_one() {
+        let mut index = RevocationIndex::default();
+        for before in [7_000, 5_000, 9_000, 6_000] {
+            index.insert(&user_revocation(before));
+            index.insert(&Revocation { cause: RevocationCause::RolesChanged, ..user_revocation(before) });
+        }
+        assert_eq!(index.len(), 2);
+        assert!(index.check(&of_issuer(9_000)).is_some());
+        assert_eq!(index.check(&of_issuer(10_000)), None);
+        let read_at = |millis| index.roles_changed_after(&facts("x", 0).user, UnixTime::from_millis(millis));
+        assert_eq!((read_at(8_999), read_at(9_000)), (true, false));
+        index.forget(UnixTime::from_millis(18_999));
+        assert_eq!(index.len(), 2, "remembered for as long as the longest asks");
+    }
+
+    #[test]
+    fn an_api_key_ends_by_its_own_revocation() {
         let mut key = facts("unused", 1_000);
         key.session = None;
         key.api_key = Some(ApiKeyId::new("key_1").expect("valid"));
         for cause in RevocationCause::ALL {
             let mut index = RevocationIndex::default();
-            let mut revocation = user_revocation(5_000, None);
-            revocation.cause = cause;
-            index.insert(&revocation);
-            let expected =
-                [RevocationCause::UserDisabled, RevocationCause::UserDeleted].contains(&cause).then_some(cause);
-            assert_eq!(index.check(&key), expected, "{cause:?}");
-            index.insert(&Revocation {
-                target: RevocationTarget::ApiKey(key.api_key.clone().expect("set")),
-                ..revocation
-            });
+            index.insert(&Revocation { cause, ..user_revocation(5_000) });
+            assert_eq!(index.check(&key), None, "{cause:?}");
+            let target = RevocationTarget::ApiKey(key.api_key.clone().expect("set"));
+            index.insert(&Revocation { target, cause, ..user_revocation(5_000) });
             assert_eq!(index.check(&key), Some(cause), "its own revocation ends it");
         }
     }
 
     #[test]
-    fn tokens_of_the_same_second() {
-        let mut index = RevocationIndex::default();
-        index.insert(&user_revocation(5_500, None));
-        let mut ours = facts("new", 5_000);
-        ours.token = Some((None, TokenId::new("a").expect("valid")));
-        assert_eq!(index.check(&ours), None, "a log-in right after a password change holds");
-        let mut theirs = ours.clone();
-        theirs.session = None;
-        theirs.token = Some((Some(IssuerName::new("idp").expect("valid")), TokenId::new("a").expect("valid")));
-        assert!(index.check(&theirs).is_some());
+    fn a_blocked_user_is_refused_with_every_credential_until_unblocked() {
+        // req C6
+        let user = UserId::new("alice").expect("valid");
+        let mut key = facts("unused", 9_000);
+        (key.session, key.api_key) = (None, Some(ApiKeyId::new("key_1").expect("valid")));
+        let all = [facts("one", 9_000), of_issuer(9_000), key];
+        for cause in [RevocationCause::UserDisabled, RevocationCause::UserBanned] {
+            let mut index = RevocationIndex::default();
+            index.insert(&session_revocation("two"));
+            index.block(&BlockedUser { user: user.clone(), cause });
+            index.forget(UnixTime::MAX);
+            assert!(all.iter().all(|facts| index.check(facts) == Some(cause)));
+            index.unblock(&user);
+            assert!(all.iter().all(|facts| index.check(facts).is_none()));
+        }
     }
 
     #[test]
-    fn enabling_a_user_lifts_only_the_disabling() {
+    fn what_is_revoked_twice_is_remembered_for_the_longer_time() {
         let mut index = RevocationIndex::default();
-        index.insert(&user_revocation(5_000, None));
-        let mut disabled = user_revocation(UnixTime::MAX.as_millis(), None);
-        disabled.cause = RevocationCause::UserDisabled;
-        disabled.forget_at = UnixTime::MAX;
-        index.insert(&disabled);
-        assert!(index.check(&facts("x", 9_000)).is_some());
-        index.lift(&UserId::new("alice").expect("valid"), RevocationCause::UserDisabled);
-        assert!(index.check(&facts("x", 9_000)).is_none());
-        assert!(index.check(&facts("x", 4_000)).is_some());
+        let first = session_revocation("one");
+        index.insert(&first);
+        index.insert(&Revocation { forget_at: UnixTime::from_millis(99_000), ..first.clone() });
+        index.insert(&first);
+        index.forget(UnixTime::from_millis(98_999));
+        assert!(index.check(&facts("one", 0)).is_some());
     }
 }

@@ -7,7 +7,7 @@ use crate::sync::RwLock;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
-use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex};
+use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationIndex};
 use usher_auth::user::User;
 use usher_auth::{Now, UnixTime};
 
@@ -32,11 +32,27 @@ struct Shared {
 
 impl Revocations {
     /// Take in what the store remembers, at start.
-    pub fn load(&self, revocations: &[Revocation]) {
+    pub fn load(&self, revocations: &[Revocation], blocked: &[BlockedUser]) {
         let mut index = self.shared.index.write();
         for revocation in revocations {
             index.insert(revocation);
         }
+        for user in blocked {
+            index.block(user);
+        }
+    }
+
+    /// Refuse every credential of a user from now on, and end their live connections. Returns how many those are. On return nothing
+    /// more is sent to them or taken from them, and nothing will be.
+    pub fn block(&self, blocked: &BlockedUser, now: Now) -> usize {
+        self.shared.index.write().block(blocked);
+        let connections = self.shared.registry.of_user(&blocked.user);
+        connections.iter().map(|handle| usize::from(handle.revoke(blocked.cause, now))).sum()
+    }
+
+    /// Refuse a user no longer. What was revoked besides stays so.
+    pub fn unblock(&self, user: &UserId) {
+        self.shared.index.write().unblock(user);
     }
 
     /// Refuse what `revocation` ends from now on, and end the live connections opened with it. Returns how many those are. On
@@ -100,11 +116,6 @@ impl Revocations {
         for handle in self.shared.registry.all() {
             handle.amend(|amendments| amendments.routes = Some(routes.clone()));
         }
-    }
-
-    /// Take back what `cause` did to `user`.
-    pub fn lift(&self, user: &UserId, cause: RevocationCause) {
-        self.shared.index.write().lift(user, cause);
     }
 
     /// Drop what no longer matters.

@@ -7,10 +7,11 @@ use async_trait::async_trait;
 use usher_auth::Clock;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::UserId;
-use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
+use usher_auth::user::User;
 use usher_axum::{CredentialVerifier, Revocations};
-use usher_store::{Store, StoreError};
+use usher_store::{ChangedUser, Store, StoreError};
 
 use crate::admin::{Revoker, owner};
 use crate::audit::{AuditTrail, Record};
@@ -45,24 +46,8 @@ impl LiveRevoker {
         self.revocations.session_renewed(&Arc::new(renewal));
     }
 
-    /// A user's roles changed: what is open goes on with those they have now.
-    async fn roles_changed(&self, id: &UserId) -> Result<(), StoreError> {
-        self.verifier.forget_user(id);
-        let read_at = self.clock.now().unix;
-        if let Some(user) = self.store.user(id).await? {
-            self.revocations.user_changed(&Arc::new(user), read_at);
-        }
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Revoker for LiveRevoker {
-    /// Once this returns, the revocation is durable, refuses every later use of what it ends, and nothing more is sent
-    /// to or taken from the sockets opened with it. Returns how many sockets those were.
-    async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError> {
-        let owner = owner(&*self.store, revocation).await?;
-        let remembered = self.store.revoke(revocation).await?;
+    /// Ends what `remembered` means on the wire, and records it.
+    fn apply(&self, remembered: &[Revocation], owner: Option<&UserId>, margin: Option<Duration>) -> usize {
         let now = self.clock.now();
         let mut ended = 0;
         for (number, one) in remembered.iter().enumerate() {
@@ -75,27 +60,79 @@ impl Revoker for LiveRevoker {
             };
             // Who logs out is recorded with their request.
             if one.cause != RevocationCause::Logout {
-                self.audit.record(Record::revoked(one, owner.as_ref()).connections_ended(connections));
+                self.audit.record(Record::revoked(one, owner).connections_ended(connections));
             }
             ended += connections;
         }
-        tracing::info!(cause = revocation.cause.as_str(), sockets = ended, "revoked");
-        if let (RevocationCause::RolesChanged, RevocationTarget::User { user, .. }) =
-            (revocation.cause, &revocation.target)
-        {
-            self.roles_changed(user).await?;
+        if let Some(first) = remembered.first() {
+            tracing::info!(cause = first.cause.as_str(), sockets = ended, "revoked");
         }
-        Ok(ended)
+        ended
     }
 
-    async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
-        self.store.lift_revocations(user, cause).await?;
-        self.revocations.lift(user, cause);
-        self.verifier.forget_user(user);
-        Ok(())
+    /// Until the change was durable, the old roles may have been read again and put into a token. So what was read up to now has the
+    /// old ones, that of this very millisecond included.
+    async fn roles_changed(&self, user: &User, remembered: &[Revocation]) {
+        let read_at = self.clock.now().unix.plus(Duration::from_millis(1));
+        let target = RevocationTarget::User { user: user.id.clone(), issued_before: read_at, except: None };
+        for one in remembered.iter().filter(|one| one.cause == RevocationCause::RolesChanged) {
+            let later = Revocation { target: target.clone(), ..one.clone() };
+            self.revocations.remember(&later);
+            // The change stands without this, which only moves its moment: it matters if the process ends within the life of a token
+            // that was signed just now.
+            if let Err(error) = self.store.revoke(&later).await {
+                tracing::warn!(%error, source = %error.source, user = %user.id, "the moment of a change of roles was not moved");
+            }
+        }
+        self.verifier.forget_user(&user.id);
+        self.revocations.user_changed(&Arc::new(user.clone()), read_at);
+    }
+}
+
+#[async_trait]
+impl Revoker for LiveRevoker {
+    /// Once this returns, the revocation is durable, refuses every later use of what it ends, and nothing more is sent
+    /// to or taken from the sockets opened with it. Returns how many sockets those were.
+    async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError> {
+        let owner = owner(&*self.store, revocation).await?;
+        let remembered = self.store.revoke(revocation).await?;
+        Ok(self.apply(&remembered, owner.as_ref(), margin))
     }
 
-    fn user_changed(&self, user: &UserId) {
-        self.verifier.forget_user(user);
+    fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {
+        self.apply(remembered, owner, None)
+    }
+
+    async fn user_changed(&self, id: &UserId, changed: &ChangedUser) -> usize {
+        let cause = RevocationCause::UserDisabled;
+        let mut ended = 0;
+        match &changed.user {
+            Some(user) if user.disabled => {
+                ended += self.revocations.block(&BlockedUser { user: id.clone(), cause }, self.clock.now());
+            }
+            _ => self.revocations.unblock(id),
+        }
+        ended += self.apply(&changed.revoked, Some(id), None);
+        self.verifier.forget_user(id);
+        if let Some(user) = &changed.user {
+            self.roles_changed(user, &changed.revoked).await;
+        }
+        ended
+    }
+
+    fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize {
+        let blocked = BlockedUser { user: id.clone(), cause: RevocationCause::UserBanned };
+        let ended = self.revocations.block(&blocked, self.clock.now());
+        self.verifier.forget_user(id);
+        ended + self.apply(remembered, Some(id), None)
+    }
+
+    fn unbanned(&self, id: &UserId) {
+        self.revocations.unblock(id);
+    }
+
+    fn user_added(&self, id: &UserId) {
+        self.revocations.unblock(id);
+        self.verifier.forget_user(id);
     }
 }

@@ -34,6 +34,9 @@ use crate::signing_key_file::{self, SigningKeyError};
 /// How long the audit's sinks have at a shutdown to take what is queued.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the store has at a shutdown to finish what is under way and to move its write-ahead log into the file.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -93,7 +96,7 @@ pub async fn run(
     let sql = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
     let store: Arc<dyn Store> = sql.clone();
     let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), &*randomness)?;
-    let (audit, writer) = AuditTrail::new(config.audit.clone(), sql, audit_keys, clock.clone());
+    let (audit, writer) = AuditTrail::new(config.audit.clone(), sql.clone(), audit_keys, clock.clone());
     tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
@@ -114,7 +117,10 @@ pub async fn run(
         settings(&config, boards_page),
         Backends {
             store: store.clone(),
-            tickets: Arc::new(MemoryTickets::new(TicketBounds::default())),
+            tickets: Arc::new(MemoryTickets::new(TicketBounds {
+                per_user: config.limits.per_user.tickets,
+                ..TicketBounds::default()
+            })),
             keys,
             tokens,
             issuer_keys: issuer_keys.clone(),
@@ -132,7 +138,9 @@ pub async fn run(
         passwords,
         rooms: config.rooms.clone(),
         session_limits: config.sessions.limits,
-        longest_credential_life: config.longest_credential_life(),
+        lifetimes: config.lifetimes(),
+        most_api_keys: config.limits.per_user.api_keys,
+        backup: sql.clone(),
         audit: audit.clone(),
         clock,
         randomness: randomness.clone(),
@@ -185,6 +193,9 @@ pub async fn run(
             records = audit.status().queued,
             "audit records were lost: the sinks did not take them in time"
         );
+    }
+    if tokio::time::timeout(CLOSE_PATIENCE, sql.close()).await.is_err() {
+        tracing::warn!("the store was not closed in time: its write-ahead log is read at the next start");
     }
     Ok(())
 }
@@ -292,6 +303,8 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
             per_user: config.limits.connections_per_user,
             per_session: config.limits.connections_per_session,
         },
+        sessions_per_user: config.limits.per_user.sessions,
+        lifetimes: config.lifetimes(),
         messages: MessageRate {
             interval: config.limits.messages.per / config.limits.messages.count,
             burst: config.limits.messages.burst,

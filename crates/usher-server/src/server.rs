@@ -13,13 +13,14 @@ use http::header::UPGRADE;
 use http::{Method, Request};
 use parking_lot::RwLock;
 use url::Host;
+use usher_auth::credential_lifetimes::{CredentialLifetimes, MAX_ACCESS_TOKEN_LIFE};
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
 use usher_auth::route::{Dialect, RouteRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
-use usher_auth::{Clock, Randomness};
+use usher_auth::{Clock, Now, Randomness, UnixTime};
 use usher_axum::{
     ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, RouteTable,
     SockJsConfigError, SockJsRoute, SockJsSettings, SourceBudget, Throttle, TrustedProxies, VerifierParts,
@@ -80,6 +81,10 @@ pub struct ServerSettings {
     pub anonymous: WaitingLimits,
     /// How many open connections a user and a session may have.
     pub connections: ConnectionLimits,
+    /// Most sessions of one user.
+    pub sessions_per_user: usize,
+    /// How long credentials live, and so how long revocations are remembered.
+    pub lifetimes: CredentialLifetimes,
     /// How fast a client may send.
     pub messages: MessageRate,
     /// Most bytes that may be queued for one client.
@@ -181,6 +186,8 @@ impl Server {
             revoker: revoker.clone(),
             limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
+            most_per_user: settings.sessions_per_user,
+            lifetimes: settings.lifetimes,
             clock: clock.clone(),
             randomness: randomness.clone(),
         });
@@ -365,8 +372,9 @@ impl Server {
     /// come back with a restart.
     pub async fn load_revocations(&self) -> Result<usize, StoreError> {
         let revocations = self.store.revocations(self.clock.now().unix).await?;
-        self.revocations.load(&revocations);
-        Ok(revocations.len())
+        let blocked = self.store.blocked_users().await?;
+        self.revocations.load(&revocations, &blocked);
+        Ok(revocations.len() + blocked.len())
     }
 
     /// Sends the rooms' updates when they are due. Runs until it is dropped.
@@ -380,25 +388,33 @@ impl Server {
 
     /// Removes what is over, now and then. Runs until it is dropped.
     pub async fn reap(&self) {
+        let start = self.clock.now();
         loop {
             tokio::time::sleep(REAP_EVERY).await;
-            if let Err(error) = self.reap_once().await {
+            if let Err(error) = self.reap_once(reaping_time(start, self.clock.now())).await {
                 tracing::warn!(%error, source = %error.source, "what is over could not be removed; it will be tried again");
             }
         }
     }
 
-    async fn reap_once(&self) -> Result<(), StoreError> {
-        let now = self.clock.now().unix;
+    async fn reap_once(&self, now: UnixTime) -> Result<(), StoreError> {
         self.revocations.forget(now);
         self.audit.reap().await?;
         self.store.reap_revocations(now).await?;
         self.store.reap_refresh_tokens(now).await?;
-        // A session whose cookie has idled out may still be revived by its refresh token.
-        let idle = self.session_limits.idle.max(self.refresh_ttl);
-        self.store.reap_sessions(now.minus(idle), now.minus(self.session_limits.absolute)).await?;
+        // A session whose cookie has idled out may still be revived by its refresh token. And one whose tokens may be alive stays, so that
+        // it ends by its id when its user's sessions end.
+        let idle = self.session_limits.idle.max(self.refresh_ttl) + MAX_ACCESS_TOKEN_LIFE;
+        let absolute = self.session_limits.absolute + MAX_ACCESS_TOKEN_LIFE;
+        self.store.reap_sessions(now.minus(idle), now.minus(absolute)).await?;
         Ok(())
     }
+}
+
+/// The time by which expired rows are removed: the wall clock, but no further on than a process that began at `start` can be. A clock that
+/// leaps ahead by mistake, and is set back, must not make it forget what was revoked.
+fn reaping_time(start: Now, now: Now) -> UnixTime {
+    now.unix.min(start.after(now.monotonic.saturating_sub(start.monotonic)).unix)
 }
 
 fn rules_by_path(settings: &ServerSettings) -> RouteTable {

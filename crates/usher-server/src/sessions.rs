@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usher_auth::connection::SessionRenewal;
+use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{SessionId, TokenId, UserId};
 use usher_auth::jwt::{AccessTokenClaims, SessionKeyClaims};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
-use usher_auth::user::User;
+use usher_auth::user::{PasswordHash, User};
 use usher_auth::{Clock, Randomness, UnixTime};
-use usher_store::{RefreshOutcome, RefreshRotation, Store, StoreError};
+use usher_store::{NewSession, RefreshOutcome, RefreshRotation, RevocationTimes, StartedSession, Store, StoreError};
 
 use crate::access_tokens::AccessTokens;
 use crate::admin::Revoker as _;
@@ -34,6 +35,10 @@ pub struct SessionsParts {
     pub limits: SessionLimits,
     /// How long a refresh token lasts.
     pub refresh_ttl: Duration,
+    /// Most sessions of one user.
+    pub most_per_user: usize,
+    /// How long credentials live, and so how long the end of a session is remembered.
+    pub lifetimes: CredentialLifetimes,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -53,6 +58,19 @@ pub struct LoginOrigin {
     pub client_ip: Option<String>,
     /// `User-Agent`.
     pub user_agent: Option<String>,
+}
+
+/// A log-in whose password was right.
+#[derive(Debug)]
+pub struct NewLogIn {
+    /// The user, as they were when the password was checked.
+    pub user: User,
+    /// The hash that the password fits.
+    pub hash: PasswordHash,
+    /// Where the log-in comes from.
+    pub origin: LoginOrigin,
+    /// The session that the client had before, which ends.
+    pub replaces: Option<SessionId>,
 }
 
 /// What a log-in or refresh hands out, once.
@@ -104,8 +122,10 @@ impl Sessions {
         self.parts.limits
     }
 
-    /// Start a session for a user whose password was right. Its id is new: one that the client brought is never adopted (req J1).
-    pub async fn start(&self, user: User, origin: LoginOrigin) -> Result<Granted, StoreError> {
+    /// Start a session for a user whose password was right; `None` if the user changed since. Its id is new: one that the client brought
+    /// is never adopted (req J1). The session that the client had before ends with it, and the user's oldest if there are too many.
+    pub async fn start(&self, new: NewLogIn) -> Result<Option<Granted>, StoreError> {
+        let NewLogIn { user, hash, origin, replaces } = new;
         let now = self.parts.clock.now().unix;
         let cookie = self.secret(TokenKind::Session);
         let session = Session {
@@ -118,12 +138,22 @@ impl Sessions {
             user_agent: origin.user_agent.map(|agent| shortened(agent, 256)),
         };
         let refresh_token = self.secret(TokenKind::Refresh);
-        self.parts.store.create_session(&session).await?;
-        self.parts.store.create_refresh_token(&self.refresh_record(&refresh_token, &session, now)).await?;
+        let new = NewSession {
+            session: &session,
+            refresh_token: &self.refresh_record(&refresh_token, &session, now),
+            proven: (&user, &hash),
+            replaces: replaces.as_ref(),
+            most: self.parts.most_per_user,
+            revocation: RevocationTimes { at: now, forget_at: self.forget_session_at(&session.id, now) },
+        };
+        match self.parts.store.start_session(&new).await? {
+            StartedSession::UserChanged => return Ok(None),
+            StartedSession::Started(ended) => self.parts.revoker.carry_out(&ended, Some(&user.id)),
+        };
         let mut granted = self.grant(session, user, now);
         granted.cookie = Some(cookie);
         granted.refresh_token = Some(refresh_token);
-        Ok(granted)
+        Ok(Some(granted))
     }
 
     /// Exchange a refresh token for its successor and a new access token.
@@ -147,22 +177,22 @@ impl Sessions {
             successor: self.refresh_record(&successor, &session, now),
             sealed_successor: sealed::seal(&presented, successor.reveal(), &self.parts.randomness.bytes()),
             now,
-            retry_until_spent_since: now.minus(RETRY_WINDOW),
+            retry_window: RETRY_WINDOW,
+            forget_reuse_at: self.forget_session_at(&session.id, now),
         };
         let refresh_token = match self.parts.store.rotate_refresh_token(&rotation).await? {
             RefreshOutcome::Rotated(_) => successor,
             RefreshOutcome::Retried { sealed_successor, .. } => sealed::open(&presented, &sealed_successor)
                 .and_then(|text| PlainToken::parse(TokenKind::Refresh, &text))
                 .ok_or(RefreshError::Invalid("its successor could not be unsealed"))?,
-            RefreshOutcome::Reused(token) => {
-                tracing::warn!(user = %token.user, "a spent refresh token came back: its session ends");
-                self.end(&token.session, RevocationCause::RefreshReuse).await?;
+            RefreshOutcome::Reused { presented: token, revoked } => {
+                tracing::warn!(user = %token.user, "a spent refresh token came back: its session has ended");
+                self.parts.revoker.carry_out(&revoked, Some(&token.user));
                 return Err(RefreshError::Reused { user: token.user, session: token.session });
             }
             RefreshOutcome::Expired(_) => return Err(RefreshError::Invalid("expired")),
             RefreshOutcome::Unknown => return Err(RefreshError::Invalid("unknown")),
         };
-        self.parts.store.touch_session(&session.id, now).await?;
         let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now);
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
@@ -195,13 +225,20 @@ impl Sessions {
         })
     }
 
-    /// A user's sessions of which anything can still be used: one whose cookie has idled out may come back by its refresh token, and
-    /// its owner must see it (req J6).
-    pub async fn of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+    /// Up to `limit` of a user's sessions of which anything can still be used, those whose id comes after `after`, and whether there may be
+    /// more: a session whose cookie has idled out may come back by its refresh token, and its owner must see it (req J6).
+    pub async fn of(
+        &self,
+        user: &UserId,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<(Vec<Session>, Option<SessionId>), StoreError> {
         let now = self.parts.clock.now().unix;
-        let mut sessions = self.parts.store.sessions_of(user).await?;
+        let mut sessions = self.parts.store.sessions_of(user, after, limit).await?;
+        let full = sessions.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
+        let next = sessions.last().filter(|_| full).map(|session| session.id.clone());
         sessions.retain(|session| session.created_at.plus(self.parts.limits.absolute) > now);
-        Ok(sessions)
+        Ok((sessions, next))
     }
 
     /// End one session with its tokens and sockets.
@@ -224,10 +261,13 @@ impl Sessions {
 
     async fn revoke(&self, target: RevocationTarget, cause: RevocationCause) -> Result<(), StoreError> {
         let at = self.parts.clock.now().unix;
-        // No cookie, refresh token or access token of a session outlives its absolute limit by more than an access token's life.
-        let longest = self.parts.limits.absolute.max(self.parts.refresh_ttl) + self.parts.access_tokens.lifetime();
-        let revocation = Revocation { target, cause, at, forget_at: at.plus(longest) };
+        let forget_at = self.parts.lifetimes.forget_at(&target, at, None);
+        let revocation = Revocation { target, cause, at, forget_at };
         self.parts.revoker.revoke(&revocation, None).await.map(|_| ())
+    }
+
+    fn forget_session_at(&self, id: &SessionId, at: UnixTime) -> UnixTime {
+        self.parts.lifetimes.forget_at(&RevocationTarget::Session(id.clone()), at, None)
     }
 
     /// A session within its absolute limit, and its user if they may still come in.

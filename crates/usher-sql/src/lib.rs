@@ -9,4 +9,4 @@ mod sqlite;
 
 pub use open_error::OpenError;
 pub use options::SqlOptions;
-pub use sqlite::SqlStore;
+pub use sqlite::{BackUpError, SqlStore};

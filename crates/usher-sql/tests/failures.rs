@@ -8,7 +8,7 @@ use common::{Place, whole};
 use usher_auth::revocation::RevocationCause;
 use usher_sql::SqlStore;
 use usher_store::conformance::fixtures::{
-    api_key, at, refresh_token, revocation, secret, session, session_id, session_target, user, user_id,
+    add_api_key, api_key, at, refresh_token, revocation, secret, session, session_id, session_target, user, user_id,
 };
 use usher_store::{ApiKeyStore, RefreshTokenStore, RevocationStore, SessionStore, Store, UserStore};
 
@@ -19,7 +19,7 @@ async fn filled(place: &Place) -> SqlStore {
     let session = session("session", "alice", at(0));
     store.create_session(&session).await.expect("the store works");
     store.create_refresh_token(&refresh_token("refresh", &session)).await.expect("the store works");
-    store.create_api_key(&api_key("key", "alice")).await.expect("the store works");
+    add_api_key(&store, &api_key("key", "alice")).await;
     let logout = revocation(session_target("gone"), RevocationCause::Logout, at(1));
     store.revoke(&logout).await.expect("the store works");
     store

@@ -13,7 +13,7 @@ use usher_auth::session::{RefreshState, RefreshToken, Session};
 use usher_auth::user::PasswordHash;
 use usher_sql::{OpenError, SqlOptions, SqlStore};
 use usher_store::conformance::fixtures::{
-    api_key, at, refresh_token, revocation, secret, session, session_id, session_target, user, user_id,
+    add_api_key, api_key, at, refresh_token, revocation, secret, session, session_id, session_target, user, user_id,
 };
 use usher_store::{ApiKeyStore, RefreshTokenStore, RevocationStore, SessionStore, Store, UserStore};
 
@@ -27,7 +27,7 @@ async fn what_is_remembered_outlives_the_process() {
     store.create_session(&kept).await.expect("the store works");
     let refresh = refresh_token("refresh", &kept);
     store.create_refresh_token(&refresh).await.expect("the store works");
-    store.create_api_key(&api_key("key", "alice")).await.expect("the store works");
+    add_api_key(&store, &api_key("key", "alice")).await;
     let logout = revocation(session_target("gone"), RevocationCause::Logout, at(1));
     store.revoke(&logout).await.expect("the store works");
     store.close().await;
@@ -98,11 +98,12 @@ async fn no_secret_is_in_the_file() {
         successor: RefreshToken { secret: second.hashed(), state: RefreshState::Fresh, ..token },
         sealed_successor: b"sealed elsewhere".to_vec(),
         now: at(1),
-        retry_until_spent_since: at(0),
+        retry_window: std::time::Duration::MAX,
+        forget_reuse_at: at(9999),
     };
     store.rotate_refresh_token(&rotation).await.expect("the store works");
     let api_key = usher_auth::api_key::ApiKey { secret: key.hashed(), ..api_key("key", "alice") };
-    store.create_api_key(&api_key).await.expect("the store works");
+    add_api_key(&store, &api_key).await;
 
     let while_open = dump(place.directory.path());
     store.close().await;
@@ -130,7 +131,7 @@ async fn migrating_again_changes_nothing() {
     let place = Place::new();
     let store = place.open().await;
     store.create_user(&user("alice"), None).await.expect("the store works");
-    assert_eq!(store.migrate().await.expect("it is up to date"), 2);
+    assert_eq!(store.migrate().await.expect("it is up to date"), 3);
     assert!(store.user(&user_id("alice")).await.expect("the store works").is_some());
 }
 
@@ -145,7 +146,7 @@ async fn a_store_of_a_newer_version_is_refused() {
         )
         .await;
     let error = place.try_open().await.expect_err("the future is not known");
-    assert!(matches!(error, OpenError::Newer { version: 7, known: 2, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { version: 7, known: 3, .. }), "{error:?}");
     let text = whole(&error);
     assert!(text.contains(&place.file.display().to_string()) && text.contains("newer version of usher"), "{text}");
 }

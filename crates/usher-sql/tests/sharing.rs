@@ -47,7 +47,7 @@ async fn assert_all_written(store: &SqlStore, writers: usize, added: usize) {
     assert_eq!(added, WRITES, "each user was added once, by whomever");
     assert_eq!(store.users(None, u32::MAX).await.expect("the store works").len(), WRITES);
     assert_eq!(store.revocations(at(2)).await.expect("the store works").len(), writers * WRITES);
-    assert_eq!(store.sessions_of(&user("alice").id).await.expect("the store works"), []);
+    assert_eq!(store.sessions_of(&user("alice").id, None, u32::MAX).await.expect("the store works"), []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,7 +121,8 @@ async fn a_refresh_token_is_rotated_once_across_pools() {
                 successor,
                 sealed_successor: vec![u8::try_from(n).expect("few")],
                 now: at(1),
-                retry_until_spent_since: at(0),
+                retry_window: std::time::Duration::MAX,
+                forget_reuse_at: at(9999),
             };
             racers.spawn(async move { store.rotate_refresh_token(&rotation).await.expect("the store works") });
         }
@@ -231,7 +232,7 @@ async fn a_full_disk_is_an_error_and_takes_nothing_back() {
     assert!(acknowledged > 0 && text.lines().any(|line| line.starts_with("refused ")), "{text}");
 
     let store = place.open().await;
-    let sessions = store.sessions_of(&user("alice").id).await.expect("the store works");
+    let sessions = store.sessions_of(&user("alice").id, None, u32::MAX).await.expect("the store works");
     assert_eq!(sessions.len(), acknowledged);
     assert_eq!(store.revocations(at(2)).await.expect("the store works"), []);
     store.check().await.expect("with room it can be used again");

@@ -3,6 +3,7 @@
 //!
 //! This crate refuses to know what a database is. Secrets reach it as hashes only.
 
+mod changes;
 mod error;
 mod traits;
 
@@ -11,8 +12,12 @@ pub mod backend;
 pub mod conformance;
 pub mod memory;
 
+pub use changes::{
+    BannedUser, ChangedUser, CreateApiKey, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
+    StartedSession, UserChange,
+};
 pub use error::StoreError;
 pub use traits::{
-    ApiKeyStore, AuditEntry, AuditStore, ChainHead, CreateUser, RedeemedTicket, RefreshOutcome, RefreshRotation,
-    RefreshTokenStore, RevocationStore, SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,
+    ApiKeyStore, AuditEntry, AuditStore, ChainHead, CreateUser, RedeemedTicket, RefreshTokenStore, RevocationStore,
+    SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,
 };

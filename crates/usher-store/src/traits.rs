@@ -4,8 +4,8 @@
 //! at a moment is over at that moment, not after it.
 
 use async_trait::async_trait;
-use usher_auth::ids::{Role, SessionId, UserId};
-use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::ids::{SessionId, UserId};
+use usher_auth::revocation::{BlockedUser, Revocation};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::ticket::Ticket;
@@ -13,6 +13,10 @@ use usher_auth::user::{PasswordHash, User};
 use usher_auth::{UnixTime, api_key::ApiKey};
 
 use crate::StoreError;
+use crate::changes::{
+    BannedUser, ChangedUser, CreateApiKey, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
+    StartedSession, UserChange,
+};
 
 /// What became of adding a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,8 @@ pub enum CreateUser {
     Created,
     /// There is one of that id already; nothing was changed.
     Exists,
+    /// The id is that of another issuer's banned user; nothing was changed.
+    Banned,
 }
 
 /// Users and their passwords.
@@ -35,8 +41,14 @@ pub trait UserStore: Send + Sync {
     async fn user_with_password(&self, id: &UserId) -> Result<Option<(User, Option<PasswordHash>)>, StoreError>;
     /// Up to `limit` users whose id comes after `after`.
     async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError>;
-    /// Set a password; false if there is no such user.
-    async fn set_password(&self, id: &UserId, password: &PasswordHash) -> Result<bool, StoreError>;
+    /// In one transaction: change the user, and revoke what ends with the change as [`RevocationStore::revoke`] does; `None` if there is
+    /// no such user, and then nothing is done.
+    async fn change_user(
+        &self,
+        id: &UserId,
+        change: &UserChange,
+        when: RevocationTimes,
+    ) -> Result<Option<ChangedUser>, StoreError>;
     /// Put `new`, of the same password, in the place of `old`; false if `old` is not the hash any more, and then nothing changes:
     /// a better hash of the old password must not undo a password change.
     async fn upgrade_password_hash(
@@ -45,12 +57,15 @@ pub trait UserStore: Send + Sync {
         old: &PasswordHash,
         new: &PasswordHash,
     ) -> Result<bool, StoreError>;
-    /// Set the roles, kept sorted and without repetition; false if there is no such user.
-    async fn set_roles(&self, id: &UserId, roles: &[Role]) -> Result<bool, StoreError>;
-    /// Disable or enable; false if there is no such user.
-    async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError>;
-    /// Remove the user with everything of theirs; false if there is no such user. Their revocations stay.
-    async fn delete_user(&self, id: &UserId) -> Result<bool, StoreError>;
+    /// In one transaction: refuse another issuer's user from now on, and revoke what they have. Returns what is remembered. It is no
+    /// error to ban a banned user.
+    async fn ban_user(&self, id: &UserId, when: RevocationTimes) -> Result<Vec<Revocation>, StoreError>;
+    /// Refuse the user no longer; false if they were not banned.
+    async fn unban_user(&self, id: &UserId) -> Result<bool, StoreError>;
+    /// Up to `limit` banned users whose id comes after `after`.
+    async fn banned_users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<BannedUser>, StoreError>;
+    /// Every user whose credentials are refused: those disabled and those banned.
+    async fn blocked_users(&self) -> Result<Vec<BlockedUser>, StoreError>;
 }
 
 /// Server-side sessions.
@@ -59,55 +74,25 @@ pub trait SessionStore: Send + Sync {
     /// Remember a new session. Its user need not be one of ours: an issuer's users have sessions too. A second one of the same id
     /// or secret is an error.
     async fn create_session(&self, session: &Session) -> Result<(), StoreError>;
+    /// In one transaction: start the session of a user of ours who gave the right password, with its first refresh token; end the session
+    /// that it replaces and those beyond the limit, the oldest first.
+    async fn start_session(&self, new: &NewSession<'_>) -> Result<StartedSession, StoreError>;
     /// The session whose cookie has that hash.
     async fn session_by_secret(&self, secret: &HashedToken) -> Result<Option<Session>, StoreError>;
     /// The session of that id.
     async fn session(&self, id: &SessionId) -> Result<Option<Session>, StoreError>;
-    /// A user's sessions.
-    async fn sessions_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError>;
+    /// Up to `limit` of a user's sessions whose id comes after `after`.
+    async fn sessions_of(
+        &self,
+        user: &UserId,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError>;
     /// Move `last_seen_at` forward, never back; false if there is no such session.
     async fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> Result<bool, StoreError>;
     /// Remove sessions last seen before `idle_before` or created before `created_before`, with their refresh tokens; how many
     /// sessions.
     async fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> Result<u64, StoreError>;
-}
-
-/// What spends one refresh token and puts its successor in place.
-#[derive(Clone, Debug)]
-pub struct RefreshRotation {
-    /// The token presented, hashed.
-    pub presented: HashedToken,
-    /// What takes its place; its state is `Fresh`.
-    pub successor: RefreshToken,
-    /// The successor in clear, sealed under a key derived from the presented token.
-    pub sealed_successor: Vec<u8>,
-    /// Now.
-    pub now: UnixTime,
-    /// Until when after its first use a spent token may be retried, if its successor is still unused.
-    pub retry_until_spent_since: UnixTime,
-}
-
-/// What became of a rotation. It is decided in one transaction: of two at once, one rotates and the other retries or is reuse.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RefreshOutcome {
-    /// The presented token was fresh and is spent now (as which it is returned); the successor is in place.
-    Rotated(RefreshToken),
-    /// The presented token was spent at or after `retry_until_spent_since` and its successor is still fresh: hand that out again.
-    Retried {
-        /// The token presented.
-        presented: RefreshToken,
-        /// The successor it was given before, sealed.
-        sealed_successor: Vec<u8>,
-        /// That successor.
-        successor: RefreshToken,
-    },
-    /// The presented token is spent and may not be retried: its family must end.
-    Reused(RefreshToken),
-    /// The presented token is over, spent or not: once reaped it would be unknown, and what it is answered must not hang on when
-    /// the reaper ran.
-    Expired(RefreshToken),
-    /// No such token.
-    Unknown,
 }
 
 /// Refresh tokens.
@@ -117,8 +102,10 @@ pub trait RefreshTokenStore: Send + Sync {
     async fn create_refresh_token(&self, token: &RefreshToken) -> Result<(), StoreError>;
     /// The token of that hash.
     async fn refresh_token(&self, secret: &HashedToken) -> Result<Option<RefreshToken>, StoreError>;
-    /// Spend a token and put its successor in place, atomically. The successor's `session` and `user` are taken from the
-    /// presented token, whatever the caller put there.
+    /// In one transaction: spend a token, put its successor in place and note the use of the session; or end the session, if the token
+    /// was spent before. The successor's `session` and `user` are taken from the presented token, whatever the caller put there.
+    ///
+    /// Of one session [`crate::backend::SPENT_TOKENS_KEPT`] spent tokens are kept, the newest.
     async fn rotate_refresh_token(&self, rotation: &RefreshRotation) -> Result<RefreshOutcome, StoreError>;
     /// Remove tokens that are over at `now`; how many.
     async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError>;
@@ -127,8 +114,9 @@ pub trait RefreshTokenStore: Send + Sync {
 /// API keys.
 #[async_trait]
 pub trait ApiKeyStore: Send + Sync {
-    /// Remember a new key. A second one of the same id or secret is an error.
-    async fn create_api_key(&self, key: &ApiKey) -> Result<(), StoreError>;
+    /// In one transaction: remember a new key of a user of ours who is not disabled and has fewer than `most`. A second one of the same
+    /// id or secret is an error.
+    async fn create_api_key(&self, key: &ApiKey, most: usize) -> Result<CreateApiKey, StoreError>;
     /// The key of that hash.
     async fn api_key_by_secret(&self, secret: &HashedToken) -> Result<Option<ApiKey>, StoreError>;
     /// A user's keys, or everybody's.
@@ -139,16 +127,15 @@ pub trait ApiKeyStore: Send + Sync {
 #[async_trait]
 pub trait RevocationStore: Send + Sync {
     /// In one transaction: remember `revocation`, remove the sessions, refresh tokens and API keys it ends, and remember one
-    /// revocation more for each session removed. Returns all that were remembered, the given one first, the others by session.
+    /// revocation more for each session and each key removed. Returns all that are remembered: the given one first, then by session, then
+    /// by key.
     ///
-    /// A user revocation removes that user's sessions created before its `issued_before` (but the excepted one) with their
-    /// refresh tokens; it removes API keys, created before that moment, only when its cause is `UserDeleted`.
+    /// A user revocation removes all sessions that the user has now (but the excepted one), whatever the clock said when they began,
+    /// with their refresh tokens; API keys only where [`usher_auth::revocation::RevocationCause::removes_api_keys`].
     ///
-    /// Revoking the same thing again is no second revocation: the first one stays, and is forgotten at the later of the two
-    /// moments. Two of a user are the same if moment, exception and cause are.
+    /// Revoking the same thing again is no second revocation: the first one stays, and is forgotten at the later of the two moments. Two
+    /// of a user are the same if their cause is; the later `issued_before` counts then. So a user has at most one for each cause.
     async fn revoke(&self, revocation: &Revocation) -> Result<Vec<Revocation>, StoreError>;
-    /// Forget the user revocations that `cause` brought upon `user`; how many were forgotten. Sessions that it removed stay ended.
-    async fn lift_revocations(&self, user: &UserId, cause: RevocationCause) -> Result<u64, StoreError>;
     /// Every revocation that still matters at `now`, in the order they were remembered.
     async fn revocations(&self, now: UnixTime) -> Result<Vec<Revocation>, StoreError>;
     /// Remove those that no longer matter at `now`; how many.
@@ -165,24 +152,24 @@ pub trait Store: UserStore + SessionStore + RefreshTokenStore + ApiKeyStore + Re
 /// How many tickets may be outstanding: bought, not yet presented, not yet over (req D8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TicketBounds {
-    /// Per session, or per user for tickets bought without one.
-    pub per_buyer: usize,
+    /// Of one user, whatever sessions and keys they were bought with.
+    pub per_user: usize,
     /// In all.
     pub total: usize,
 }
 
 impl Default for TicketBounds {
-    /// 100 for one buyer, 100,000 in all (some 100 MB at most).
+    /// 100 of one user, 100,000 in all (some 100 MB at most).
     fn default() -> Self {
-        Self { per_buyer: 100, total: 100_000 }
+        Self { per_user: 100, total: 100_000 }
     }
 }
 
 /// Why a ticket was not taken in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TicketRejected {
-    /// The buyer has as many outstanding tickets as one may have.
-    TooManyForBuyer,
+    /// The user has as many outstanding tickets as one may have.
+    TooManyForUser,
     /// The store holds as many as it may.
     Full,
 }
@@ -201,8 +188,8 @@ pub enum RedeemedTicket {
 /// Single-use tickets: short-lived, shared by all nodes, not durable.
 #[async_trait]
 pub trait TicketStore: Send + Sync {
-    /// Remember a ticket under its hash until it expires. The number outstanding per session (or, without one, per user) and
-    /// in all is bounded (req D8). A second one under the same hash is an error.
+    /// Remember a ticket under its hash until it expires. The number outstanding per user and in all is bounded
+    /// (req D8). A second one under the same hash is an error.
     async fn put(
         &self,
         secret: &HashedToken,

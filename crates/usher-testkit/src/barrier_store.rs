@@ -7,14 +7,15 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use usher_auth::UnixTime;
 use usher_auth::api_key::ApiKey;
-use usher_auth::ids::{Role, SessionId, UserId};
-use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::ids::{SessionId, UserId};
+use usher_auth::revocation::{BlockedUser, Revocation};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 use usher_store::{
-    ApiKeyStore, CreateUser, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore, SessionStore, Store,
-    StoreError, UserStore,
+    ApiKeyStore, BannedUser, ChangedUser, CreateApiKey, CreateUser, NewSession, RefreshOutcome, RefreshRotation,
+    RefreshTokenStore, RevocationStore, RevocationTimes, SessionStore, StartedSession, Store, StoreError, UserChange,
+    UserStore,
 };
 
 /// A place where the store may be stopped.
@@ -99,18 +100,20 @@ delegate!(UserStore {
     fn user(&self, id: &UserId) -> Option<User>;
     fn user_with_password(&self, id: &UserId) -> Option<(User, Option<PasswordHash>)>;
     fn users(&self, after: Option<&UserId>, limit: u32) -> Vec<User>;
-    fn set_password(&self, id: &UserId, password: &PasswordHash) -> bool;
+    fn change_user(&self, id: &UserId, change: &UserChange, when: RevocationTimes) -> Option<ChangedUser>;
     fn upgrade_password_hash(&self, id: &UserId, old: &PasswordHash, new: &PasswordHash) -> bool;
-    fn set_roles(&self, id: &UserId, roles: &[Role]) -> bool;
-    fn set_disabled(&self, id: &UserId, disabled: bool) -> bool;
-    fn delete_user(&self, id: &UserId) -> bool;
+    fn ban_user(&self, id: &UserId, when: RevocationTimes) -> Vec<Revocation>;
+    fn unban_user(&self, id: &UserId) -> bool;
+    fn banned_users(&self, after: Option<&UserId>, limit: u32) -> Vec<BannedUser>;
+    fn blocked_users(&self) -> Vec<BlockedUser>;
 });
 
 delegate!(SessionStore {
     fn create_session(&self, session: &Session) -> ();
+    fn start_session(&self, new: &NewSession<'_>) -> StartedSession;
     fn session_by_secret(&self, secret: &HashedToken) -> Option<Session>;
     fn session(&self, id: &SessionId) -> Option<Session>;
-    fn sessions_of(&self, user: &UserId) -> Vec<Session>;
+    fn sessions_of(&self, user: &UserId, after: Option<&SessionId>, limit: u32) -> Vec<Session>;
     fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> bool;
     fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> u64;
 });
@@ -123,14 +126,13 @@ delegate!(RefreshTokenStore {
 });
 
 delegate!(ApiKeyStore {
-    fn create_api_key(&self, key: &ApiKey) -> ();
+    fn create_api_key(&self, key: &ApiKey, most: usize) -> CreateApiKey;
     fn api_key_by_secret(&self, secret: &HashedToken) -> Option<ApiKey>;
     fn api_keys(&self, user: Option<&UserId>) -> Vec<ApiKey>;
 });
 
 delegate!(RevocationStore {
     fn revoke(&self, revocation: &Revocation) -> Vec<Revocation>;
-    fn lift_revocations(&self, user: &UserId, cause: RevocationCause) -> u64;
     fn revocations(&self, now: UnixTime) -> Vec<Revocation>;
     fn reap_revocations(&self, now: UnixTime) -> u64;
 });

@@ -28,7 +28,7 @@ use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Backends, Server, ServerSettings};
 use usher_sql::{SqlOptions, SqlStore};
 use usher_store::memory::{MemoryStore, MemoryTickets};
-use usher_store::{Store, TicketBounds, TicketStore};
+use usher_store::{CreateApiKey, RevocationTimes, Store, TicketBounds, TicketStore, UserChange};
 use zeroize::Zeroizing;
 
 use crate::mint::{self, Mint};
@@ -327,7 +327,8 @@ impl TestServer {
             created_at: self.now(),
             expires_at,
         };
-        self.store.create_api_key(&key).await.expect("a store");
+        let created = self.store.create_api_key(&key, usize::MAX).await.expect("a store");
+        assert_eq!(created, CreateApiKey::Created);
         (key.id, secret.reveal().to_owned())
     }
 
@@ -347,29 +348,41 @@ impl TestServer {
 
     /// Sets a user's roles, as the administrator's tools do.
     pub async fn db_set_roles(&self, user: &str, roles: &[&str]) {
-        let user = UserId::new(user).expect("an id");
         let roles: Vec<Role> = roles.iter().map(|role| Role::new(role).expect("a role")).collect();
-        assert!(self.store.set_roles(&user, &roles).await.expect("a store"));
-        let target = RevocationTarget::User { user, issued_before: self.now(), except: None };
-        self.db_revoke(target, RevocationCause::RolesChanged).await;
+        self.db_change(user, &UserChange::Roles(roles)).await;
     }
 
     /// Disables a user, as the administrator's tools do.
     pub async fn db_disable(&self, user: &str) {
-        let user = UserId::new(user).expect("an id");
-        self.store.set_disabled(&user, true).await.expect("a store");
-        self.server.revoker().user_changed(&user);
-        let target = RevocationTarget::User { user, issued_before: UnixTime::MAX, except: None };
-        self.db_revoke(target, RevocationCause::UserDisabled).await;
+        self.db_change(user, &UserChange::Disable).await;
     }
 
     /// Removes a user, as the administrator's tools do.
     pub async fn db_delete(&self, user: &str) {
+        self.db_change(user, &UserChange::Remove).await;
+    }
+
+    /// Changes a user, as the administrator's tools do. How many connections that ended.
+    pub async fn db_change(&self, user: &str, change: &UserChange) -> usize {
         let user = UserId::new(user).expect("an id");
-        let target = RevocationTarget::User { user: user.clone(), issued_before: self.now(), except: None };
-        self.db_revoke(target, RevocationCause::UserDeleted).await;
-        self.store.delete_user(&user).await.expect("a store");
-        self.server.revoker().user_changed(&user);
+        let when = RevocationTimes { at: self.now(), forget_at: UnixTime::MAX };
+        let changed = self.store.change_user(&user, change, when).await.expect("a store").expect("a user");
+        self.server.revoker().user_changed(&user, &changed).await
+    }
+
+    /// Bans another issuer's user, as the administrator's tools do. How many connections that ended.
+    pub async fn db_ban(&self, user: &str) -> usize {
+        let user = UserId::new(user).expect("an id");
+        let when = RevocationTimes { at: self.now(), forget_at: UnixTime::MAX };
+        let remembered = self.store.ban_user(&user, when).await.expect("a store");
+        self.server.revoker().banned(&user, &remembered)
+    }
+
+    /// Lifts a ban, as the administrator's tools do.
+    pub async fn db_unban(&self, user: &str) {
+        let user = UserId::new(user).expect("an id");
+        assert!(self.store.unban_user(&user).await.expect("a store"));
+        self.server.revoker().unbanned(&user);
     }
 
     /// The text of its metrics.

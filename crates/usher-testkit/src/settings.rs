@@ -5,6 +5,7 @@ use std::time::Duration;
 use cookie::SameSite;
 use usher_auth::carriers::{Carrier, CarrierSet};
 use usher_auth::close_code::{CloseCodes, CloseProfile};
+use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::origin::{AllowedOrigins, Origin};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
 use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules, SockJsRules};
@@ -127,6 +128,12 @@ pub fn settings() -> ServerSettings {
         waiting: WaitingLimits::default(),
         anonymous: WaitingLimits::default(),
         connections: ConnectionLimits::default(),
+        sessions_per_user: 100,
+        lifetimes: CredentialLifetimes {
+            ticket: Duration::from_secs(30),
+            issuer_token: Duration::from_hours(24),
+            leeway: Duration::from_secs(30),
+        },
         messages: MessageRate::default(),
         outbound_limit: 1024 * 1024,
         trusted_proxies: TrustedProxies::default(),

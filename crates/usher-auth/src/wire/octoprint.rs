@@ -87,8 +87,9 @@ impl From<RevocationCause> for ReauthReason {
             | RevocationCause::LogoutEverywhere
             | RevocationCause::KeyRevoked
             | RevocationCause::Administrator
-            | RevocationCause::RefreshReuse => Self::Logout,
-            RevocationCause::UserDeleted | RevocationCause::UserDisabled => Self::Removed,
+            | RevocationCause::RefreshReuse
+            | RevocationCause::SessionLimit => Self::Logout,
+            RevocationCause::UserDeleted | RevocationCause::UserDisabled | RevocationCause::UserBanned => Self::Removed,
             RevocationCause::PasswordChanged | RevocationCause::RolesChanged => Self::Modified,
         }
     }

@@ -9,7 +9,7 @@ use usher_auth::ids::{ConnectionId, IssuerName, Role, TokenId, UserId};
 use usher_auth::jwt::{VerifiedSessionKey, VerifiedToken};
 use usher_auth::permit::{CredentialFacts, Principal};
 use usher_auth::refusal::{Refusal, RefusalKind};
-use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex, RevocationTarget};
+use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationIndex, RevocationTarget};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::ticket::Ticket;
 use usher_auth::user::User;
@@ -30,8 +30,23 @@ fn revoked(target: RevocationTarget, cause: RevocationCause) -> RevocationIndex 
     index
 }
 
+/// What is remembered when everything that a user has now ends for `cause`: the user, and each session and key by its id.
 fn everything_of(user: &User, cause: RevocationCause) -> RevocationIndex {
-    revoked(RevocationTarget::User { user: user.id.clone(), issued_before: UnixTime::MAX, except: None }, cause)
+    let mut index =
+        revoked(RevocationTarget::User { user: user.id.clone(), issued_before: START.unix, except: None }, cause);
+    let mut also = |target| index.insert(&Revocation { target, cause, at: START.unix, forget_at: UnixTime::MAX });
+    also(RevocationTarget::Session(session(user).id));
+    if cause.removes_api_keys() {
+        also(RevocationTarget::ApiKey(api_key(user).id));
+    }
+    if blocks(cause) {
+        index.block(&BlockedUser { user: user.id.clone(), cause });
+    }
+    index
+}
+
+fn blocks(cause: RevocationCause) -> bool {
+    matches!(cause, RevocationCause::UserDisabled | RevocationCause::UserBanned)
 }
 
 fn refused(verdict: Result<Permit, Refusal>) -> RefusalKind {
@@ -47,7 +62,7 @@ fn token(issuer: Option<&str>) -> VerifiedToken {
         roles: user.roles.clone(),
         claims: BTreeMap::from([("team".to_owned(), vec!["blue".to_owned()])]),
         token_id: Some(TokenId::new("jti-1").expect("an id")),
-        session: Some(session(&user).id),
+        session: issuer.is_none().then(|| session(&user).id),
         issued_at: START.unix,
         skew: if issuer.is_some() { 30 * SECOND } else { Duration::ZERO },
         expires_at: START.unix.plus(60 * SECOND),
@@ -156,7 +171,7 @@ fn each_kind_ends_with_a_revocation_of_its_user() {
     for (kind, verify) in KINDS {
         for cause in RevocationCause::ALL.into_iter().filter(|cause| cause.ends_sessions()) {
             let index = everything_of(&alice, cause);
-            if kind == "api key" && !cause.reaches_api_keys() {
+            if kind == "api key" && !cause.removes_api_keys() && !blocks(cause) {
                 // A key has a revocation of its own, and goes else only with its owner.
                 assert!(verify(Some(&alice), START, &index).is_ok(), "{kind} {cause:?}");
                 continue;
@@ -169,7 +184,8 @@ fn each_kind_ends_with_a_revocation_of_its_user() {
             // Revoked beats expired: what was ended is not to be renewed.
             assert_eq!(refused(verify(Some(&alice), START.after(60 * SECOND), &index)), expected, "{kind} {cause:?}");
         }
-        let bobs = everything_of(&user("bob"), RevocationCause::Administrator);
+        let bob = RevocationTarget::User { user: user("bob").id, issued_before: START.unix, except: None };
+        let bobs = revoked(bob, RevocationCause::Administrator);
         assert!(verify(Some(&alice), START, &bobs).is_ok(), "{kind}: bob's revocation is not alice's");
     }
 }

@@ -125,7 +125,7 @@ impl World {
         let issuer_keys = IssuerKeys::new(sources, &tokens, &shared_clock, limits).unwrap();
         let verifier = CredentialVerifier::new(VerifierParts {
             store: Arc::new(MemoryStore::new()),
-            tickets: Arc::new(MemoryTickets::new(TicketBounds { per_buyer: 1, total: 1 })),
+            tickets: Arc::new(MemoryTickets::new(TicketBounds { per_user: 1, total: 1 })),
             tokens,
             issuer_keys,
             revocations: Revocations::default(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{ApiKeyId, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::room::{InvalidRoomName, RoomPolicy};
@@ -11,6 +12,7 @@ use usher_auth::{Clock, Randomness, UnixTime};
 use usher_store::{Store, StoreError};
 
 use super::audit::Done;
+use super::backup::BackUp;
 use super::{Answer, Operation, Revoker};
 use crate::audit::{AuditError, AuditTrail};
 use crate::passwords::{Busy, PasswordHasher, UnacceptablePassword};
@@ -27,8 +29,12 @@ pub struct Administration {
     pub rooms: RoomPolicy,
     /// How long sessions last.
     pub session_limits: SessionLimits,
-    /// The longest that any credential lives on after it was issued; revocations are remembered for as long.
-    pub longest_credential_life: Duration,
+    /// How long credentials live, and so how long revocations are remembered.
+    pub lifetimes: CredentialLifetimes,
+    /// Most API keys of one user.
+    pub most_api_keys: usize,
+    /// Copies the store.
+    pub backup: Arc<dyn BackUp>,
     /// What is done is recorded.
     pub audit: AuditTrail,
     /// The time.
@@ -51,6 +57,28 @@ pub enum AdminError {
     /// A colon separates an issuer's name from its subject.
     #[error("{0} cannot be a user of ours: an id must not contain ':'")]
     NotLocal(UserId),
+    /// Another issuer's user of that id is banned.
+    #[error("{0} is banned: unban that user of another issuer first")]
+    Banned(UserId),
+    /// Banning is for other issuers' users.
+    #[error("{0} is a user of ours: use `usher user disable`")]
+    LocalUser(UserId),
+    /// There is nothing to lift.
+    #[error("{0} is not banned")]
+    NotBanned(UserId),
+    /// The user has as many keys as one may have.
+    #[error(
+        "the user {user} has {most} API keys, as many as one may have: revoke one first, or raise limits.per_user.api_keys"
+    )]
+    TooManyKeys {
+        /// Whose.
+        user: UserId,
+        /// How many one may have.
+        most: usize,
+    },
+    /// The store was not copied.
+    #[error("{0}")]
+    BackUp(String),
     /// The user is disabled.
     #[error("the user {0} is disabled: enable them first")]
     Disabled(UserId),
@@ -92,6 +120,11 @@ impl AdminError {
             Self::NoSuchUser(_) => "no_such_user",
             Self::UserExists(_) => "user_exists",
             Self::NotLocal(_) => "not_local",
+            Self::Banned(_) => "user_banned",
+            Self::LocalUser(_) => "local_user",
+            Self::NotBanned(_) => "not_banned",
+            Self::TooManyKeys { .. } => "too_many_keys",
+            Self::BackUp(_) => "not_backed_up",
             Self::Disabled(_) => "user_disabled",
             Self::Text(_) => "invalid_text",
             Self::Password(_) => "unacceptable_password",
@@ -122,8 +155,8 @@ impl Administration {
 
     async fn carry_out(&self, operation: Operation) -> Result<Answer, AdminError> {
         let _turn = match operation {
-            // Reading the trail changes nothing, and may take long.
-            Operation::TailAudit { .. } | Operation::VerifyAudit { .. } => None,
+            // Reading changes nothing, and may take long.
+            Operation::TailAudit { .. } | Operation::VerifyAudit { .. } | Operation::BackUp { .. } => None,
             _ => Some(self.turn.lock().await),
         };
         match operation {
@@ -132,6 +165,10 @@ impl Administration {
             Operation::DisableUser { id } => self.disable_user(&id).await,
             Operation::EnableUser { id } => self.enable_user(&id).await,
             Operation::RemoveUser { id } => self.remove_user(&id).await,
+            Operation::BanUser { id } => self.ban_user(&id).await,
+            Operation::UnbanUser { id } => self.unban_user(&id).await,
+            Operation::ListBanned { after, limit } => self.list_banned(after.as_ref(), limit).await,
+            Operation::BackUp { to } => self.back_up(&to).await,
             Operation::SetPassword { id, password } => self.set_password(&id, password).await,
             Operation::AddKey { user, label, lifetime_seconds } => self.add_key(user, label, lifetime_seconds).await,
             Operation::ListKeys { user } => self.list_keys(user.as_ref()).await,
@@ -169,7 +206,7 @@ impl Administration {
         margin: Option<Duration>,
     ) -> Result<usize, StoreError> {
         let at = self.now();
-        let forget_at = at.plus(self.longest_credential_life);
+        let forget_at = self.lifetimes.forget_at(&target, at, margin);
         self.revoker.revoke(&Revocation { target, cause, at, forget_at }, margin).await
     }
 }

@@ -29,6 +29,11 @@ pub enum Answer {
         /// In the order of their ids.
         users: Vec<UserRow>,
     },
+    /// Banned users.
+    BannedUsers {
+        /// In the order of their ids.
+        users: Vec<BannedRow>,
+    },
     /// A new API key.
     KeyMade {
         /// Its public name.
@@ -73,6 +78,15 @@ pub struct UserRow {
     pub disabled: bool,
     /// When they were added.
     pub created_at: i64,
+}
+
+/// A banned user, for a list. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BannedRow {
+    /// The id.
+    pub id: UserId,
+    /// When the user was banned.
+    pub banned_at: i64,
 }
 
 /// An API key, for a list. Times are Unix seconds.

@@ -48,6 +48,8 @@ impl Done {
             Operation::AddUser { id, .. } => (AuditEvent::UserCreated, None, id),
             Operation::DisableUser { id } => (AuditEvent::UserUpdated, Some("disabled"), id),
             Operation::EnableUser { id } => (AuditEvent::UserUpdated, Some("enabled"), id),
+            Operation::BanUser { id } => (AuditEvent::UserUpdated, Some("banned"), id),
+            Operation::UnbanUser { id } => (AuditEvent::UserUpdated, Some("unbanned"), id),
             Operation::RemoveUser { id } => (AuditEvent::UserDeleted, None, id),
             Operation::SetPassword { id, .. } => (AuditEvent::PasswordChange, None, id),
             Operation::SetRoles { id, .. } => (AuditEvent::AuthzChange, None, id),

@@ -6,6 +6,7 @@ use usher_auth::api_key::ApiKey;
 use usher_auth::ids::{ApiKeyId, UserId};
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, TokenKind};
+use usher_store::CreateApiKey;
 use zeroize::Zeroizing;
 
 use super::administration::check_text;
@@ -28,11 +29,6 @@ impl Administration {
         if lifetime.is_some_and(|lifetime| lifetime.is_zero() || lifetime > MAX_LIFETIME) {
             return Err(AdminError::Lifetime);
         }
-        match self.store.user(&user).await? {
-            None => return Err(AdminError::NoSuchUser(user)),
-            Some(known) if known.disabled => return Err(AdminError::Disabled(user)),
-            Some(_) => {}
-        }
         let secret = PlainToken::from_random(TokenKind::ApiKey, self.randomness.bytes());
         let now = self.now();
         let key = ApiKey {
@@ -43,7 +39,14 @@ impl Administration {
             created_at: now,
             expires_at: lifetime.map(|lifetime| now.plus(lifetime)),
         };
-        self.store.create_api_key(&key).await?;
+        match self.store.create_api_key(&key, self.most_api_keys).await? {
+            CreateApiKey::Created => {}
+            CreateApiKey::NoSuchUser => return Err(AdminError::NoSuchUser(key.user)),
+            CreateApiKey::Disabled => return Err(AdminError::Disabled(key.user)),
+            CreateApiKey::TooMany => {
+                return Err(AdminError::TooManyKeys { user: key.user, most: self.most_api_keys });
+            }
+        }
         Ok(Answer::KeyMade { id: key.id, key: NewKey(Zeroizing::new(secret.reveal().to_owned())) })
     }
 

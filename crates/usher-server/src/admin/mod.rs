@@ -7,6 +7,7 @@
 mod administration;
 mod answer;
 mod audit;
+mod backup;
 mod explain;
 mod keys;
 mod operation;
@@ -21,7 +22,8 @@ mod lock;
 mod tests;
 
 pub use administration::{AdminError, Administration};
-pub use answer::{Answer, Explained, KeyRow, NewKey, SessionRow, UserRow};
+pub use answer::{Answer, BannedRow, Explained, KeyRow, NewKey, SessionRow, UserRow};
+pub use backup::BackUp;
 pub use control::{ControlClient, ControlError, ControlSocket, Way, find_way};
 pub use lock::StoreLock;
 pub use operation::{ExplainedAction, MAX_LIST, MAX_TAIL, NewPassword, Operation};

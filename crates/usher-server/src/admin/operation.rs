@@ -51,6 +51,28 @@ pub enum Operation {
         /// Whom.
         id: UserId,
     },
+    /// Refuse every credential of another issuer's user, and close their connections.
+    BanUser {
+        /// The user's id.
+        id: UserId,
+    },
+    /// Accept the credentials of a banned user again.
+    UnbanUser {
+        /// The user's id.
+        id: UserId,
+    },
+    /// Banned users in the order of their ids.
+    ListBanned {
+        /// Those after this one.
+        after: Option<UserId>,
+        /// So many; at most [`MAX_LIST`].
+        limit: u32,
+    },
+    /// Copy the store to a new file.
+    BackUp {
+        /// The new file's absolute path.
+        to: PathBuf,
+    },
     /// Set a user's password and end their sessions.
     SetPassword {
         /// Whose.

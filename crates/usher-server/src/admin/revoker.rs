@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use usher_auth::ids::UserId;
-use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
-use usher_store::{Store, StoreError};
+use usher_auth::revocation::{Revocation, RevocationTarget};
+use usher_store::{ChangedUser, Store, StoreError};
 
 use crate::audit::{AuditTrail, Record};
 
@@ -17,11 +17,22 @@ pub trait Revoker: Send + Sync {
     /// their clients may bring another credential.
     async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError>;
 
-    /// Take back what `cause` did to `user`.
-    async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError>;
+    /// Record revocations that the store remembers already, and end the live connections that they mean. `owner` is whose credentials
+    /// they are, where a target does not say so. Returns how many connections were ended.
+    fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize;
 
-    /// A user's name, roles, keys or state changed: what is remembered of earlier look-ups no longer holds.
-    fn user_changed(&self, user: &UserId);
+    /// A user was changed in the store and is now as `changed` says. Refuses or admits them from now on, and lets live connections go
+    /// on with the roles of now. Returns how many connections were ended.
+    async fn user_changed(&self, id: &UserId, changed: &ChangedUser) -> usize;
+
+    /// Another issuer's user was banned in the store. Returns how many live connections were ended.
+    fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize;
+
+    /// Another issuer's user is not banned any more.
+    fn unbanned(&self, id: &UserId);
+
+    /// A user was added: what is remembered of earlier look-ups no longer holds.
+    fn user_added(&self, id: &UserId);
 }
 
 /// Revokes in the store, where no server runs that could have connections.
@@ -37,17 +48,28 @@ pub struct StoreRevoker {
 impl Revoker for StoreRevoker {
     async fn revoke(&self, revocation: &Revocation, _margin: Option<Duration>) -> Result<usize, StoreError> {
         let owner = owner(&*self.store, revocation).await?;
-        for one in self.store.revoke(revocation).await? {
-            self.audit.record(Record::revoked(&one, owner.as_ref()));
+        let remembered = self.store.revoke(revocation).await?;
+        Ok(self.carry_out(&remembered, owner.as_ref()))
+    }
+
+    fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {
+        for one in remembered {
+            self.audit.record(Record::revoked(one, owner));
         }
-        Ok(0)
+        0
     }
 
-    async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
-        self.store.lift_revocations(user, cause).await.map(|_| ())
+    async fn user_changed(&self, id: &UserId, changed: &ChangedUser) -> usize {
+        self.carry_out(&changed.revoked, Some(id))
     }
 
-    fn user_changed(&self, _user: &UserId) {}
+    fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize {
+        self.carry_out(remembered, Some(id))
+    }
+
+    fn unbanned(&self, _id: &UserId) {}
+
+    fn user_added(&self, _id: &UserId) {}
 }
 
 /// Whose credential a revocation is about to end, for the audit: afterwards it is gone.

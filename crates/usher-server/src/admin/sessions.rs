@@ -24,7 +24,7 @@ impl Administration {
 
     async fn live_sessions(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
         let now = self.now();
-        let mut sessions = self.store.sessions_of(user).await?;
+        let mut sessions = self.store.sessions_of(user, None, u32::MAX).await?;
         // One whose cookie has idled out may come back by its refresh token; one past its absolute limit is nobody's business.
         sessions.retain(|session| session.created_at.plus(self.session_limits.absolute) > now);
         Ok(sessions)

@@ -1,13 +1,12 @@
 //! Operations on users.
 
-use usher_auth::UnixTime;
 use usher_auth::ids::{Role, UserId};
-use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::revocation::RevocationTarget;
 use usher_auth::user::User;
-use usher_store::CreateUser;
+use usher_store::{BannedUser, CreateUser, RevocationTimes, UserChange};
 
 use super::administration::check_text;
-use super::{AdminError, Administration, Answer, MAX_LIST, NewPassword, UserRow};
+use super::{AdminError, Administration, Answer, BannedRow, MAX_LIST, NewPassword, UserRow};
 use crate::passwords::check_new_password;
 
 /// Longest name, in bytes. Every frame about the user repeats it.
@@ -40,10 +39,11 @@ impl Administration {
         let user = User { id, name, roles, disabled: false, created_at: self.now() };
         match self.store.create_user(&user, Some(&hash)).await? {
             CreateUser::Created => {
-                self.revoker.user_changed(&user.id);
+                self.revoker.user_added(&user.id);
                 Ok(Answer::Done { connections_ended: 0 })
             }
             CreateUser::Exists => Err(AdminError::UserExists(user.id)),
+            CreateUser::Banned => Err(AdminError::Banned(user.id)),
         }
     }
 
@@ -60,45 +60,15 @@ impl Administration {
     }
 
     pub(super) async fn disable_user(&self, id: &UserId) -> Result<Answer, AdminError> {
-        if !self.store.set_disabled(id, true).await? {
-            return Err(AdminError::NoSuchUser(id.clone()));
-        }
-        self.revoker.user_changed(id);
-        // Everything, also what is issued later: until the user is enabled nothing of theirs holds.
-        let target = RevocationTarget::User { user: id.clone(), issued_before: UnixTime::MAX, except: None };
-        let (cause, at, forget_at) = (RevocationCause::UserDisabled, self.now(), UnixTime::MAX);
-        let connections_ended = self.revoker.revoke(&Revocation { target, cause, at, forget_at }, None).await?;
-        Ok(Answer::Done { connections_ended })
+        self.change_user(id, &UserChange::Disable).await
     }
 
     pub(super) async fn enable_user(&self, id: &UserId) -> Result<Answer, AdminError> {
-        if !self.store.set_disabled(id, false).await? {
-            return Err(AdminError::NoSuchUser(id.clone()));
-        }
-        self.revoker.lift(id, RevocationCause::UserDisabled).await?;
-        self.revoker.user_changed(id);
-        Ok(Answer::Done { connections_ended: 0 })
+        self.change_user(id, &UserChange::Enable).await
     }
 
-    /// Ends everything of the user before and after they are removed: before, so that nothing outlives them if the second half is
-    /// never reached; after, for a log-in that was under way.
     pub(super) async fn remove_user(&self, id: &UserId) -> Result<Answer, AdminError> {
-        if !self.store.set_disabled(id, true).await? {
-            return Err(AdminError::NoSuchUser(id.clone()));
-        }
-        let before = self.revoke_removed(id).await?;
-        self.store.delete_user(id).await?;
-        self.revoker.user_changed(id);
-        let after = self.revoke_removed(id).await?;
-        Ok(Answer::Done { connections_ended: before + after })
-    }
-
-    /// Everything up to now. The id may be given to somebody else at once, who must not be locked out; a token of the running second,
-    /// which has only whole ones, ends with its session, each of which is revoked by its id.
-    async fn revoke_removed(&self, id: &UserId) -> Result<usize, AdminError> {
-        let issued_before = self.now();
-        let target = RevocationTarget::User { user: id.clone(), issued_before, except: None };
-        Ok(self.revoke(target, RevocationCause::UserDeleted).await?)
+        self.change_user(id, &UserChange::Remove).await
     }
 
     /// The next token has the new roles, and so has what is open; tokens with the old ones end.
@@ -108,22 +78,51 @@ impl Administration {
         if roles.len() > MAX_ROLES {
             return Err(AdminError::Text("a user has at most 32 roles"));
         }
-        if !self.store.set_roles(id, &roles).await? {
-            return Err(AdminError::NoSuchUser(id.clone()));
-        }
-        let target = RevocationTarget::User { user: id.clone(), issued_before: self.now(), except: None };
-        let connections_ended = self.revoke(target, RevocationCause::RolesChanged).await?;
-        Ok(Answer::Done { connections_ended })
+        self.change_user(id, &UserChange::Roles(roles)).await
     }
 
     pub(super) async fn set_password(&self, id: &UserId, password: NewPassword) -> Result<Answer, AdminError> {
         check_new_password(&password.0, id.as_str())?;
         let hash = self.passwords.hash(password.0).await?;
-        if !self.store.set_password(id, &hash).await? {
-            return Err(AdminError::NoSuchUser(id.clone()));
-        }
-        let target = RevocationTarget::User { user: id.clone(), issued_before: self.now(), except: None };
-        let connections_ended = self.revoke(target, RevocationCause::PasswordChanged).await?;
+        self.change_user(id, &UserChange::Password(hash)).await
+    }
+
+    /// One transaction for the change and all that ends with it; then live connections follow.
+    async fn change_user(&self, id: &UserId, change: &UserChange) -> Result<Answer, AdminError> {
+        let changed = self.store.change_user(id, change, self.times_for_user(id)).await?;
+        let changed = changed.ok_or_else(|| AdminError::NoSuchUser(id.clone()))?;
+        let connections_ended = self.revoker.user_changed(id, &changed).await;
         Ok(Answer::Done { connections_ended })
+    }
+
+    /// Refuse another issuer's user. It need not have been here before.
+    pub(super) async fn ban_user(&self, id: &UserId) -> Result<Answer, AdminError> {
+        if self.store.user(id).await?.is_some() {
+            return Err(AdminError::LocalUser(id.clone()));
+        }
+        let remembered = self.store.ban_user(id, self.times_for_user(id)).await?;
+        Ok(Answer::Done { connections_ended: self.revoker.banned(id, &remembered) })
+    }
+
+    pub(super) async fn unban_user(&self, id: &UserId) -> Result<Answer, AdminError> {
+        if !self.store.unban_user(id).await? {
+            return Err(AdminError::NotBanned(id.clone()));
+        }
+        self.revoker.unbanned(id);
+        Ok(Answer::Done { connections_ended: 0 })
+    }
+
+    pub(super) async fn list_banned(&self, after: Option<&UserId>, limit: u32) -> Result<Answer, AdminError> {
+        let users = self.store.banned_users(after, limit.clamp(1, MAX_LIST)).await?;
+        let users = users.into_iter();
+        let users =
+            users.map(|BannedUser { user, banned_at }| BannedRow { id: user, banned_at: banned_at.as_seconds() });
+        Ok(Answer::BannedUsers { users: users.collect() })
+    }
+
+    fn times_for_user(&self, id: &UserId) -> RevocationTimes {
+        let at = self.now();
+        let target = RevocationTarget::User { user: id.clone(), issued_before: at, except: None };
+        RevocationTimes { at, forget_at: self.lifetimes.forget_at(&target, at, None) }
     }
 }

@@ -48,7 +48,7 @@ pub(super) async fn get_token(
     }
     let (name, password) = basic(&headers).map_err(IntoResponse::into_response)?;
     let proven = logins.check(&name, password, &scene, METHOD).await?;
-    let mut granted = logins.start(&sessions, proven, origin_of(scene.client, &headers), &scene, METHOD).await?;
+    let mut granted = logins.start(&sessions, proven, None, origin_of(scene.client, &headers), &scene, METHOD).await?;
     granted.cookie = None;
     tracing::info!(user = %granted.user.id, client = %scene.client.0, "logged in");
     Ok(tokens::answer(&granted, &cookies))

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use usher_auth::Clock;
 use usher_auth::carriers::{Credential, session_cookie};
 use usher_auth::ids::UserId;
-use usher_auth::revocation::RevocationCause;
+use usher_auth::session::Session;
 use usher_auth::user::{PasswordHash, User};
 use usher_axum::{ClientAddress, Problem, SourceBudget, Throttle};
 use usher_store::Store;
@@ -25,7 +25,7 @@ use super::{store_unavailable, tokens};
 use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
 use crate::passwords::{PasswordHasher, needs_rehash};
-use crate::sessions::{Granted, LoginOrigin, Sessions};
+use crate::sessions::{Granted, LoginOrigin, NewLogIn, Sessions};
 
 /// When a log-in that found no room should come back.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
@@ -73,8 +73,8 @@ pub(super) async fn log_in(
     Json(request): Json<LoginRequest>,
 ) -> Result<Response, Response> {
     let proven = logins.check(&request.user, request.pwd, &scene, METHOD).await?;
-    end_previous(&store, &sessions, &cookies, &headers, &scene).await?;
-    let granted = logins.start(&sessions, proven, origin_of(scene.client, &headers), &scene, METHOD).await?;
+    let replaced = previous_session(&store, &cookies, &headers).await?;
+    let granted = logins.start(&sessions, proven, replaced, origin_of(scene.client, &headers), &scene, METHOD).await?;
     tracing::info!(user = %granted.user.id, client = %scene.client.0, "logged in");
     Ok(tokens::answer(&granted, &cookies))
 }
@@ -108,34 +108,36 @@ impl axum::extract::FromRef<super::ApiState> for PasswordLogins {
 }
 
 impl PasswordLogins {
-    /// Start a session for who proved a password.
+    /// Start a session for a client that proved a password, in place of the session that its browser had before, whoever's it was (req J2).
     ///
-    /// A password or roles may be changed, and sessions ended, while the old ones are being looked at. So the session is started first
-    /// and the user looked at again after: a change before that look is seen by it, and one after it finds the session and its token.
+    /// Password, roles or state of the user may be changed while the old ones are being looked at. The store compares them when it starts
+    /// the session, so that none outlives a change.
     pub(super) async fn start(
         &self,
         sessions: &Sessions,
         proven: ProvenPassword,
+        replaced: Option<Session>,
         origin: LoginOrigin,
         scene: &HttpScene,
         method: &'static str,
     ) -> Result<Granted, Response> {
-        let unavailable = |error| store_unavailable(&error);
-        let granted = sessions.start(proven.user, origin).await.map_err(unavailable)?;
-        let now = self.store.user_with_password(&granted.user.id).await.map_err(unavailable)?;
-        let as_before = |(user, hash): (User, Option<PasswordHash>)| {
-            !user.disabled && user.roles == granted.user.roles && hash.as_ref() == Some(&proven.hash)
+        let ProvenPassword { user, hash } = proven;
+        let id = user.id.clone();
+        let replaces = replaced.as_ref().map(|session| session.id.clone());
+        let started = sessions.start(NewLogIn { user, hash, origin, replaces }).await;
+        let Some(granted) = started.map_err(|error| store_unavailable(&error))? else {
+            tracing::info!(user = %id, "a log-in was refused: the user changed while it was under way");
+            return Err(wrong_password().into_response());
         };
-        if now.is_some_and(as_before) {
-            let (user, session) = (&granted.user.id, &granted.session.id);
-            for event in [AuditEvent::LoginSuccess, AuditEvent::SessionCreated] {
-                scene.record(Record::new(event, Outcome::Success).subject(user).session(session).carrier(method));
-            }
-            return Ok(granted);
+        if let Some(session) = replaced {
+            let ended = Record::new(AuditEvent::SessionLogout, Outcome::Success).reason("replaced");
+            scene.record(ended.subject(&session.user).session(&session.id));
         }
-        sessions.end(&granted.session.id, RevocationCause::PasswordChanged).await.map_err(unavailable)?;
-        tracing::info!(user = %granted.user.id, "a log-in was undone: the user changed while it was under way");
-        Err(wrong_password().into_response())
+        let session = &granted.session.id;
+        for event in [AuditEvent::LoginSuccess, AuditEvent::SessionCreated] {
+            scene.record(Record::new(event, Outcome::Success).subject(&id).session(session).carrier(method));
+        }
+        Ok(granted)
     }
 
     /// The user of that name if the password is theirs and they may come in. The wrong answer takes as long as the right one:
@@ -233,20 +235,12 @@ pub(super) fn origin_of(address: ClientAddress, headers: &HeaderMap) -> LoginOri
     }
 }
 
-/// A log-in takes the place of the session that the browser had before, whoever's it was (req J2).
-pub(super) async fn end_previous(
+/// The session whose cookie the client brings to a log-in.
+pub(super) async fn previous_session(
     store: &Arc<dyn Store>,
-    sessions: &Sessions,
     cookies: &CookieSettings,
     headers: &HeaderMap,
-    scene: &HttpScene,
-) -> Result<(), Response> {
-    let Ok(Some(Credential::Session(secret))) = session_cookie(headers, &cookies.name) else { return Ok(()) };
-    let unavailable = |error| store_unavailable(&error);
-    if let Some(session) = store.session_by_secret(&secret.hashed()).await.map_err(unavailable)? {
-        sessions.end(&session.id, RevocationCause::Logout).await.map_err(unavailable)?;
-        let ended = Record::new(AuditEvent::SessionLogout, Outcome::Success).reason("replaced");
-        scene.record(ended.subject(&session.user).session(&session.id));
-    }
-    Ok(())
+) -> Result<Option<Session>, Response> {
+    let Ok(Some(Credential::Session(secret))) = session_cookie(headers, &cookies.name) else { return Ok(None) };
+    store.session_by_secret(&secret.hashed()).await.map_err(|error| store_unavailable(&error))
 }

@@ -1,14 +1,16 @@
 //! `GET` and `DELETE /auth/sessions`, `DELETE /auth/sessions/{id}`: a user's own sessions (req J6).
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
-use http::StatusCode;
-use serde::Serialize;
+use http::header::LINK;
+use http::{HeaderValue, StatusCode};
+use serde::{Deserialize, Serialize};
 use usher_auth::ids::SessionId;
 use usher_auth::revocation::RevocationCause;
 use usher_axum::Problem;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::access::Caller;
 use super::origin_guard::OriginGuard;
@@ -36,19 +38,40 @@ pub(super) struct SessionItem {
     current: bool,
 }
 
-/// My sessions.
+/// Most sessions in one answer, and how many there are if the caller does not say.
+const MAX_PAGE: u32 = 100;
+
+/// Which part of the list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageQuery {
+    /// Sessions whose id comes after this one.
+    after: Option<String>,
+    /// So many at most; 1 to 100, which is the default.
+    limit: Option<u32>,
+}
+
+/// My sessions, in pages in the order of their ids. Where there may be more, `Link` with `rel="next"` has the next page (RFC 8288).
 #[utoipa::path(
-    get, path = "/auth/sessions", tag = "auth",
+    get, path = "/auth/sessions", tag = "auth", params(PageQuery),
     responses(
-        (status = 200, description = "The caller's sessions", body = Vec<SessionItem>),
+        (status = 200, description = "The caller's sessions; `Link` has the next page if there is one", body = Vec<SessionItem>),
+        (status = 400, description = "The query is not what it should be"),
         (status = 401, description = "No credential that holds"),
     )
 )]
 pub(super) async fn list(
     State(sessions): State<Sessions>,
     Caller { permit, .. }: Caller,
-) -> Result<Json<Vec<SessionItem>>, Response> {
-    let found = sessions.of(&permit.principal().id).await.map_err(|error| store_unavailable(&error))?;
+    query: Result<Query<PageQuery>, QueryRejection>,
+) -> Result<Response, Response> {
+    let (after, limit) = page_of(query).ok_or_else(|| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_request", "Bad request")
+            .with_detail("the query may hold `after`, a session's id, and `limit`, 1 to 100")
+            .into_response()
+    })?;
+    let found = sessions.of(&permit.principal().id, after.as_ref(), limit).await;
+    let (found, next) = found.map_err(|error| store_unavailable(&error))?;
     let current = permit.credential().session.as_ref();
     let limits = sessions.limits();
     let items = found.into_iter().map(|session| SessionItem {
@@ -60,7 +83,20 @@ pub(super) async fn list(
         client_ip: session.client_ip,
         user_agent: session.user_agent,
     });
-    Ok(Json(items.collect()))
+    let mut answer = Json(items.collect::<Vec<_>>()).into_response();
+    if let Some(next) = next {
+        let after = url::form_urlencoded::byte_serialize(next.as_str().as_bytes()).collect::<String>();
+        let link = HeaderValue::try_from(format!("</auth/sessions?after={after}&limit={limit}>; rel=\"next\""));
+        answer.headers_mut().insert(LINK, link.expect("an encoded id has no control characters"));
+    }
+    Ok(answer)
+}
+
+fn page_of(query: Result<Query<PageQuery>, QueryRejection>) -> Option<(Option<SessionId>, u32)> {
+    let Query(PageQuery { after, limit }) = query.ok()?;
+    let after = after.map(|id| SessionId::new(&id)).transpose().ok()?;
+    let limit = limit.unwrap_or(MAX_PAGE);
+    (1..=MAX_PAGE).contains(&limit).then_some((after, limit))
 }
 
 /// End all my sessions but the one this call is made with, with their tokens and sockets.

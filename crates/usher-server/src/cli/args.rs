@@ -44,6 +44,10 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// Show the audit trail, or verify that nobody tampered with it
     Audit(AuditArgs),
+    /// Copy the store to a new file, while the server runs or not
+    ///
+    /// Prints which key files belong to it. An existing file is never overwritten.
+    Backup(BackupArgs),
     /// Print what can be configured
     Config(ConfigArgs),
     /// Bring the store's schema up to date
@@ -121,19 +125,32 @@ pub(super) enum UserCommand {
         #[command(flatten)]
         password: PasswordArgs,
     },
-    /// List all users
+    /// List all users of ours, or all banned users of other issuers
     List {
+        /// The banned users of other issuers
+        #[arg(long)]
+        banned: bool,
         #[command(flatten)]
         form: ListForm,
     },
-    /// Let a user in by nothing any more, and end what they have open
+    /// Disable a user of ours: refuse every credential, and close the user's connections
     Disable {
-        /// Whom
+        /// User id
         id: UserId,
     },
-    /// Let a disabled user in again
+    /// Enable a disabled user, who then has to log in again
     Enable {
-        /// Whom
+        /// User id
+        id: UserId,
+    },
+    /// Ban a user of another issuer: refuse every credential, and close the user's connections
+    Ban {
+        /// User id, such as myapp:alice; the user need not have been here before
+        id: UserId,
+    },
+    /// Accept the credentials of a banned user again
+    Unban {
+        /// User id
         id: UserId,
     },
     /// Set what a user may do; what they have open goes on with the new roles
@@ -294,6 +311,15 @@ pub(super) enum AuditCommand {
         #[arg(value_name = "FILE")]
         rotated: Vec<PathBuf>,
     },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// The new file; made readable by its owner alone
+    #[arg(value_name = "FILE")]
+    pub(super) to: PathBuf,
+    #[command(flatten)]
+    pub(super) file: ConfigFile,
 }
 
 #[derive(Debug, Args)]

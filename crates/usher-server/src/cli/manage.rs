@@ -6,14 +6,25 @@ use usher_auth::UnixTime;
 use usher_auth::ids::{Role, UserId};
 use usher_sql::{SqlOptions, SqlStore};
 
-use super::args::{ConfigFile, ExplainArgs, KeyArgs, KeyCommand, SessionArgs, SessionCommand, UserArgs, UserCommand};
+use super::args::{
+    BackupArgs, ConfigFile, ExplainArgs, KeyArgs, KeyCommand, SessionArgs, SessionCommand, UserArgs, UserCommand,
+};
 use super::hand::{Hand, NoStore, block_on, perform};
 use super::{CommandError, Outcome, config, logging, output, password};
-use crate::admin::{Answer, ExplainedAction, MAX_LIST, Operation, UserRow, Way, find_way};
+use crate::admin::{Answer, BannedRow, ExplainedAction, MAX_LIST, Operation, UserRow, Way, find_way};
 
 pub(super) fn user(args: UserArgs) -> Result<Outcome, CommandError> {
     let (operation, done) = match args.command {
-        UserCommand::List { form } => return list_users(&args.file, form.json),
+        UserCommand::List { banned: false, form } => return list_users(&args.file, form.json),
+        UserCommand::List { banned: true, form } => return list_banned(&args.file, form.json),
+        UserCommand::Ban { id } => {
+            let done = format!("banned {id}");
+            (Operation::BanUser { id }, done)
+        }
+        UserCommand::Unban { id } => {
+            let done = format!("{id} is not banned any more");
+            (Operation::UnbanUser { id }, done)
+        }
         UserCommand::Add { id, name, mut roles, password } => {
             if roles.is_empty() {
                 roles.push(Role::new("user").map_err(|error| CommandError::Failed(error.to_string()))?);
@@ -49,29 +60,87 @@ pub(super) fn user(args: UserArgs) -> Result<Outcome, CommandError> {
 }
 
 fn list_users(file: &ConfigFile, json: bool) -> Result<Outcome, CommandError> {
-    logging::quiet();
-    let (config, _) = config::load(file)?;
-    let rows = block_on(async {
-        let mut hand = Hand::reach(file, &config, NoStore::Fail).await?;
-        let mut rows: Vec<UserRow> = Vec::new();
-        loop {
-            let after = rows.last().map(|row| row.id.clone());
-            let Answer::Users { users } = hand.execute(Operation::ListUsers { after, limit: MAX_LIST }).await? else {
-                return Err(unexpected());
-            };
-            let last = users.len() < MAX_LIST as usize;
-            rows.extend(users);
-            if last {
-                hand.finish().await;
-                return Ok(rows);
-            }
-        }
+    let rows = in_pages(file, |last: Option<&UserRow>| Operation::ListUsers {
+        after: last.map(|row| row.id.clone()),
+        limit: MAX_LIST,
     })?;
+    if rows.is_empty() && !json {
+        output::note("there are no users yet: `usher user add` adds one")?;
+        return Ok(Outcome::Yes);
+    }
     output::list(json, &rows, ["id", "name", "roles", "state", "added"], |row| {
         let roles = row.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(",");
         let state = if row.disabled { "disabled" } else { "enabled" };
         [row.id.to_string(), row.name.clone(), roles, state.to_owned(), output::time(row.created_at)]
     })?;
+    Ok(Outcome::Yes)
+}
+
+fn list_banned(file: &ConfigFile, json: bool) -> Result<Outcome, CommandError> {
+    let rows = in_pages(file, |last: Option<&BannedRow>| Operation::ListBanned {
+        after: last.map(|row| row.id.clone()),
+        limit: MAX_LIST,
+    })?;
+    if rows.is_empty() && !json {
+        output::note("no user of another issuer is banned")?;
+        return Ok(Outcome::Yes);
+    }
+    output::list(json, &rows, ["id", "banned"], |row| [row.id.to_string(), output::time(row.banned_at)])?;
+    Ok(Outcome::Yes)
+}
+
+/// A row of a list that comes in pages.
+trait PagedRow: Sized {
+    /// The rows of an answer, if it is of this kind.
+    fn of(answer: Answer) -> Option<Vec<Self>>;
+}
+
+impl PagedRow for UserRow {
+    fn of(answer: Answer) -> Option<Vec<Self>> {
+        if let Answer::Users { users } = answer { Some(users) } else { None }
+    }
+}
+
+impl PagedRow for BannedRow {
+    fn of(answer: Answer) -> Option<Vec<Self>> {
+        if let Answer::BannedUsers { users } = answer { Some(users) } else { None }
+    }
+}
+
+/// All rows of a list, page after page; `page` asks for those after a row.
+fn in_pages<T: PagedRow>(file: &ConfigFile, page: impl Fn(Option<&T>) -> Operation) -> Result<Vec<T>, CommandError> {
+    logging::quiet();
+    let (config, _) = config::load(file)?;
+    block_on(async {
+        let mut hand = Hand::reach(file, &config, NoStore::Fail).await?;
+        let mut rows: Vec<T> = Vec::new();
+        loop {
+            let more = T::of(hand.execute(page(rows.last())).await?).ok_or_else(unexpected)?;
+            let last = more.len() < MAX_LIST as usize;
+            rows.extend(more);
+            if last {
+                hand.finish().await;
+                return Ok(rows);
+            }
+        }
+    })
+}
+
+/// Copies the store, and says what belongs to the copy.
+pub(super) fn backup(args: &BackupArgs) -> Result<Outcome, CommandError> {
+    let to = std::path::absolute(&args.to)?;
+    let Answer::Done { .. } = perform(&args.file, Operation::BackUp { to: to.clone() })? else {
+        return Err(unexpected());
+    };
+    let (config, _) = config::load(&args.file)?;
+    output::line(&format!("copied {} to {}", config.store.database.display(), to.display()))?;
+    output::line("copy these files, too, and keep them as secret as the copy:")?;
+    for (file, holds) in [
+        (&config.tokens.key_file, "signs tokens"),
+        (&config.store.audit_key_file(), "proves that the audit trail was not changed"),
+    ] {
+        output::line(&format!("  {}  ({holds})", file.display()))?;
+    }
     Ok(Outcome::Yes)
 }
 

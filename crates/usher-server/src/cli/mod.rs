@@ -66,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Session(args) => manage::session(args),
         Command::Explain(args) => manage::explain(args),
         Command::Audit(args) => audit::run(args),
+        Command::Backup(args) => manage::backup(&args),
         Command::Config(args) => config::print(&args),
         Command::Migrate(args) => manage::migrate(&args),
     };

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use usher_auth::throttle::FailureRate;
 use usher_axum::{FailureLimits, WaitingLimits};
+use usher_store::TicketBounds;
 
 use super::resolve::Resolver;
 use super::units::{ByteSize, Rate, TimeSpan};
@@ -30,6 +31,8 @@ pub struct Limits {
     pub anonymous: Waiting,
     /// Open connections of one user, and of one session. One more is refused.
     pub connections: Connections,
+    /// What one user may hold.
+    pub per_user: PerUser,
     /// Largest message of an authenticated client; a larger one closes with 1009. 1KiB to 16MiB.
     pub message: ByteSize,
     /// How often a client may send; beyond, it is closed as too many.
@@ -70,6 +73,21 @@ pub struct Connections {
     pub per_session: usize,
 }
 
+/// What one user may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PerUser {
+    /// Sessions. When one more begins, the oldest ends, with its connections.
+    #[schemars(range(min = 1))]
+    pub sessions: usize,
+    /// Tickets that were bought and not yet used. One more is refused with 429.
+    #[schemars(range(min = 1))]
+    pub tickets: usize,
+    /// API keys. One more is refused.
+    #[schemars(range(min = 1))]
+    pub api_keys: usize,
+}
+
 /// Failed credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -91,6 +109,8 @@ pub struct LimitSettings {
     pub connections_per_user: usize,
     /// Most connections of one session.
     pub connections_per_session: usize,
+    /// What one user may hold.
+    pub per_user: PerUser,
     /// Largest message, in bytes.
     pub message_bytes: usize,
     /// How often a client may send.
@@ -111,6 +131,7 @@ impl Default for Limits {
             waiting: Waiting::default(),
             anonymous: Waiting::default(),
             connections: Connections::default(),
+            per_user: PerUser::default(),
             message: ByteSize(64 << 10),
             messages: Rate { count: 100, per: Duration::from_secs(1), burst: 200 },
             rooms_per_connection: 128,
@@ -131,6 +152,12 @@ impl Default for Waiting {
 impl Default for Connections {
     fn default() -> Self {
         Self { per_user: 200, per_session: 100 }
+    }
+}
+
+impl Default for PerUser {
+    fn default() -> Self {
+        Self { sessions: 100, tickets: TicketBounds::default().per_user, api_keys: 50 }
     }
 }
 
@@ -164,6 +191,7 @@ impl Limits {
             anonymous: WaitingLimits { total: self.anonymous.total, per_ip: self.anonymous.per_ip },
             connections_per_user: self.connections.per_user,
             connections_per_session: self.connections.per_session,
+            per_user: self.per_user,
             message_bytes: self.message.0,
             messages: self.messages,
             rooms_per_connection: self.rooms_per_connection,

@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::room::RoomPolicy;
 use usher_auth::route::RouteRules;
@@ -54,14 +55,10 @@ pub struct ResolvedConfig {
 }
 
 impl ResolvedConfig {
-    /// The longest that any credential can live on after it was issued: when a revocation is older, nothing is left that it
-    /// could end.
-    pub fn longest_credential_life(&self) -> Duration {
-        let TokenSettings { access_ttl, refresh_ttl, ticket_ttl, leeway, .. } = &self.tokens;
-        // A token that was made at a session's very end lives on after it.
-        let ours = self.sessions.limits.absolute.max(*refresh_ttl) + *access_ttl + *ticket_ttl;
-        let theirs = self.issuers.iter().map(|issuer| issuer.rules.max_lifetime).max().unwrap_or_default();
-        ours.max(theirs) + *leeway
+    /// How long credentials live, and so how long revocations are remembered.
+    pub fn lifetimes(&self) -> CredentialLifetimes {
+        let issuer_token = self.issuers.iter().map(|issuer| issuer.rules.max_lifetime).max().unwrap_or_default();
+        CredentialLifetimes { ticket: self.tokens.ticket_ttl, issuer_token, leeway: self.tokens.leeway }
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use usher_auth::credential_lifetimes::MAX_ACCESS_TOKEN_LIFE;
 
 use super::resolve::Resolver;
 use super::server::ServerSettings;
@@ -16,7 +17,7 @@ const MAX_TICKET_TTL: TimeSpan = TimeSpan::seconds(60);
 /// Most that two clocks may differ (req F8).
 const MAX_LEEWAY: TimeSpan = TimeSpan::seconds(60);
 /// Longest life of an access token: it is checked against revocations, but not looked up.
-const MAX_ACCESS_TTL: TimeSpan = TimeSpan::seconds(24 * 3600);
+const MAX_ACCESS_TTL: TimeSpan = TimeSpan(MAX_ACCESS_TOKEN_LIFE);
 const KEY_FILE: &str = "usher-signing-key.pem";
 
 /// The tokens and tickets that we give out.

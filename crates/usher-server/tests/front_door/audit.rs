@@ -178,7 +178,8 @@ async fn every_line_has_the_same_form_and_no_id_of_a_session() {
     socket.ping().await;
     let records = server.audit_records().await;
     assert!(records.len() >= 6, "{records:#?}");
-    let session = server.store.sessions_of(&"user-alice".parse().expect("an id")).await.expect("a store")[0].id.clone();
+    let session =
+        server.store.sessions_of(&"user-alice".parse().expect("an id"), None, 9).await.expect("a store")[0].id.clone();
     let text = fs::read_to_string(&path).expect("the file");
     assert!(!text.contains(session.as_str()));
     for (number, line) in (1..).zip(text.lines()) {

@@ -42,10 +42,10 @@ async fn a_revocation_at_any_await_of_an_upgrade_is_seen() {
                 server.clock.advance(std::time::Duration::from_secs(61));
             }
             // Nothing is cached: each look-up meets the store.
-            server.server().revoker().user_changed(&alice());
+            server.server().revoker().user_added(&alice());
             store.met();
             server.enter(upgrade()).await.vanish();
-            server.server().revoker().user_changed(&alice());
+            server.server().revoker().user_added(&alice());
             let barriers = store.met();
             if way == "refreshed cookie" {
                 server.clock.advance(std::time::Duration::from_secs(61));
@@ -72,7 +72,6 @@ async fn a_revocation_at_any_await_of_an_upgrade_is_seen() {
             }
             assert!(store.was_taken(), "{way} {barrier:?}");
             assert_eq!(server.server().revocations().connections(), 0, "{way} {barrier:?}");
-            server.server().revoker().lift(&alice(), RevocationCause::LogoutEverywhere).await.expect("a store");
         }
         assert!(barrier_number >= 4, "{way}: {barrier_number} barriers");
     }
@@ -200,7 +199,6 @@ async fn a_revocation_while_a_ticket_is_redeemed_is_seen() {
             }
             assert!(place.lock().is_none(), "{when}: it was interrupted");
             assert_eq!(server.server().revocations().connections(), 0);
-            server.server().revoker().lift(&alice(), cause).await.expect("a store");
         }
     }
 }

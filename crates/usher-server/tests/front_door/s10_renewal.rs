@@ -226,7 +226,7 @@ async fn a_soft_revocation_asks_for_another_credential_first() {
     let other = server.log_in("user-alice").await;
     let mut renewing = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
     let mut ending = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
-    let session = server.store.sessions_of(&UserId::new("user-alice").expect("an id")).await.expect("a store");
+    let session = server.store.sessions_of(&UserId::new("user-alice").expect("an id"), None, 9).await.expect("a store");
     let sid = {
         let answer = server.get("/auth/sessions").bearer_auth(&alice.token).send().await.expect("an answer");
         let mine: Vec<Value> = answer.json().await.expect("a list");

@@ -146,7 +146,7 @@ async fn s3_only_somebody_authenticated_buys_tickets() {
 #[tokio::test]
 async fn s3_outstanding_tickets_are_bounded() {
     // req D8
-    let bounds = TicketBounds { per_buyer: 3, ..TicketBounds::default() };
+    let bounds = TicketBounds { per_user: 3, ..TicketBounds::default() };
     let server = TestServer::builder().tickets(bounds).start().await;
     let alice = server.user("user-alice", "Alice").await;
     for _ in 0..3 {

@@ -83,7 +83,7 @@ async fn the_holder_is_let_in_until_the_session_ends() {
         tokio::task::yield_now().await;
     }
     let alice = UserId::new("alice").expect("an id");
-    let seen = server.store.sessions_of(&alice).await.expect("a store")[0].last_seen_at.as_seconds();
+    let seen = server.store.sessions_of(&alice, None, 9).await.expect("a store")[0].last_seen_at.as_seconds();
     assert_eq!(seen, begun + 90 * 60);
     // And what slides the session reaches the socket.
     let slid = server.post_with_cookie("/auth/refresh", &cookie).send().await.expect("an answer");

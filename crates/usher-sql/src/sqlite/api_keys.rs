@@ -1,20 +1,37 @@
 //! API keys.
 
 use async_trait::async_trait;
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use usher_auth::api_key::ApiKey;
 use usher_auth::ids::{ApiKeyId, UserId};
 use usher_auth::secret::HashedToken;
-use usher_store::{ApiKeyStore, StoreError};
+use usher_store::{ApiKeyStore, CreateApiKey, StoreError};
 
 use super::SqlStore;
 use super::rows::{Columns, During, RowError, bytes, read_all, read_one};
 
 #[async_trait]
 impl ApiKeyStore for SqlStore {
-    async fn create_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+    async fn create_api_key(&self, key: &ApiKey, most: usize) -> Result<CreateApiKey, StoreError> {
         let context = "remembering an API key";
-        sqlx::query(
+        let mut writing = self.write(context).await?;
+        let user =
+            "SELECT disabled, (SELECT count(*) FROM api_keys WHERE user_id = users.id) AS keys FROM users WHERE id = ?";
+        let user = sqlx::query(user).bind(key.user.as_str());
+        let user = user.fetch_optional(writing.connection()).await.during(context)?;
+        let held = |row: &SqliteRow| Ok((row.flag("disabled")?, row.try_get::<i64, _>("keys")?));
+        let refused = match read_one(user, held, context)? {
+            None => Some(CreateApiKey::NoSuchUser),
+            Some((true, _)) => Some(CreateApiKey::Disabled),
+            Some((_, keys)) if usize::try_from(keys).is_ok_and(|keys| keys >= most) => Some(CreateApiKey::TooMany),
+            Some(_) => None,
+        };
+        if let Some(refused) = refused {
+            writing.roll_back().await?;
+            return Ok(refused);
+        }
+        let insert = sqlx::query(
             "INSERT INTO api_keys (id, user_id, secret_hash, label, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
         )
         .bind(key.id.as_str())
@@ -22,11 +39,10 @@ impl ApiKeyStore for SqlStore {
         .bind(bytes(&key.secret))
         .bind(&key.label)
         .bind(key.created_at.as_millis())
-        .bind(key.expires_at.map(usher_auth::UnixTime::as_millis))
-        .execute(self.writer(context)?)
-        .await
-        .during(context)?;
-        Ok(())
+        .bind(key.expires_at.map(usher_auth::UnixTime::as_millis));
+        writing.execute(insert).await?;
+        writing.commit().await?;
+        Ok(CreateApiKey::Created)
     }
 
     async fn api_key_by_secret(&self, secret: &HashedToken) -> Result<Option<ApiKey>, StoreError> {

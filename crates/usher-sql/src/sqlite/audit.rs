@@ -14,27 +14,23 @@ const APPENDING: &str = "appending to the audit trail";
 #[async_trait]
 impl AuditStore for SqlStore {
     async fn append_audit(&self, chain: &str, head: &ChainHead, entries: &[AuditEntry]) -> Result<(), StoreError> {
-        let mut transaction = self.begin(APPENDING).await?;
+        let mut writing = self.write(APPENDING).await?;
         for entry in entries {
-            sqlx::query("INSERT INTO audit_records (number, happened_at, line) VALUES (?, ?, ?)")
+            let insert = sqlx::query("INSERT INTO audit_records (number, happened_at, line) VALUES (?, ?, ?)")
                 .bind(stored(entry.number, APPENDING)?)
                 .bind(entry.at.as_millis())
-                .bind(&entry.line)
-                .execute(&mut *transaction)
-                .await
-                .during(APPENDING)?;
+                .bind(&entry.line);
+            writing.execute(insert).await?;
         }
-        sqlx::query(
+        let move_head = sqlx::query(
             "INSERT INTO audit_chains (name, number, mac) VALUES (?, ?, ?)
              ON CONFLICT DO UPDATE SET number = excluded.number, mac = excluded.mac",
         )
         .bind(chain)
         .bind(stored(head.number, APPENDING)?)
-        .bind(&head.mac[..])
-        .execute(&mut *transaction)
-        .await
-        .during(APPENDING)?;
-        transaction.commit().await.during(APPENDING)
+        .bind(&head.mac[..]);
+        writing.execute(move_head).await?;
+        writing.commit().await
     }
 
     async fn audit_head(&self, chain: &str) -> Result<Option<ChainHead>, StoreError> {
@@ -61,12 +57,8 @@ impl AuditStore for SqlStore {
 
     async fn reap_audit(&self, before: UnixTime) -> Result<u64, StoreError> {
         let context = "removing old audit records";
-        let deleted = sqlx::query("DELETE FROM audit_records WHERE happened_at < ?")
-            .bind(before.as_millis())
-            .execute(self.writer(context)?)
+        self.delete(sqlx::query("DELETE FROM audit_records WHERE happened_at < ?").bind(before.as_millis()), context)
             .await
-            .during(context)?;
-        Ok(deleted.rows_affected())
     }
 }
 

@@ -1,17 +1,24 @@
 //! The store in an SQLite file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Execute, Sqlite, SqlitePool};
 use usher_store::{Store, StoreError};
 
 use self::file::FileIdentity;
 use self::rows::During as _;
+use self::writing::{Writer, Writing};
+
+pub use self::backup::BackUpError;
 
 mod file;
 mod open;
 mod schema;
+mod writing;
+
+mod backup;
 
 mod api_keys;
 mod audit;
@@ -30,17 +37,18 @@ pub struct SqlStore {
     /// The file that was opened; another one in its place is noticed.
     identity: FileIdentity,
     /// One connection: writers of this process queue here, fairly, and not inside SQLite, where they would poll.
-    writer: SqlitePool,
+    writer: Arc<Writer>,
     /// These only read, and writing does not stop them.
     readers: SqlitePool,
 }
 
 impl SqlStore {
-    /// Finish what is under way and close the file. Later calls fail.
+    /// Finish what is under way and close the file, which then holds everything: no write-ahead log is left beside it. Later calls
+    /// fail.
     pub async fn close(&self) {
         self.readers.close().await;
         // The last connection to close moves the write-ahead log into the file, which a reader cannot.
-        self.writer.close().await;
+        self.writer.pool().close().await;
     }
 
     fn reader(&self, context: &'static str) -> Result<&SqlitePool, StoreError> {
@@ -48,18 +56,29 @@ impl SqlStore {
         Ok(&self.readers)
     }
 
-    /// For a single statement, which is a transaction by itself.
-    fn writer(&self, context: &'static str) -> Result<&SqlitePool, StoreError> {
+    /// A transaction that writes: every operation is one.
+    async fn write(&self, context: &'static str) -> Result<Writing, StoreError> {
         self.identity.check(&self.path).during(context)?;
-        Ok(&self.writer)
+        Writing::begin(&self.writer, context).await
     }
 
-    /// For several statements. The lock is taken at once: a transaction that has read before it writes would fail, not wait, if
-    /// another process wrote in between.
-    async fn begin(&self, context: &'static str) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        self.writer(context)?.begin_with("BEGIN IMMEDIATE").await.during(context)
+    /// Carry out one deletion; how many rows it removed.
+    async fn delete<'q>(
+        &self,
+        delete: impl Execute<'q, Sqlite> + 'q,
+        context: &'static str,
+    ) -> Result<u64, StoreError> {
+        let mut writing = self.write(context).await?;
+        let deleted = writing.execute(delete).await?;
+        writing.commit().await?;
+        Ok(deleted.rows_affected())
     }
 }
+
+/// Writing fails at the moment.
+#[derive(Debug, thiserror::Error)]
+#[error("it cannot be written: {0}")]
+struct Trouble(String);
 
 #[async_trait]
 impl Store for SqlStore {
@@ -67,8 +86,8 @@ impl Store for SqlStore {
         let context = "checking that it can be read and written";
         let reader = self.reader(context)?;
         sqlx::query("SELECT count(*) FROM (SELECT 1 FROM users LIMIT 1)").fetch_one(reader).await.during(context)?;
-        // Nothing is written, so that asking often wears out no disk; but the lock to write must be had.
-        self.begin(context).await?.rollback().await.during(context)
+        // Nothing is written here, and no lock is waited for: another process that writes for long makes nothing unready.
+        self.writer.trouble().map_or(Ok(()), |trouble| Err(Trouble(trouble)).during(context))
     }
 }
 
@@ -94,7 +113,7 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("usher.db").display());
         let store = SqlStore::open(&url, SqlOptions::default()).await.expect("a new store");
         // 2 is FULL: every commit is synced (req H3).
-        assert_eq!(pragmas(&store.writer).await, ("wal".to_owned(), 2, 1, 5000, 0));
+        assert_eq!(pragmas(store.writer.pool()).await, ("wal".to_owned(), 2, 1, 5000, 0));
         assert_eq!(pragmas(&store.readers).await, ("wal".to_owned(), 2, 1, 5000, 1));
         sqlx::query("DELETE FROM users").execute(&store.readers).await.expect_err("it only reads");
     }

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use super::SqlStore;
 use super::file::{self, FileIdentity};
 use super::schema;
+use super::writing::Writer;
 use crate::{OpenError, SqlOptions};
 
 /// How long a call waits for a connection of this process before it fails. Longer than the wait for another process's lock, so
@@ -41,12 +42,12 @@ impl SqlStore {
         // Whatever is sent to a reader cannot change anything.
         let reading = connection.pragma("query_only", "ON");
         let readers = pool.max_connections(options.readers.max(1)).connect_with(reading).await.map_err(failed)?;
-        Ok(Self { path, identity, writer, readers })
+        Ok(Self { path, identity, writer: Writer::new(writer), readers })
     }
 
     /// Bring the schema up to date; its version. Opening does this already: here it is for whoever wants to know.
     pub async fn migrate(&self) -> Result<i64, OpenError> {
-        schema::migrate(&self.writer, &self.path).await
+        schema::migrate(self.writer.pool(), &self.path).await
     }
 }
 
@@ -85,7 +86,7 @@ fn path_of(url: &str) -> Result<PathBuf, OpenError> {
     std::path::absolute(parsed.get_filename()).map_err(|_| wrong("is not a path"))
 }
 
-fn connection(path: &Path, options: SqlOptions) -> SqliteConnectOptions {
+pub(super) fn connection(path: &Path, options: SqlOptions) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(false)
@@ -125,7 +126,7 @@ pub(super) fn failure(path: &Path, source: sqlx::Error) -> OpenError {
 }
 
 /// SQLite's primary result code; sqlx gives the extended one, which holds it in its low byte.
-fn primary_code(error: &sqlx::Error) -> Option<i32> {
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
     let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
     Some(code & 0xff)
 }

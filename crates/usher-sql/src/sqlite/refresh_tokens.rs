@@ -2,21 +2,26 @@
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Executor, Sqlite, Transaction};
+use sqlx::{Executor, Sqlite};
 use usher_auth::UnixTime;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshState, RefreshToken};
-use usher_store::backend::{RotationDecision, decide_rotation};
+use usher_store::backend::{RotationDecision, decide_rotation, reuse_revocation, spent_beyond_limit};
 use usher_store::{RefreshOutcome, RefreshRotation, RefreshTokenStore, StoreError};
 
 use super::SqlStore;
-use super::rows::{Columns, During, RowError, bytes, read_one};
+use super::rows::{Columns, During, RowError, bytes, read_all, read_one};
+use super::writing::Writing;
+use super::{revocations, sessions};
 
 #[async_trait]
 impl RefreshTokenStore for SqlStore {
     async fn create_refresh_token(&self, token: &RefreshToken) -> Result<(), StoreError> {
-        insert(self.writer("remembering a refresh token")?, token, "remembering a refresh token").await
+        let context = "remembering a refresh token";
+        let mut writing = self.write(context).await?;
+        insert(&mut writing, token, context).await?;
+        writing.commit().await
     }
 
     async fn refresh_token(&self, secret: &HashedToken) -> Result<Option<RefreshToken>, StoreError> {
@@ -27,33 +32,41 @@ impl RefreshTokenStore for SqlStore {
     async fn rotate_refresh_token(&self, rotation: &RefreshRotation) -> Result<RefreshOutcome, StoreError> {
         let context = "rotating a refresh token";
         // The lock is held from before the first look to the commit, which is what makes one of two the first.
-        let mut transaction = self.begin(context).await?;
-        let Some(presented) = find(&mut *transaction, &rotation.presented, context).await? else {
+        let mut writing = self.write(context).await?;
+        let Some(presented) = find(writing.connection(), &rotation.presented, context).await? else {
+            writing.roll_back().await?;
             return Ok(RefreshOutcome::Unknown);
         };
         let successor = match &presented.state {
             RefreshState::Fresh => None,
-            RefreshState::Spent { successor, .. } => find(&mut *transaction, successor, context).await?,
+            RefreshState::Spent { successor, .. } => find(writing.connection(), successor, context).await?,
         };
-        match decide_rotation(rotation, presented, successor) {
-            RotationDecision::Answer(outcome) => Ok(outcome),
-            RotationDecision::Rotate { spent, successor } => {
-                insert(&mut *transaction, &successor, context).await?;
-                update_state(&mut transaction, &spent, context).await?;
-                transaction.commit().await.during(context)?;
-                Ok(RefreshOutcome::Rotated(spent))
+        let outcome = match decide_rotation(rotation, presented, successor) {
+            RotationDecision::Answer(outcome) => {
+                writing.roll_back().await?;
+                return Ok(outcome);
             }
-        }
+            RotationDecision::EndSession(presented) => {
+                let revoked =
+                    revocations::revoke(&mut writing, &reuse_revocation(rotation, &presented), context).await?;
+                RefreshOutcome::Reused { presented, revoked }
+            }
+            RotationDecision::Rotate { spent, successor } => {
+                insert(&mut writing, &successor, context).await?;
+                update_state(&mut writing, &spent).await?;
+                drop_spent_tokens(&mut writing, &spent, context).await?;
+                sessions::touch(&mut writing, &spent.session, rotation.now).await?;
+                RefreshOutcome::Rotated(spent)
+            }
+        };
+        writing.commit().await?;
+        Ok(outcome)
     }
 
     async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError> {
         let context = "removing refresh tokens that are over";
-        let deleted = sqlx::query("DELETE FROM refresh_tokens WHERE expires_at <= ?")
-            .bind(now.as_millis())
-            .execute(self.writer(context)?)
+        self.delete(sqlx::query("DELETE FROM refresh_tokens WHERE expires_at <= ?").bind(now.as_millis()), context)
             .await
-            .during(context)?;
-        Ok(deleted.rows_affected())
     }
 }
 
@@ -74,13 +87,14 @@ async fn find(
     read_one(row, read_refresh_token, context)
 }
 
-async fn insert(
-    executor: impl Executor<'_, Database = Sqlite>,
+/// Fails if the token's user has no such session.
+pub(super) async fn insert(
+    writing: &mut Writing,
     token: &RefreshToken,
     context: &'static str,
 ) -> Result<(), StoreError> {
     let (spent_at, successor, sealed_successor) = columns_of(&token.state);
-    let inserted = sqlx::query(
+    let insert = sqlx::query(
         "INSERT INTO refresh_tokens
              (secret_hash, session_id, issued_at, expires_at, spent_at, successor_hash, sealed_successor)
          SELECT ?, id, ?, ?, ?, ?, ? FROM sessions WHERE id = ? AND user_id = ?",
@@ -92,29 +106,36 @@ async fn insert(
     .bind(successor)
     .bind(sealed_successor)
     .bind(token.session.as_str())
-    .bind(token.user.as_str())
-    .execute(executor)
-    .await
-    .during(context)?;
+    .bind(token.user.as_str());
+    let inserted = writing.execute(insert).await?;
     if inserted.rows_affected() == 1 { Ok(()) } else { Err(StoreError::new(context, "its user has no such session")) }
 }
 
-async fn update_state(
-    transaction: &mut Transaction<'_, Sqlite>,
-    token: &RefreshToken,
-    context: &'static str,
-) -> Result<(), StoreError> {
+async fn update_state(writing: &mut Writing, token: &RefreshToken) -> Result<(), StoreError> {
     let (spent_at, successor, sealed_successor) = columns_of(&token.state);
-    sqlx::query(
+    let update = sqlx::query(
         "UPDATE refresh_tokens SET spent_at = ?, successor_hash = ?, sealed_successor = ? WHERE secret_hash = ?",
     )
     .bind(spent_at)
     .bind(successor)
     .bind(sealed_successor)
-    .bind(bytes(&token.secret))
-    .execute(&mut **transaction)
-    .await
-    .during(context)?;
+    .bind(bytes(&token.secret));
+    writing.execute(update).await.map(|_| ())
+}
+
+async fn drop_spent_tokens(
+    writing: &mut Writing,
+    just_now: &RefreshToken,
+    context: &'static str,
+) -> Result<(), StoreError> {
+    let spent =
+        sqlx::query("SELECT spent_at, secret_hash FROM refresh_tokens WHERE session_id = ? AND spent_at IS NOT NULL")
+            .bind(just_now.session.as_str());
+    let spent = writing.fetch_all(spent).await?;
+    let spent = read_all(spent, |row| Ok((row.time("spent_at")?, row.hash("secret_hash")?)), context)?;
+    for secret in spent_beyond_limit(spent, &just_now.secret) {
+        writing.execute(sqlx::query("DELETE FROM refresh_tokens WHERE secret_hash = ?").bind(bytes(&secret))).await?;
+    }
     Ok(())
 }
 

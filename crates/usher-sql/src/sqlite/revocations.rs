@@ -2,40 +2,24 @@
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite, Transaction};
 use usher_auth::UnixTime;
 use usher_auth::ids::{ApiKeyId, IssuerName, SessionId, TokenId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
-use usher_store::backend::with_removed_sessions;
+use usher_store::backend::{Removed, with_removed};
 use usher_store::{RevocationStore, StoreError};
 
 use super::SqlStore;
 use super::rows::{Columns, During, RowError, read_all};
-
-const REVOKING: &str = "revoking";
+use super::writing::Writing;
 
 #[async_trait]
 impl RevocationStore for SqlStore {
     async fn revoke(&self, revocation: &Revocation) -> Result<Vec<Revocation>, StoreError> {
-        let mut transaction = self.begin(REVOKING).await?;
-        let removed = remove_what_ends(&mut transaction, revocation).await?;
-        let all = with_removed_sessions(revocation, removed);
-        for one in &all {
-            remember(&mut transaction, one).await?;
-        }
-        transaction.commit().await.during(REVOKING)?;
+        let context = "revoking";
+        let mut writing = self.write(context).await?;
+        let all = revoke(&mut writing, revocation, context).await?;
+        writing.commit().await?;
         Ok(all)
-    }
-
-    async fn lift_revocations(&self, user: &UserId, cause: RevocationCause) -> Result<u64, StoreError> {
-        let context = "lifting a user's revocations";
-        let deleted = sqlx::query("DELETE FROM revocations WHERE kind = 'user' AND target_id = ? AND cause = ?")
-            .bind(user.as_str())
-            .bind(cause.as_str())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
-        Ok(deleted.rows_affected())
     }
 
     async fn revocations(&self, now: UnixTime) -> Result<Vec<Revocation>, StoreError> {
@@ -53,63 +37,69 @@ impl RevocationStore for SqlStore {
 
     async fn reap_revocations(&self, now: UnixTime) -> Result<u64, StoreError> {
         let context = "removing revocations that no longer matter";
-        let deleted = sqlx::query("DELETE FROM revocations WHERE forget_at <= ?")
-            .bind(now.as_millis())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
-        Ok(deleted.rows_affected())
+        self.delete(sqlx::query("DELETE FROM revocations WHERE forget_at <= ?").bind(now.as_millis()), context).await
     }
 }
 
-/// Remove what `revocation` ends; the sessions removed, in order. Refresh tokens go with their session.
-async fn remove_what_ends(
-    transaction: &mut Transaction<'_, Sqlite>,
+/// Remember `revocation` and what it removes, in a transaction; all that is remembered.
+pub(super) async fn revoke(
+    writing: &mut Writing,
     revocation: &Revocation,
-) -> Result<Vec<SessionId>, StoreError> {
+    context: &'static str,
+) -> Result<Vec<Revocation>, StoreError> {
+    let all = with_removed(revocation, remove_what_ends(writing, revocation, context).await?);
+    for one in &all {
+        remember(writing, one).await?;
+    }
+    Ok(all)
+}
+
+/// Refresh tokens go with their session.
+async fn remove_what_ends(
+    writing: &mut Writing,
+    revocation: &Revocation,
+    context: &'static str,
+) -> Result<Removed, StoreError> {
+    let mut removed = Removed::default();
     match &revocation.target {
         RevocationTarget::Session(id) => {
-            let delete = sqlx::query("DELETE FROM sessions WHERE id = ?").bind(id.as_str());
-            delete.execute(&mut **transaction).await.during(REVOKING)?;
-            Ok(vec![id.clone()])
+            writing.execute(sqlx::query("DELETE FROM sessions WHERE id = ?").bind(id.as_str())).await?;
         }
-        RevocationTarget::User { .. } if !revocation.cause.ends_sessions() => Ok(Vec::new()),
-        RevocationTarget::User { user, issued_before, except } => {
-            if revocation.cause == RevocationCause::UserDeleted {
-                let delete = sqlx::query("DELETE FROM api_keys WHERE user_id = ? AND created_at < ?");
-                let delete = delete.bind(user.as_str()).bind(issued_before.as_millis());
-                delete.execute(&mut **transaction).await.during(REVOKING)?;
+        RevocationTarget::User { .. } if !revocation.cause.ends_sessions() => {}
+        RevocationTarget::User { user, except, .. } => {
+            if revocation.cause.removes_api_keys() {
+                let keys = sqlx::query("DELETE FROM api_keys WHERE user_id = ? RETURNING id").bind(user.as_str());
+                removed.api_keys =
+                    read_all(writing.fetch_all(keys).await?, |row| row.id("id", ApiKeyId::new), context)?;
             }
             // No id is empty, so that the empty one excepts nothing.
-            let rows =
-                sqlx::query("DELETE FROM sessions WHERE user_id = ? AND created_at < ? AND id <> ? RETURNING id")
-                    .bind(user.as_str())
-                    .bind(issued_before.as_millis())
-                    .bind(except.as_ref().map_or("", SessionId::as_str))
-                    .fetch_all(&mut **transaction)
-                    .await
-                    .during(REVOKING)?;
-            let mut removed = read_all(rows, |row| row.id("id", SessionId::new), REVOKING)?;
-            // What is returned from a deletion has no order.
-            removed.sort();
-            Ok(removed)
+            let sessions = sqlx::query("DELETE FROM sessions WHERE user_id = ? AND id <> ? RETURNING id")
+                .bind(user.as_str())
+                .bind(except.as_ref().map_or("", SessionId::as_str));
+            removed.sessions =
+                read_all(writing.fetch_all(sessions).await?, |row| row.id("id", SessionId::new), context)?;
         }
-        RevocationTarget::Token(..) => Ok(Vec::new()),
+        RevocationTarget::Token(..) => {}
         RevocationTarget::ApiKey(id) => {
-            let delete = sqlx::query("DELETE FROM api_keys WHERE id = ?").bind(id.as_str());
-            delete.execute(&mut **transaction).await.during(REVOKING)?;
-            Ok(Vec::new())
+            writing.execute(sqlx::query("DELETE FROM api_keys WHERE id = ?").bind(id.as_str())).await?;
         }
     }
+    // What is returned from a deletion has no order.
+    removed.sessions.sort();
+    removed.api_keys.sort();
+    Ok(removed)
 }
 
-async fn remember(transaction: &mut Transaction<'_, Sqlite>, revocation: &Revocation) -> Result<(), StoreError> {
+async fn remember(writing: &mut Writing, revocation: &Revocation) -> Result<(), StoreError> {
     let columns = TargetColumns::of(&revocation.target);
-    sqlx::query(
+    let insert = sqlx::query(
         "INSERT INTO revocations
              (kind, target_id, issuer, issued_before, except_session, cause, revoked_at, forget_at)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET forget_at = max(forget_at, excluded.forget_at)",
+         ON CONFLICT DO UPDATE SET
+             forget_at = max(forget_at, excluded.forget_at),
+             issued_before = max(issued_before, excluded.issued_before),
+             except_session = excluded.except_session",
     )
     .bind(columns.kind)
     .bind(columns.id)
@@ -118,11 +108,8 @@ async fn remember(transaction: &mut Transaction<'_, Sqlite>, revocation: &Revoca
     .bind(columns.except)
     .bind(revocation.cause.as_str())
     .bind(revocation.at.as_millis())
-    .bind(revocation.forget_at.as_millis())
-    .execute(&mut **transaction)
-    .await
-    .during(REVOKING)?;
-    Ok(())
+    .bind(revocation.forget_at.as_millis());
+    writing.execute(insert).await.map(|_| ())
 }
 
 /// A target as the table has it.

@@ -4,32 +4,52 @@ use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use usher_auth::UnixTime;
 use usher_auth::ids::{SessionId, UserId};
+use usher_auth::revocation::{RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::Session;
-use usher_store::{SessionStore, StoreError};
+use usher_store::backend::{beyond_limit, is_still};
+use usher_store::{NewSession, SessionStore, StartedSession, StoreError};
 
-use super::SqlStore;
 use super::rows::{Columns, During, RowError, bytes, read_all, read_one};
+use super::writing::Writing;
+use super::{SqlStore, refresh_tokens, revocations, users};
 
 #[async_trait]
 impl SessionStore for SqlStore {
     async fn create_session(&self, session: &Session) -> Result<(), StoreError> {
-        let context = "remembering a session";
-        sqlx::query(
-            "INSERT INTO sessions (id, user_id, secret_hash, created_at, last_seen_at, client_ip, user_agent)
-             VALUES (?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(session.id.as_str())
-        .bind(session.user.as_str())
-        .bind(bytes(&session.secret))
-        .bind(session.created_at.as_millis())
-        .bind(session.last_seen_at.as_millis())
-        .bind(session.client_ip.as_deref())
-        .bind(session.user_agent.as_deref())
-        .execute(self.writer(context)?)
-        .await
-        .during(context)?;
-        Ok(())
+        let mut writing = self.write("remembering a session").await?;
+        insert(&mut writing, session).await?;
+        writing.commit().await
+    }
+
+    async fn start_session(&self, new: &NewSession<'_>) -> Result<StartedSession, StoreError> {
+        let context = "starting a session";
+        let user = &new.session.user;
+        let mut writing = self.write(context).await?;
+        let found = users::find_with_password(writing.connection(), user, context).await?;
+        if !is_still(found.as_ref(), new.proven) {
+            writing.roll_back().await?;
+            return Ok(StartedSession::UserChanged);
+        }
+        let mut ended = Vec::new();
+        if let Some(replaced) = new.replaces {
+            ended.push((replaced.clone(), RevocationCause::Logout));
+        }
+        let others = sqlx::query("SELECT created_at, id FROM sessions WHERE user_id = ? AND id <> ?")
+            .bind(user.as_str())
+            .bind(new.replaces.map_or("", SessionId::as_str));
+        let others = writing.fetch_all(others).await?;
+        let others = read_all(others, |row| Ok((row.time("created_at")?, row.id("id", SessionId::new)?)), context)?;
+        ended.extend(beyond_limit(others, new.most).into_iter().map(|id| (id, RevocationCause::SessionLimit)));
+        let mut revoked = Vec::new();
+        for (id, cause) in ended {
+            let revocation = new.revocation.revocation(RevocationTarget::Session(id), cause);
+            revoked.extend(revocations::revoke(&mut writing, &revocation, context).await?);
+        }
+        insert(&mut writing, new.session).await?;
+        refresh_tokens::insert(&mut writing, new.refresh_token, context).await?;
+        writing.commit().await?;
+        Ok(StartedSession::Started(revoked))
     }
 
     async fn session_by_secret(&self, secret: &HashedToken) -> Result<Option<Session>, StoreError> {
@@ -57,13 +77,21 @@ impl SessionStore for SqlStore {
         read_one(row, read_session, context)
     }
 
-    async fn sessions_of(&self, user: &UserId) -> Result<Vec<Session>, StoreError> {
+    async fn sessions_of(
+        &self,
+        user: &UserId,
+        after: Option<&SessionId>,
+        limit: u32,
+    ) -> Result<Vec<Session>, StoreError> {
         let context = "listing a user's sessions";
+        // No id is empty, so that all come after the empty one.
         let rows = sqlx::query(
             "SELECT id, user_id, secret_hash, created_at, last_seen_at, client_ip, user_agent FROM sessions
-             WHERE user_id = ? ORDER BY id",
+             WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?",
         )
         .bind(user.as_str())
+        .bind(after.map_or("", SessionId::as_str))
+        .bind(limit)
         .fetch_all(self.reader(context)?)
         .await
         .during(context)?;
@@ -71,26 +99,41 @@ impl SessionStore for SqlStore {
     }
 
     async fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> Result<bool, StoreError> {
-        let context = "noting a session's use";
-        let updated = sqlx::query("UPDATE sessions SET last_seen_at = max(last_seen_at, ?) WHERE id = ?")
-            .bind(seen_at.as_millis())
-            .bind(id.as_str())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
-        Ok(updated.rows_affected() == 1)
+        let mut writing = self.write("noting a session's use").await?;
+        let found = touch(&mut writing, id, seen_at).await?;
+        writing.commit().await?;
+        Ok(found)
     }
 
     async fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> Result<u64, StoreError> {
-        let context = "removing sessions that are over";
-        let deleted = sqlx::query("DELETE FROM sessions WHERE last_seen_at < ? OR created_at < ?")
+        let delete = sqlx::query("DELETE FROM sessions WHERE last_seen_at < ? OR created_at < ?")
             .bind(idle_before.as_millis())
-            .bind(created_before.as_millis())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
-        Ok(deleted.rows_affected())
+            .bind(created_before.as_millis());
+        self.delete(delete, "removing sessions that are over").await
     }
+}
+
+async fn insert(writing: &mut Writing, session: &Session) -> Result<(), StoreError> {
+    let insert = sqlx::query(
+        "INSERT INTO sessions (id, user_id, secret_hash, created_at, last_seen_at, client_ip, user_agent)
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(session.id.as_str())
+    .bind(session.user.as_str())
+    .bind(bytes(&session.secret))
+    .bind(session.created_at.as_millis())
+    .bind(session.last_seen_at.as_millis())
+    .bind(session.client_ip.as_deref())
+    .bind(session.user_agent.as_deref());
+    writing.execute(insert).await.map(|_| ())
+}
+
+/// Note that a session was used; false if there is none of that id.
+pub(super) async fn touch(writing: &mut Writing, id: &SessionId, seen_at: UnixTime) -> Result<bool, StoreError> {
+    let update = sqlx::query("UPDATE sessions SET last_seen_at = max(last_seen_at, ?) WHERE id = ?")
+        .bind(seen_at.as_millis())
+        .bind(id.as_str());
+    Ok(writing.execute(update).await?.rows_affected() == 1)
 }
 
 fn read_session(row: &SqliteRow) -> Result<Session, RowError> {

@@ -2,21 +2,28 @@
 
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Sqlite, Transaction};
+use sqlx::{Executor, Sqlite};
 use usher_auth::ids::{Role, UserId};
+use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause};
 use usher_auth::user::{PasswordHash, User};
 use usher_store::backend::normalised_roles;
-use usher_store::{CreateUser, StoreError, UserStore};
+use usher_store::{BannedUser, ChangedUser, CreateUser, RevocationTimes, StoreError, UserChange, UserStore};
 
-use super::SqlStore;
 use super::rows::{Columns, During, RowError, read_all, read_one};
+use super::writing::Writing;
+use super::{SqlStore, revocations};
 
 #[async_trait]
 impl UserStore for SqlStore {
     async fn create_user(&self, user: &User, password: Option<&PasswordHash>) -> Result<CreateUser, StoreError> {
         let context = "adding a user";
-        let mut transaction = self.begin(context).await?;
-        let inserted = sqlx::query(
+        let mut writing = self.write(context).await?;
+        let banned = sqlx::query("SELECT 1 FROM banned_users WHERE user_id = ?").bind(user.id.as_str());
+        if banned.fetch_optional(writing.connection()).await.during(context)?.is_some() {
+            writing.roll_back().await?;
+            return Ok(CreateUser::Banned);
+        }
+        let insert = sqlx::query(
             "INSERT INTO users (id, name, roles, disabled, created_at, password_hash) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (id) DO NOTHING",
         )
@@ -25,15 +32,13 @@ impl UserStore for SqlStore {
         .bind(joined(&user.roles))
         .bind(user.disabled)
         .bind(user.created_at.as_millis())
-        .bind(password.map(PasswordHash::as_phc))
-        .execute(&mut *transaction)
-        .await
-        .during(context)?;
-        if inserted.rows_affected() == 0 {
+        .bind(password.map(PasswordHash::as_phc));
+        if writing.execute(insert).await?.rows_affected() == 0 {
+            writing.roll_back().await?;
             return Ok(CreateUser::Exists);
         }
-        remove_belongings(&mut transaction, &user.id, context).await?;
-        transaction.commit().await.during(context)?;
+        remove_belongings(&mut writing, &user.id).await?;
+        writing.commit().await?;
         Ok(CreateUser::Created)
     }
 
@@ -49,14 +54,7 @@ impl UserStore for SqlStore {
 
     async fn user_with_password(&self, id: &UserId) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
         let context = "looking up a user with their password";
-        let row = sqlx::query("SELECT id, name, roles, disabled, created_at, password_hash FROM users WHERE id = ?")
-            .bind(id.as_str())
-            .fetch_optional(self.reader(context)?)
-            .await
-            .during(context)?;
-        let read =
-            |row: &SqliteRow| Ok((read_user(row)?, row.optional_text("password_hash")?.map(PasswordHash::from_phc)));
-        read_one(row, read, context)
+        find_with_password(self.reader(context)?, id, context).await
     }
 
     async fn users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<User>, StoreError> {
@@ -73,15 +71,41 @@ impl UserStore for SqlStore {
         read_all(rows, read_user, context)
     }
 
-    async fn set_password(&self, id: &UserId, password: &PasswordHash) -> Result<bool, StoreError> {
-        let context = "setting a password";
-        let updated = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?")
-            .bind(password.as_phc())
-            .bind(id.as_str())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
-        Ok(updated.rows_affected() == 1)
+    async fn change_user(
+        &self,
+        id: &UserId,
+        change: &UserChange,
+        when: RevocationTimes,
+    ) -> Result<Option<ChangedUser>, StoreError> {
+        let context = "changing a user";
+        let mut writing = self.write(context).await?;
+        let id_text = id.as_str();
+        let changed = match change {
+            UserChange::Password(hash) => {
+                let update = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ?");
+                writing.execute(update.bind(hash.as_phc()).bind(id_text)).await?
+            }
+            UserChange::Roles(roles) => {
+                let update = sqlx::query("UPDATE users SET roles = ? WHERE id = ?");
+                writing.execute(update.bind(joined(roles)).bind(id_text)).await?
+            }
+            UserChange::Disable | UserChange::Enable => {
+                let update = sqlx::query("UPDATE users SET disabled = ? WHERE id = ?");
+                writing.execute(update.bind(*change == UserChange::Disable).bind(id_text)).await?
+            }
+            UserChange::Remove => writing.execute(sqlx::query("DELETE FROM users WHERE id = ?").bind(id_text)).await?,
+        };
+        if changed.rows_affected() == 0 {
+            writing.roll_back().await?;
+            return Ok(None);
+        }
+        let revoked = match change.revocation(id, when) {
+            Some(revocation) => revocations::revoke(&mut writing, &revocation, context).await?,
+            None => Vec::new(),
+        };
+        let user = find_with_password(writing.connection(), id, context).await?.map(|(user, _)| user);
+        writing.commit().await?;
+        Ok(Some(ChangedUser { user, revoked }))
     }
 
     async fn upgrade_password_hash(
@@ -91,63 +115,84 @@ impl UserStore for SqlStore {
         new: &PasswordHash,
     ) -> Result<bool, StoreError> {
         let context = "hashing a password anew";
-        let updated = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
+        let mut writing = self.write(context).await?;
+        let update = sqlx::query("UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?")
             .bind(new.as_phc())
             .bind(id.as_str())
-            .bind(old.as_phc())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
+            .bind(old.as_phc());
+        let updated = writing.execute(update).await?;
+        writing.commit().await?;
         Ok(updated.rows_affected() == 1)
     }
 
-    async fn set_roles(&self, id: &UserId, roles: &[Role]) -> Result<bool, StoreError> {
-        let context = "setting a user's roles";
-        let updated = sqlx::query("UPDATE users SET roles = ? WHERE id = ?")
-            .bind(joined(roles))
+    async fn ban_user(&self, id: &UserId, when: RevocationTimes) -> Result<Vec<Revocation>, StoreError> {
+        let context = "banning a user";
+        let mut writing = self.write(context).await?;
+        let insert = sqlx::query("INSERT INTO banned_users (user_id, banned_at) VALUES (?, ?) ON CONFLICT DO NOTHING")
             .bind(id.as_str())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
-        Ok(updated.rows_affected() == 1)
+            .bind(when.at.as_millis());
+        writing.execute(insert).await?;
+        let revocation = when.revocation_of_user(id, RevocationCause::UserBanned);
+        let revoked = revocations::revoke(&mut writing, &revocation, context).await?;
+        writing.commit().await?;
+        Ok(revoked)
     }
 
-    async fn set_disabled(&self, id: &UserId, disabled: bool) -> Result<bool, StoreError> {
-        let context = "disabling or enabling a user";
-        let updated = sqlx::query("UPDATE users SET disabled = ? WHERE id = ?")
-            .bind(disabled)
-            .bind(id.as_str())
-            .execute(self.writer(context)?)
-            .await
-            .during(context)?;
-        Ok(updated.rows_affected() == 1)
+    async fn unban_user(&self, id: &UserId) -> Result<bool, StoreError> {
+        let delete = sqlx::query("DELETE FROM banned_users WHERE user_id = ?").bind(id.as_str());
+        Ok(self.delete(delete, "unbanning a user").await? == 1)
     }
 
-    async fn delete_user(&self, id: &UserId) -> Result<bool, StoreError> {
-        let context = "removing a user";
-        let mut transaction = self.begin(context).await?;
-        let deleted = sqlx::query("DELETE FROM users WHERE id = ?")
-            .bind(id.as_str())
-            .execute(&mut *transaction)
-            .await
-            .during(context)?;
-        if deleted.rows_affected() == 0 {
-            return Ok(false);
-        }
-        remove_belongings(&mut transaction, id, context).await?;
-        transaction.commit().await.during(context)?;
-        Ok(true)
+    async fn banned_users(&self, after: Option<&UserId>, limit: u32) -> Result<Vec<BannedUser>, StoreError> {
+        let context = "listing banned users";
+        // No id is empty, so that all come after the empty one.
+        let rows =
+            sqlx::query("SELECT user_id, banned_at FROM banned_users WHERE user_id > ? ORDER BY user_id LIMIT ?")
+                .bind(after.map_or("", UserId::as_str))
+                .bind(limit)
+                .fetch_all(self.reader(context)?)
+                .await
+                .during(context)?;
+        let read = |row: &SqliteRow| {
+            Ok(BannedUser { user: row.id("user_id", UserId::new)?, banned_at: row.time("banned_at")? })
+        };
+        read_all(rows, read, context)
+    }
+
+    async fn blocked_users(&self) -> Result<Vec<BlockedUser>, StoreError> {
+        let context = "listing the users who are refused";
+        let rows = sqlx::query(
+            "SELECT id, 0 AS banned FROM users WHERE disabled = 1 UNION ALL SELECT user_id, 1 FROM banned_users",
+        )
+        .fetch_all(self.reader(context)?)
+        .await
+        .during(context)?;
+        let read = |row: &SqliteRow| {
+            let cause = if row.flag("banned")? { RevocationCause::UserBanned } else { RevocationCause::UserDisabled };
+            Ok(BlockedUser { user: row.id("id", UserId::new)?, cause })
+        };
+        read_all(rows, read, context)
     }
 }
 
-/// Remove a user's sessions, refresh tokens (with their session) and API keys.
-async fn remove_belongings(
-    transaction: &mut Transaction<'_, Sqlite>,
+pub(super) async fn find_with_password(
+    executor: impl Executor<'_, Database = Sqlite>,
     id: &UserId,
     context: &'static str,
-) -> Result<(), StoreError> {
+) -> Result<Option<(User, Option<PasswordHash>)>, StoreError> {
+    let row = sqlx::query("SELECT id, name, roles, disabled, created_at, password_hash FROM users WHERE id = ?")
+        .bind(id.as_str())
+        .fetch_optional(executor)
+        .await
+        .during(context)?;
+    let read = |row: &SqliteRow| Ok((read_user(row)?, row.optional_text("password_hash")?.map(PasswordHash::from_phc)));
+    read_one(row, read, context)
+}
+
+/// Remove a user's sessions, refresh tokens (with their session) and API keys.
+async fn remove_belongings(writing: &mut Writing, id: &UserId) -> Result<(), StoreError> {
     for statement in ["DELETE FROM sessions WHERE user_id = ?", "DELETE FROM api_keys WHERE user_id = ?"] {
-        sqlx::query(statement).bind(id.as_str()).execute(&mut **transaction).await.during(context)?;
+        writing.execute(sqlx::query(statement).bind(id.as_str())).await?;
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use usher_auth::session::{RefreshState, RefreshToken, Session};
 use usher_auth::ticket::Ticket;
 use usher_auth::user::User;
 
+use crate::{CreateApiKey, RevocationTimes, Store};
+
 /// `seconds` after some noon.
 pub fn at(seconds: i64) -> UnixTime {
     UnixTime::from_seconds(1_800_000_000 + seconds)
@@ -80,10 +82,21 @@ pub fn api_key(id: &str, user: &str) -> ApiKey {
     }
 }
 
+/// Adds an API key, and its user if there is none yet.
+pub async fn add_api_key(store: &dyn Store, key: &ApiKey) {
+    store.create_user(&User { id: key.user.clone(), ..user("any") }, None).await.expect("the store works");
+    let created = store.create_api_key(key, usize::MAX).await.expect("the store works");
+    assert_eq!(created, CreateApiKey::Created);
+}
+
+/// The times of a revocation at `when`, as [`revocation`] has them.
+pub fn times(when: UnixTime) -> RevocationTimes {
+    RevocationTimes { at: when, forget_at: UnixTime::from_millis(when.as_millis() + 1_000_000) }
+}
+
 /// A revocation at `when`, to be forgotten 1000 s later.
 pub fn revocation(target: RevocationTarget, cause: RevocationCause, when: UnixTime) -> Revocation {
-    let forget_at = UnixTime::from_millis(when.as_millis() + 1_000_000);
-    Revocation { target, cause, at: when, forget_at }
+    times(when).revocation(target, cause)
 }
 
 /// A session as a target.

@@ -1,6 +1,7 @@
 //! Refresh tokens, many at once (req L1, L2, O7).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use usher_auth::revocation::RevocationCause;
 use usher_auth::secret::HashedToken;
@@ -23,22 +24,26 @@ async fn first_token(store: &dyn Store, session_name: &str) -> RefreshToken {
     first
 }
 
-/// Rotation at second 100 into a successor of the racer's own, with a window that opened at second `since`.
-fn rotation(presented: &RefreshToken, successor: &str, since: i64) -> RefreshRotation {
+/// A window in which all racers come.
+const OPEN: Duration = Duration::from_secs(10);
+
+/// Rotation into a successor of the racer's own.
+fn rotation(presented: &RefreshToken, successor: &str, retry_window: Duration) -> RefreshRotation {
     RefreshRotation {
         presented: presented.secret,
         successor: RefreshToken { secret: secret(successor), state: RefreshState::Fresh, ..presented.clone() },
         sealed_successor: successor.as_bytes().to_vec(),
         now: at(100),
-        retry_until_spent_since: at(since),
+        retry_window,
+        forget_reuse_at: at(9999),
     }
 }
 
-async fn race(store: &Arc<dyn Store>, presented: &RefreshToken, since: i64) -> Vec<(String, RefreshOutcome)> {
+async fn race(store: &Arc<dyn Store>, presented: &RefreshToken, window: Duration) -> Vec<(String, RefreshOutcome)> {
     at_once(RACERS, |n| {
         let store = store.clone();
         let name = format!("successor-{n}");
-        let rotation = rotation(presented, &name, since);
+        let rotation = rotation(presented, &name, window);
         async move { (name, store.rotate_refresh_token(&rotation).await.expect("the store works")) }
     })
     .await
@@ -58,7 +63,7 @@ fn winner(outcomes: &[(String, RefreshOutcome)]) -> &str {
 /// All get the winner's successor.
 pub async fn of_many_rotations_at_once_one_rotates_and_the_others_retry(store: Arc<dyn Store>) {
     let first = first_token(&*store, "session").await;
-    let outcomes = race(&store, &first, 90).await;
+    let outcomes = race(&store, &first, OPEN).await;
     let winner = winner(&outcomes);
     for (name, outcome) in &outcomes {
         match outcome {
@@ -73,17 +78,19 @@ pub async fn of_many_rotations_at_once_one_rotates_and_the_others_retry(store: A
     }
 }
 
-/// With no window, the second use of a token is reuse however soon it comes.
-pub async fn of_many_rotations_at_once_without_a_window_one_rotates_and_the_others_are_reuse(store: Arc<dyn Store>) {
+/// After a use whose window has closed, every use is reuse; the first of them ends the session, and then there is no such token.
+pub async fn of_many_late_rotations_at_once_one_is_reuse_and_none_rotates(store: Arc<dyn Store>) {
     let first = first_token(&*store, "session").await;
-    let outcomes = race(&store, &first, 101).await;
-    let winner = winner(&outcomes);
-    for (name, outcome) in &outcomes {
-        assert_eq!(matches!(outcome, RefreshOutcome::Reused(_)), name != winner, "{name}: {outcome:?}");
-    }
+    let early = RefreshRotation { now: at(50), ..rotation(&first, "early", OPEN) };
+    store.rotate_refresh_token(&early).await.expect("the store works");
+    let outcomes = race(&store, &first, OPEN).await;
+    let reused = outcomes.iter().filter(|(_, outcome)| matches!(outcome, RefreshOutcome::Reused { .. })).count();
+    let unknown = outcomes.iter().filter(|(_, outcome)| *outcome == RefreshOutcome::Unknown).count();
+    assert_eq!((reused, unknown), (1, RACERS - 1), "{outcomes:?}");
 }
 
-/// Two clients refresh at once, and whatever each gets it refreshes again: never are there two live branches (req L2).
+/// Two clients refresh at once, and whatever each gets it refreshes again: never are there two live branches, and none once a token was
+/// found to be reused (req L2).
 pub async fn racing_pairs_leave_one_chain(store: Arc<dyn Store>) {
     for round in 0..20 {
         let first = first_token(&*store, &format!("session-{round}")).await;
@@ -92,26 +99,31 @@ pub async fn racing_pairs_leave_one_chain(store: Arc<dyn Store>) {
             async move {
                 let mut token = first;
                 let mut proposed = Vec::new();
+                let mut reused = false;
                 for step in 0..3 {
-                    let rotation = rotation(&token, &format!("{round}-{client}-{step}"), 90);
+                    let rotation = rotation(&token, &format!("{round}-{client}-{step}"), OPEN);
                     proposed.push(rotation.successor.secret);
                     token = match store.rotate_refresh_token(&rotation).await.expect("the store works") {
                         RefreshOutcome::Rotated(_) => rotation.successor,
                         RefreshOutcome::Retried { successor, .. } => successor,
-                        RefreshOutcome::Reused(_) => break,
-                        other => panic!("{other:?}"),
+                        RefreshOutcome::Reused { .. } | RefreshOutcome::Unknown => {
+                            reused = true;
+                            break;
+                        }
+                        other @ RefreshOutcome::Expired(_) => panic!("{other:?}"),
                     };
                 }
-                proposed
+                (proposed, reused)
             }
         })
         .await;
         let mut fresh = 0;
-        for secret in secrets.iter().flatten().chain([&first.secret]) {
+        let reused = secrets.iter().any(|(_, reused)| *reused);
+        for secret in secrets.iter().flat_map(|(proposed, _)| proposed).chain([&first.secret]) {
             let found = find(&*store, secret).await;
             fresh += usize::from(found.is_some_and(|token| token.state == RefreshState::Fresh));
         }
-        assert_eq!(fresh, 1, "live branches in round {round}");
+        assert_eq!(fresh, usize::from(!reused), "live branches in round {round}");
     }
 }
 
@@ -123,7 +135,7 @@ pub async fn a_rotation_and_a_revocation_at_once_leave_no_token(store: Arc<dyn S
         let successor = format!("successor-{round}");
         at_once(2, |n| {
             let store = store.clone();
-            let rotation = rotation(&first, &successor, 90);
+            let rotation = rotation(&first, &successor, OPEN);
             let revocation = revocation(session_target(&name), RevocationCause::Logout, at(100));
             async move {
                 if n == 0 {

@@ -1,16 +1,21 @@
 //! Refresh tokens, one at a time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use usher_auth::UnixTime;
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshState, RefreshToken, Session};
 
 use super::fixtures::{at, refresh_token, secret, session, session_id, user_id};
+use crate::backend::SPENT_TOKENS_KEPT;
 use crate::{RefreshOutcome, RefreshRotation, Store};
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("refresh_tokens.rs");
+
+const WINDOW: Duration = Duration::from_secs(10);
 
 async fn session_in(store: &dyn Store) -> Session {
     let session = session("session", "alice", at(0));
@@ -37,7 +42,8 @@ fn rotation(presented: &RefreshToken, successor: &str, now: i64) -> RefreshRotat
         },
         sealed_successor: sealed(successor),
         now: at(now),
-        retry_until_spent_since: at(now - 10),
+        retry_window: WINDOW,
+        forget_reuse_at: at(9999),
     }
 }
 
@@ -143,19 +149,18 @@ pub async fn a_lost_answer_can_be_asked_for_again(store: Arc<dyn Store>) {
     assert_eq!(find(&*store, &first.secret).await, Some(spent(&first, 100, "second")));
 }
 
-/// The window is counted from the first use, not from the last retry (req L1).
+/// The window is counted from the first use, not from the last retry; the session ends with the answer (req L1).
 pub async fn a_spent_token_is_reuse_once_the_window_has_closed(store: Arc<dyn Store>) {
     let first = first_token(&*store).await;
     rotate(&*store, &rotation(&first, "second", 100)).await;
     rotate(&*store, &rotation(&first, "another", 109)).await;
     let mut late = rotation(&first, "another", 110);
-    late.retry_until_spent_since = UnixTime::from_millis(at(100).as_millis() + 1);
-    for _ in 0..2 {
-        assert_eq!(rotate(&*store, &late).await, RefreshOutcome::Reused(spent(&first, 100, "second")));
+    late.now = UnixTime::from_millis(at(110).as_millis() + 1);
+    assert_reused(&*store, &late, &spent(&first, 100, "second")).await;
+    for name in ["first", "second", "another"] {
+        assert_eq!(find(&*store, &secret(name)).await, None, "{name}");
     }
-    assert_eq!(find(&*store, &secret("another")).await, None);
-    let successor = find(&*store, &secret("second")).await.expect("ending the family is the caller's to decide");
-    assert_eq!(successor.state, RefreshState::Fresh);
+    assert_eq!(rotate(&*store, &late).await, RefreshOutcome::Unknown);
 }
 
 /// Its owner has the successor, then; so whoever brings the predecessor is somebody else (req L1).
@@ -164,10 +169,71 @@ pub async fn a_spent_token_is_reuse_once_its_successor_was_used(store: Arc<dyn S
     let second = rotation(&first, "second", 100).successor;
     rotate(&*store, &rotation(&first, "second", 100)).await;
     rotate(&*store, &rotation(&second, "third", 101)).await;
-    let outcome = rotate(&*store, &rotation(&first, "another", 102)).await;
-    assert_eq!(outcome, RefreshOutcome::Reused(spent(&first, 100, "second")));
-    let outcome = rotate(&*store, &rotation(&second, "another", 103)).await;
+    let outcome = rotate(&*store, &rotation(&second, "another", 102)).await;
     assert!(matches!(outcome, RefreshOutcome::Retried { .. }), "that one's own successor is unused: {outcome:?}");
+    assert_reused(&*store, &rotation(&first, "another", 102), &spent(&first, 100, "second")).await;
+}
+
+/// Set back by less than the window, a clock makes the window longer by that; by more, spent is spent (req L1).
+pub async fn a_clock_set_back_makes_no_spent_token_good(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    rotate(&*store, &rotation(&first, "second", 100)).await;
+    let outcome = rotate(&*store, &rotation(&first, "another", 90)).await;
+    assert!(matches!(outcome, RefreshOutcome::Retried { .. }), "{outcome:?}");
+    assert_reused(&*store, &rotation(&first, "another", 89), &spent(&first, 100, "second")).await;
+}
+
+/// The presented token is reuse, and its session is gone and remembered as ended.
+async fn assert_reused(store: &dyn Store, rotation: &RefreshRotation, presented: &RefreshToken) {
+    let revocation = Revocation {
+        target: RevocationTarget::Session(presented.session.clone()),
+        cause: RevocationCause::RefreshReuse,
+        at: rotation.now,
+        forget_at: at(9999),
+    };
+    let revoked = vec![revocation];
+    let expected = RefreshOutcome::Reused { presented: presented.clone(), revoked: revoked.clone() };
+    assert_eq!(rotate(store, rotation).await, expected);
+    assert_eq!(store.session(&presented.session).await.expect("the store works"), None);
+    assert_eq!(store.revocations(UnixTime::EPOCH).await.expect("the store works"), revoked);
+}
+
+/// A client that refreshes without end takes no more room than one that does now and then.
+pub async fn of_a_long_chain_the_newest_spent_tokens_are_kept(store: Arc<dyn Store>) {
+    let mut token = first_token(&*store).await;
+    let name = |n: usize| format!("token-{n}");
+    let rotations = SPENT_TOKENS_KEPT + 5;
+    for n in 0..rotations {
+        let rotation = rotation(&token, &name(n), i64::try_from(n).expect("a small number"));
+        assert!(matches!(rotate(&*store, &rotation).await, RefreshOutcome::Rotated(_)), "{n}");
+        token = rotation.successor;
+    }
+    let mut kept = Vec::new();
+    for n in 0..rotations {
+        if find(&*store, &secret(&name(n))).await.is_some() {
+            kept.push(n);
+        }
+    }
+    assert_eq!(kept, (rotations - SPENT_TOKENS_KEPT - 1..rotations).collect::<Vec<_>>());
+    assert_eq!(find(&*store, &secret("first")).await, None);
+}
+
+/// It moves the session's last use, which a retry and a refusal do not (req J4).
+pub async fn a_rotation_is_a_use_of_the_session(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    let seen = async || {
+        let session = store.session(&first.session).await.expect("the store works");
+        session.expect("it is there").last_seen_at
+    };
+    rotate(&*store, &rotation(&first, "second", 100)).await;
+    assert_eq!(seen().await, at(100));
+    rotate(&*store, &rotation(&first, "another", 105)).await;
+    let unknown = RefreshToken { secret: secret("unknown"), ..first.clone() };
+    rotate(&*store, &rotation(&unknown, "another", 106)).await;
+    assert_eq!(seen().await, at(100));
+    let second = rotation(&first, "second", 100).successor;
+    rotate(&*store, &rotation(&second, "third", 99)).await;
+    assert_eq!(seen().await, at(100), "a clock set back moves nothing back");
 }
 
 /// From its last moment on; nothing is changed (req L3).

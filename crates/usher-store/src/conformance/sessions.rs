@@ -13,7 +13,7 @@ use crate::Store;
 pub const SOURCE: &str = include_str!("sessions.rs");
 
 async fn ids_of(store: &dyn Store, user: &str) -> Vec<String> {
-    let sessions = store.sessions_of(&user_id(user)).await.expect("the store works");
+    let sessions = store.sessions_of(&user_id(user), None, u32::MAX).await.expect("the store works");
     sessions.into_iter().map(|session| session.id.to_string()).collect()
 }
 
@@ -50,13 +50,23 @@ pub async fn a_second_session_of_the_same_id_or_secret_is_an_error(store: Arc<dy
     assert!(ids_of(&*store, "mallory").await.is_empty());
 }
 
-/// Theirs alone, by the bytes of the id.
+/// Theirs alone, by the bytes of the id, in pages.
 pub async fn a_users_sessions_are_listed_by_id(store: Arc<dyn Store>) {
     for (id, user) in [("c", "alice"), ("a", "alice"), ("b", "bob"), ("B", "alice"), ("d", "alic"), ("e", "Alice")] {
         store.create_session(&session(id, user, at(0))).await.expect("the store works");
     }
     assert_eq!(ids_of(&*store, "alice").await, ["B", "a", "c"]);
     assert!(ids_of(&*store, "nobody").await.is_empty());
+    let page = async |after: Option<&str>, limit| {
+        let after = after.map(session_id);
+        let found = store.sessions_of(&user_id("alice"), after.as_ref(), limit).await.expect("the store works");
+        found.into_iter().map(|session| session.id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, ["B", "a"]);
+    assert_eq!(page(Some("a"), 2).await, ["c"]);
+    assert_eq!(page(Some("b"), 2).await, ["c"]);
+    assert!(page(Some("c"), 2).await.is_empty());
+    assert!(page(None, 0).await.is_empty());
 }
 
 /// req J4

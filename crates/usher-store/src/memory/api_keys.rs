@@ -6,13 +6,23 @@ use usher_auth::ids::UserId;
 use usher_auth::secret::HashedToken;
 
 use super::MemoryStore;
-use crate::{ApiKeyStore, StoreError};
+use crate::{ApiKeyStore, CreateApiKey, StoreError};
 
 #[async_trait]
 impl ApiKeyStore for MemoryStore {
-    async fn create_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
-        let added = self.tables().insert_api_key(key.clone());
-        added.map_err(|duplicate| StoreError::new("remembering an API key", duplicate))
+    async fn create_api_key(&self, key: &ApiKey, most: usize) -> Result<CreateApiKey, StoreError> {
+        let mut tables = self.tables();
+        match tables.users.get(&key.user) {
+            None => return Ok(CreateApiKey::NoSuchUser),
+            Some((user, _)) if user.disabled => return Ok(CreateApiKey::Disabled),
+            Some(_) => {}
+        }
+        if tables.api_keys().filter(|one| one.user == key.user).count() >= most {
+            return Ok(CreateApiKey::TooMany);
+        }
+        let added = tables.insert_api_key(key.clone());
+        added.map_err(|duplicate| StoreError::new("remembering an API key", duplicate))?;
+        Ok(CreateApiKey::Created)
     }
 
     async fn api_key_by_secret(&self, secret: &HashedToken) -> Result<Option<ApiKey>, StoreError> {

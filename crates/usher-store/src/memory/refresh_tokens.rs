@@ -7,7 +7,7 @@ use usher_auth::session::{RefreshState, RefreshToken};
 
 use super::MemoryStore;
 use super::tables::{Duplicate, Tables};
-use crate::backend::{RotationDecision, decide_rotation};
+use crate::backend::{RotationDecision, decide_rotation, reuse_revocation, spent_beyond_limit};
 use crate::{RefreshOutcome, RefreshRotation, RefreshTokenStore, StoreError};
 
 #[async_trait]
@@ -36,11 +36,17 @@ impl RefreshTokenStore for MemoryStore {
         };
         match decide_rotation(rotation, presented, successor) {
             RotationDecision::Answer(outcome) => Ok(outcome),
+            RotationDecision::EndSession(presented) => {
+                let revoked = tables.revoke(&reuse_revocation(rotation, &presented));
+                Ok(RefreshOutcome::Reused { presented, revoked })
+            }
             RotationDecision::Rotate { spent, successor } => {
                 tables
                     .insert_refresh_token(successor)
                     .map_err(|duplicate| StoreError::new("putting a refresh token's successor in place", duplicate))?;
                 tables.refresh_tokens.insert(spent.secret, spent.clone());
+                tables.drop_spent_tokens(&spent);
+                tables.touch_session(&spent.session, rotation.now);
                 Ok(RefreshOutcome::Rotated(spent))
             }
         }
@@ -55,7 +61,18 @@ impl RefreshTokenStore for MemoryStore {
 }
 
 impl Tables {
-    fn insert_refresh_token(&mut self, token: RefreshToken) -> Result<(), Duplicate> {
+    fn drop_spent_tokens(&mut self, just_now: &RefreshToken) {
+        let spent = self.refresh_tokens.values().filter(|token| token.session == just_now.session);
+        let spent = spent.filter_map(|token| match token.state {
+            RefreshState::Spent { at, .. } => Some((at, token.secret)),
+            RefreshState::Fresh => None,
+        });
+        for secret in spent_beyond_limit(spent.collect(), &just_now.secret) {
+            self.refresh_tokens.remove(&secret);
+        }
+    }
+
+    pub(super) fn insert_refresh_token(&mut self, token: RefreshToken) -> Result<(), Duplicate> {
         if self.refresh_tokens.contains_key(&token.secret) {
             return Err(Duplicate);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use usher_auth::UnixTime;
 use usher_auth::api_key::ApiKey;
 use usher_auth::ids::{ApiKeyId, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
@@ -14,6 +15,8 @@ use crate::{AuditEntry, ChainHead};
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     pub(super) users: BTreeMap<UserId, (User, Option<PasswordHash>)>,
+    /// Other issuers' users, with the moment they were banned.
+    pub(super) banned: BTreeMap<UserId, UnixTime>,
     sessions: BTreeMap<SessionId, Session>,
     sessions_by_secret: HashMap<HashedToken, SessionId>,
     pub(super) refresh_tokens: HashMap<HashedToken, RefreshToken>,
@@ -29,11 +32,17 @@ pub(super) struct Tables {
 }
 
 /// What makes two revocations the same one.
-type RevocationKey = (RevocationTarget, Option<RevocationCause>);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum RevocationKey {
+    User(UserId, RevocationCause),
+    Other(RevocationTarget),
+}
 
 fn key_of(revocation: &Revocation) -> RevocationKey {
-    let by_cause = matches!(revocation.target, RevocationTarget::User { .. });
-    (revocation.target.clone(), by_cause.then_some(revocation.cause))
+    match &revocation.target {
+        RevocationTarget::User { user, .. } => RevocationKey::User(user.clone(), revocation.cause),
+        other => RevocationKey::Other(other.clone()),
+    }
 }
 
 /// Something of that id or secret is there already.
@@ -97,10 +106,13 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) fn remove_api_keys(&mut self, mut ends: impl FnMut(&ApiKey) -> bool) {
-        for (_, key) in self.api_keys.extract_if(.., |_, key| ends(key)) {
+    /// Remove the keys that `ends` names; their ids in order.
+    pub(super) fn remove_api_keys(&mut self, mut ends: impl FnMut(&ApiKey) -> bool) -> Vec<ApiKeyId> {
+        let removed: Vec<ApiKey> = self.api_keys.extract_if(.., |_, key| ends(key)).map(|(_, key)| key).collect();
+        for key in &removed {
             self.api_keys_by_secret.remove(&key.secret);
         }
+        removed.into_iter().map(|key| key.id).collect()
     }
 
     pub(super) fn revocations(&self) -> impl Iterator<Item = &Revocation> {
@@ -111,6 +123,14 @@ impl Tables {
         let number = *self.revocations_by_target.entry(key_of(revocation)).or_insert(self.next_revocation);
         if let Some(first) = self.revocations.get_mut(&number) {
             first.forget_at = first.forget_at.max(revocation.forget_at);
+            if let (
+                RevocationTarget::User { issued_before, except, .. },
+                RevocationTarget::User { issued_before: later, except: new, .. },
+            ) = (&mut first.target, &revocation.target)
+            {
+                *issued_before = (*issued_before).max(*later);
+                except.clone_from(new);
+            }
         } else {
             self.revocations.insert(number, revocation.clone());
             self.next_revocation += 1;

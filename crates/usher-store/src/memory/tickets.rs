@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use usher_auth::UnixTime;
-use usher_auth::ids::{SessionId, UserId};
+use usher_auth::ids::UserId;
 use usher_auth::secret::HashedToken;
 use usher_auth::ticket::Ticket;
 
@@ -32,26 +32,10 @@ pub struct MemoryTickets {
 struct Tickets {
     clock: ForwardClock,
     outstanding: Expiring<Box<Ticket>>,
-    outstanding_of: HashMap<Buyer, usize>,
+    outstanding_of: HashMap<UserId, usize>,
     /// Spent or expired. Bounded like the outstanding ones; past that the one that would be forgotten next is forgotten early,
     /// which costs a less exact answer and nothing else.
     gone: Expiring<()>,
-}
-
-/// Whom a ticket is counted for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Buyer {
-    Session(SessionId),
-    User(UserId),
-}
-
-impl Buyer {
-    fn of(ticket: &Ticket) -> Self {
-        match &ticket.credential.session {
-            Some(session) => Self::Session(session.clone()),
-            None => Self::User(ticket.credential.user.clone()),
-        }
-    }
 }
 
 impl MemoryTickets {
@@ -70,7 +54,7 @@ impl TicketStore for MemoryTickets {
         now: UnixTime,
     ) -> Result<Result<(), TicketRejected>, StoreError> {
         // Made before the lock is taken, and dropped after it is released if there is no room.
-        let buyer = Buyer::of(&ticket);
+        let user = ticket.credential.user.clone();
         let life = ticket.expires_at.since(now);
         let ticket = Box::new(ticket);
 
@@ -79,15 +63,15 @@ impl TicketStore for MemoryTickets {
         if tickets.outstanding.contains(secret) || tickets.gone.contains(secret) {
             return Err(StoreError::new("remembering a ticket", "one of that secret is there already"));
         }
-        if tickets.outstanding_of.get(&buyer).copied().unwrap_or(0) >= self.bounds.per_buyer {
-            return Ok(Err(TicketRejected::TooManyForBuyer));
+        if tickets.outstanding_of.get(&user).copied().unwrap_or(0) >= self.bounds.per_user {
+            return Ok(Err(TicketRejected::TooManyForUser));
         }
         if tickets.outstanding.len() >= self.bounds.total {
             return Ok(Err(TicketRejected::Full));
         }
         let over_at = moment.saturating_add(Moment::try_from(life.as_millis()).unwrap_or(Moment::MAX));
         tickets.outstanding.insert(*secret, over_at, ticket);
-        *tickets.outstanding_of.entry(buyer).or_insert(0) += 1;
+        *tickets.outstanding_of.entry(user).or_insert(0) += 1;
         Ok(Ok(()))
     }
 
@@ -117,11 +101,11 @@ impl Tickets {
 
     /// Count out a ticket that is no longer outstanding, and remember that it was one.
     fn bury(&mut self, secret: HashedToken, over_at: Moment, ticket: &Ticket, bounds: TicketBounds) {
-        let buyer = Buyer::of(ticket);
-        if let Some(count) = self.outstanding_of.get_mut(&buyer) {
+        let user = &ticket.credential.user;
+        if let Some(count) = self.outstanding_of.get_mut(user) {
             *count -= 1;
             if *count == 0 {
-                self.outstanding_of.remove(&buyer);
+                self.outstanding_of.remove(user);
             }
         }
         self.gone.insert(secret, over_at.saturating_add(KNOWN_FOR), ());

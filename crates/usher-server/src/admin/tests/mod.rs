@@ -3,18 +3,20 @@
 mod control;
 mod operations;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{Role, UserId};
-use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::revocation::Revocation;
 use usher_auth::room::{RoomPattern, RoomPolicy, RoomRule};
 use usher_auth::session::SessionLimits;
 use usher_auth::{Clock, Now, Randomness, UnixTime};
 use usher_axum::ambient::SystemRandomness;
 use usher_store::memory::MemoryStore;
-use usher_store::{Store, StoreError};
+use usher_store::{ChangedUser, Store, StoreError};
 
 use super::*;
 use crate::audit::{AuditKeys, AuditSettings, AuditTrail};
@@ -41,11 +43,31 @@ impl Revoker for Connections {
         self.0.revoke(revocation).await.map(|_| self.1)
     }
 
-    async fn lift(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
-        self.0.lift_revocations(user, cause).await.map(|_| ())
+    fn carry_out(&self, _remembered: &[Revocation], _owner: Option<&UserId>) -> usize {
+        self.1
     }
 
-    fn user_changed(&self, _user: &UserId) {}
+    async fn user_changed(&self, _id: &UserId, _changed: &ChangedUser) -> usize {
+        self.1
+    }
+
+    fn banned(&self, _id: &UserId, _remembered: &[Revocation]) -> usize {
+        self.1
+    }
+
+    fn unbanned(&self, _id: &UserId) {}
+
+    fn user_added(&self, _id: &UserId) {}
+}
+
+/// A store that is in memory has no file to copy.
+struct NoBackUp;
+
+#[async_trait]
+impl BackUp for NoBackUp {
+    async fn back_up(&self, _to: &Path) -> Result<(), String> {
+        Err("it is in memory".to_owned())
+    }
 }
 
 fn administration() -> Administration {
@@ -72,7 +94,9 @@ fn administration() -> Administration {
         passwords: PasswordHasher::new(1, randomness.clone()),
         rooms: RoomPolicy::new(vec![rule]),
         session_limits: SessionLimits { idle: Duration::from_hours(24), absolute: Duration::from_hours(30 * 24) },
-        longest_credential_life: LONGEST,
+        lifetimes: CredentialLifetimes { ticket: Duration::ZERO, issuer_token: LONGEST, leeway: Duration::ZERO },
+        most_api_keys: 2,
+        backup: Arc::new(NoBackUp),
         clock: Arc::new(StandingClock),
         randomness,
         turn: tokio::sync::Mutex::default(),

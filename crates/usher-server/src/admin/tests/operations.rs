@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use usher_auth::ids::{ApiKeyId, SessionId};
-use usher_auth::revocation::RevocationTarget;
+use usher_auth::revocation::{BlockedUser, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, TokenKind};
 use usher_auth::session::Session;
 
@@ -91,17 +91,21 @@ async fn disabling_ends_everything_until_it_is_lifted() {
     assert_eq!(done(&administration, Operation::DisableUser { id: user("alice") }).await, 2);
     assert!(users(&administration, None, 1).await[0].disabled);
     let revocations = administration.store.revocations(NOW).await.expect("a store");
-    assert_eq!(revocations[0].cause, RevocationCause::UserDisabled);
-    let all = RevocationTarget::User { user: user("alice"), issued_before: UnixTime::MAX, except: None };
-    assert_eq!((&revocations[0].target, revocations[0].forget_at), (&all, UnixTime::MAX));
-    assert!(administration.store.sessions_of(&user("alice")).await.expect("a store").is_empty());
+    let ended = |revocation: &Revocation| (revocation.cause, revocation.target.clone());
+    let of_user = RevocationTarget::User { user: user("alice"), issued_before: NOW, except: None };
+    let of_session = RevocationTarget::Session(SessionId::new("one").expect("an id"));
+    let cause = RevocationCause::UserDisabled;
+    assert_eq!(revocations.iter().map(ended).collect::<Vec<_>>(), [(cause, of_user), (cause, of_session)]);
+    let blocked = [BlockedUser { user: user("alice"), cause }];
+    assert_eq!(administration.store.blocked_users().await.expect("a store"), blocked);
+    assert!(administration.store.sessions_of(&user("alice"), None, 9).await.expect("a store").is_empty());
     let add_key = Operation::AddKey { user: user("alice"), label: String::new(), lifetime_seconds: None };
     assert_eq!(code(&administration, add_key).await, "user_disabled");
 
     done(&administration, Operation::EnableUser { id: user("alice") }).await;
     assert!(!users(&administration, None, 1).await[0].disabled);
-    let left = administration.store.revocations(NOW).await.expect("a store");
-    assert!(left.iter().all(|one| one.target == RevocationTarget::Session(SessionId::new("one").expect("an id"))));
+    assert_eq!(administration.store.blocked_users().await.expect("a store"), []);
+    assert_eq!(administration.store.revocations(NOW).await.expect("a store").len(), 2, "what ended stays ended");
     for operation in [Operation::DisableUser { id: user("nobody") }, Operation::EnableUser { id: user("nobody") }] {
         assert_eq!(code(&administration, operation).await, "no_such_user");
     }
@@ -112,18 +116,46 @@ async fn a_removed_user_leaves_revocations_that_do_not_meet_a_later_one_of_that_
     // req H4
     let administration = administration();
     done(&administration, add_user("alice")).await;
-    assert_eq!(done(&administration, Operation::RemoveUser { id: user("alice") }).await, 4);
+    assert_eq!(done(&administration, Operation::RemoveUser { id: user("alice") }).await, 2);
     assert!(users(&administration, None, 1).await.is_empty());
     let revocations = administration.store.revocations(NOW).await.expect("a store");
     assert!(!revocations.is_empty());
     for revocation in revocations {
         assert_eq!(revocation.cause, RevocationCause::UserDeleted);
-        assert_eq!(revocation.forget_at, NOW.plus(LONGEST));
+        assert_eq!(revocation.forget_at, NOW.plus(LONGEST + Duration::from_mins(1)));
         let RevocationTarget::User { issued_before, .. } = revocation.target else { panic!("{:?}", revocation.target) };
         // Who is added under that id in the very next moment is somebody else.
         assert_eq!(issued_before, NOW);
     }
     assert_eq!(code(&administration, Operation::RemoveUser { id: user("alice") }).await, "no_such_user");
+}
+
+#[tokio::test]
+async fn another_issuers_user_is_banned_and_one_of_ours_is_not() {
+    let administration = administration();
+    done(&administration, add_user("alice")).await;
+    let banned = async || match administration.execute(Operation::ListBanned { after: None, limit: 9 }).await {
+        Ok(Answer::BannedUsers { users }) => users.into_iter().map(|row| row.id.to_string()).collect::<Vec<_>>(),
+        other => panic!("{other:?}"),
+    };
+    let ban = |id| Operation::BanUser { id: user(id) };
+    assert_eq!(code(&administration, ban("alice")).await, "local_user");
+    assert_eq!(done(&administration, ban("myapp:alice")).await, 2);
+    assert_eq!(banned().await, ["myapp:alice"]);
+    assert_eq!(code(&administration, Operation::UnbanUser { id: user("myapp:bob") }).await, "not_banned");
+    done(&administration, Operation::UnbanUser { id: user("myapp:alice") }).await;
+    assert!(banned().await.is_empty());
+    // A command that fails has no effects.
+    let before = administration.store.revocations(NOW).await.expect("a store");
+    for operation in [
+        Operation::DisableUser { id: user("myapp:carol") },
+        Operation::RemoveUser { id: user("myapp:carol") },
+        Operation::SetRoles { id: user("myapp:carol"), roles: Vec::new() },
+        Operation::SetPassword { id: user("myapp:carol"), password: password("another strange phrase") },
+    ] {
+        assert_eq!(code(&administration, operation).await, "no_such_user");
+    }
+    assert_eq!(administration.store.revocations(NOW).await.expect("a store"), before);
 }
 
 #[tokio::test]
@@ -135,7 +167,7 @@ async fn a_new_password_ends_the_sessions_of_the_old_one() {
     let set = |text: &str| Operation::SetPassword { id: user("alice"), password: password(text) };
     assert_eq!(code(&administration, set("qwertyuiop")).await, "unacceptable_password");
     assert_eq!(done(&administration, set("another strange phrase")).await, 2);
-    assert!(administration.store.sessions_of(&user("alice")).await.expect("a store").is_empty());
+    assert!(administration.store.sessions_of(&user("alice"), None, 9).await.expect("a store").is_empty());
     let (_, hash) = administration.store.user_with_password(&user("alice")).await.expect("a store").expect("alice");
     let old = administration.passwords.verify(password("correct horse battery").0, hash.clone()).await;
     let new = administration.passwords.verify(password("another strange phrase").0, hash).await;
@@ -162,6 +194,12 @@ async fn keys_are_shown_once_kept_hashed_and_end() {
     assert_eq!(code(&administration, Operation::RevokeKey { id }).await, "no_such_key");
     let unknown = Operation::RevokeKey { id: ApiKeyId::new("key_none").expect("an id") };
     assert_eq!(code(&administration, unknown).await, "no_such_key");
+    // req D8: as many as one may have, and no more.
+    let another = || Operation::AddKey { user: user("alice"), label: String::new(), lifetime_seconds: None };
+    for _ in 0..2 {
+        administration.execute(another()).await.expect("a key");
+    }
+    assert_eq!(code(&administration, another()).await, "too_many_keys");
     let nobodys = Operation::AddKey { user: user("nobody"), label: String::new(), lifetime_seconds: None };
     assert_eq!(code(&administration, nobodys).await, "no_such_user");
 }

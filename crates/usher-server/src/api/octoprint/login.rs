@@ -12,7 +12,7 @@ use usher_axum::Problem;
 use zeroize::Zeroizing;
 
 use super::super::access::Caller;
-use super::super::login::{PasswordLogins, end_previous, origin_of};
+use super::super::login::{PasswordLogins, origin_of, previous_session};
 use super::super::origin_guard::OriginGuard;
 use super::super::scene::HttpScene;
 use super::super::{ApiState, store_unavailable};
@@ -64,8 +64,9 @@ async fn with_password(
     let logins = <PasswordLogins as axum::extract::FromRef<ApiState>>::from_ref(state);
     let (sessions, cookies) = (&state.sessions, &state.cookies);
     let proven = logins.check(user, pass, &scene, METHOD).await?;
-    end_previous(&state.store, sessions, cookies, &parts.headers, &scene).await?;
-    let granted = logins.start(sessions, proven, origin_of(scene.client, &parts.headers), &scene, METHOD).await?;
+    let replaced = previous_session(&state.store, cookies, &parts.headers).await?;
+    let origin = origin_of(scene.client, &parts.headers);
+    let granted = logins.start(sessions, proven, replaced, origin, &scene, METHOD).await?;
     tracing::info!(user = %granted.user.id, client = %scene.client.0, "logged in");
     let key = sessions.key(&granted.session);
     let answer = UserAnswer::new(&granted.user.id, &granted.user.roles, key.reveal(), LoginMechanism::Password);

@@ -44,7 +44,7 @@ fn of_racing_threads_one_gets_the_ticket_in_each_of_ten_thousand_rounds() {
     // req D3, O7
     const ROUNDS: usize = 10_000;
     const THREADS: usize = 4;
-    let store = MemoryTickets::new(TicketBounds { per_buyer: ROUNDS, total: ROUNDS });
+    let store = MemoryTickets::new(TicketBounds { per_user: ROUNDS, total: ROUNDS });
     for round in 0..ROUNDS {
         put(&store, &round.to_string(), ticket("alice", Some("s"), at(0)), at(0));
     }
@@ -93,7 +93,7 @@ fn of_a_thousand_racing_threads_one_gets_the_ticket() {
 #[test]
 fn nothing_is_held_of_tickets_long_over() {
     // req D8
-    let store = MemoryTickets::new(TicketBounds { per_buyer: 10, total: 10 });
+    let store = MemoryTickets::new(TicketBounds { per_user: 10, total: 10 });
     for n in 0..10 {
         put(&store, &n.to_string(), ticket(&format!("user-{n}"), None, at(0)), at(0));
     }
@@ -111,7 +111,7 @@ fn nothing_is_held_of_tickets_long_over() {
 #[test]
 fn what_is_remembered_of_spent_tickets_is_bounded() {
     // req D8
-    let store = MemoryTickets::new(TicketBounds { per_buyer: 1, total: 10 });
+    let store = MemoryTickets::new(TicketBounds { per_user: 1, total: 10 });
     for n in 0..1000 {
         put(&store, &n.to_string(), ticket("alice", None, at(0)), at(0));
         assert!(matches!(redeem(&store, &n.to_string(), at(0)), RedeemedTicket::Good(_)));
@@ -122,7 +122,7 @@ fn what_is_remembered_of_spent_tickets_is_bounded() {
 
 #[test]
 fn a_bound_of_nothing_lets_nothing_in() {
-    let store = MemoryTickets::new(TicketBounds { per_buyer: 1, total: 0 });
+    let store = MemoryTickets::new(TicketBounds { per_user: 1, total: 0 });
     let put = now(store.put(&secret("one"), ticket("alice", None, at(0)), at(0))).expect("the store works");
     assert_eq!(put, Err(TicketRejected::Full));
 }

@@ -1,0 +1,79 @@
+//! How long credentials live, and so how long a revocation must be remembered: decided here for every caller.
+
+use std::time::Duration;
+
+use crate::revocation::RevocationTarget;
+use crate::time::UnixTime;
+
+/// The longest life of our access tokens that a configuration may set. A revocation is remembered for as long, whatever the setting
+/// is now: a token that was signed under an earlier configuration may still be alive.
+pub const MAX_ACCESS_TOKEN_LIFE: Duration = Duration::from_hours(24);
+
+/// Longest time for which a look-up in the store may be answered from memory.
+const LOOK_UP_AGE: Duration = Duration::from_mins(1);
+
+/// The longest lives of credentials that are accepted without a look-up in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialLifetimes {
+    /// Of a ticket.
+    pub ticket: Duration,
+    /// Of other issuers' tokens: the longest `max_lifetime`. Zero where there is no other issuer.
+    pub issuer_token: Duration,
+    /// How far another machine's clock may be off.
+    pub leeway: Duration,
+}
+
+impl CredentialLifetimes {
+    /// When a revocation of `target` at `at` may be forgotten. Until `margin` is over, connections that it ends may go on.
+    ///
+    /// Cookies, refresh tokens, session keys and API keys are looked up: they end because the store no longer has them. What a
+    /// revocation has to be remembered for are tokens, which are not looked up, and tickets bought with them. Another issuer's token
+    /// without `iat` is refused until the revocation is forgotten, since nothing tells that it is newer.
+    pub fn forget_at(&self, target: &RevocationTarget, at: UnixTime, margin: Option<Duration>) -> UnixTime {
+        let token = match target {
+            RevocationTarget::Session(_) | RevocationTarget::ApiKey(_) | RevocationTarget::Token(None, _) => {
+                MAX_ACCESS_TOKEN_LIFE
+            }
+            RevocationTarget::User { .. } | RevocationTarget::Token(Some(_), _) => {
+                MAX_ACCESS_TOKEN_LIFE.max(self.issuer_token)
+            }
+        };
+        let all = [token, self.ticket, self.leeway, LOOK_UP_AGE, margin.unwrap_or_default()];
+        at.plus(all.into_iter().fold(Duration::ZERO, Duration::saturating_add))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{IssuerName, SessionId, TokenId, UserId};
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    #[test]
+    fn a_revocation_is_remembered_for_as_long_as_the_longest_token_it_could_end() {
+        // req G8
+        let lifetimes = CredentialLifetimes { ticket: HOUR, issuer_token: HOUR * 24 * 400, leeway: HOUR };
+        let session = RevocationTarget::Session(SessionId::new("s").expect("valid"));
+        let user = RevocationTarget::User {
+            user: UserId::new("alice").expect("valid"),
+            issued_before: UnixTime::MAX,
+            except: None,
+        };
+        let own = RevocationTarget::Token(None, TokenId::new("t").expect("valid"));
+        let theirs =
+            RevocationTarget::Token(Some(IssuerName::new("idp").expect("valid")), TokenId::new("t").expect("valid"));
+        let at = UnixTime::from_seconds(1_800_000_000);
+        let life = |target, margin| lifetimes.forget_at(target, at, margin).since(at) - LOOK_UP_AGE - HOUR * 2;
+        assert_eq!(life(&session, None), MAX_ACCESS_TOKEN_LIFE);
+        assert_eq!(life(&session, Some(HOUR * 5)), MAX_ACCESS_TOKEN_LIFE + HOUR * 5);
+        assert_eq!(life(&own, None), MAX_ACCESS_TOKEN_LIFE);
+        for long in [&user, &theirs] {
+            assert_eq!(life(long, None), HOUR * 24 * 400);
+        }
+        let none = CredentialLifetimes { issuer_token: Duration::ZERO, ..lifetimes };
+        assert!(none.forget_at(&user, at, None) >= at.plus(MAX_ACCESS_TOKEN_LIFE));
+        let endless = CredentialLifetimes { issuer_token: Duration::MAX, ..lifetimes };
+        assert_eq!(endless.forget_at(&user, at, None), UnixTime::MAX);
+    }
+}
