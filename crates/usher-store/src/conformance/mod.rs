@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::TicketBounds;
 
+pub mod faults;
 pub mod fixtures;
 
 pub mod api_keys;
