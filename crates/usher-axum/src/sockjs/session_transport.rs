@@ -10,7 +10,7 @@ use axum_sockjs::{Close, Ended, Session, Transport as Way};
 use tungstenite::Utf8Bytes;
 use usher_auth::connection::Violation;
 use usher_auth::route::Dialect;
-use usher_auth::wire::{Frame, Mistake};
+use usher_auth::wire::{Frame, Mistake, Wrapping};
 
 use super::opener::Bond;
 use crate::socket::{Incoming, Transport};
@@ -66,9 +66,9 @@ impl SessionTransport {
         self.bytes = 0;
         for frame in self.out.drain(..) {
             let encoded = match self.encoding {
-                Encoding::Raw => frame.text().into(),
-                Encoding::Text => frame.wrapped(|text| codec::quote(text).into()),
-                Encoding::Json => frame.wrapped(|text| codec::escape(text).into()),
+                Encoding::Raw => frame.wrapped(Wrapping::Plain, Into::into),
+                Encoding::Text => frame.wrapped(Wrapping::Quoted, |text| codec::quote(text).into()),
+                Encoding::Json => frame.wrapped(Wrapping::Escaped, |text| codec::escape(text).into()),
             };
             let _ = self.session.send_shared(encoded);
         }
