@@ -45,12 +45,12 @@ impl LiveRevoker {
         self.revocations.session_renewed(&Arc::new(renewal));
     }
 
-    /// A user's roles changed: what is open goes on with those they have now.
+    /// A user's roles changed: once this returns, what is open goes on with those they have now, and nothing is delivered under the others.
     async fn roles_changed(&self, id: &UserId) -> Result<(), StoreError> {
         self.verifier.forget_user(id);
         let read_at = self.clock.now().unix;
         if let Some(user) = self.store.user(id).await? {
-            self.revocations.user_changed(&Arc::new(user), read_at);
+            self.revocations.user_changed(&Arc::new(user), read_at).taken_in().await;
         }
         Ok(())
     }
