@@ -229,7 +229,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
             if let Poll::Ready(incoming) = incoming {
                 return Poll::Ready(Event::Incoming(incoming));
             }
-            // Reading may have queued the answer to a close frame.
+            // Reading may have queued a pong.
             if self.handle.holds(1) && self.write(context).is_err() {
                 return Poll::Ready(Event::Gone);
             }

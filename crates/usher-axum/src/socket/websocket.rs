@@ -27,12 +27,18 @@ use crate::way::Way;
 /// costs no more reads, because [`Input`] reads more at once.
 const READ_BUFFER_BYTES: usize = 128;
 
+/// Frames of the peer that are looked at after our close frame, for its own among them. A peer that sends more is drained without a look:
+/// a flood of small frames would keep a thread busy.
+const FRAMES_AFTER_CLOSE: u32 = 100;
+
 /// One WebSocket.
 pub(crate) struct WebSocket<IO> {
     wire: Arc<SharedWire<IO>>,
     websocket: WebSocketContext,
     /// Nothing that comes is looked at any more.
     draining: bool,
+    /// Once our close frame is queued: how many frames are looked at still.
+    after_close: Option<u32>,
     half_closed: bool,
     input: Input,
     handshake_bytes: usize,
@@ -51,6 +57,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
             wire: Arc::new(SharedWire::new(io, answer)),
             websocket: WebSocketContext::new(Role::Server, Some(config)),
             draining: false,
+            after_close: None,
             half_closed: false,
             input: Input::beginning_with(read_ahead),
             handshake_bytes: answer.len(),
@@ -105,6 +112,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocke
         let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
         // The stream only queues: the one way this can fail is that the socket is closed already.
         let _ = self.websocket.close(&mut QueueOnly { handle }, Some(frame));
+        self.after_close = Some(FRAMES_AFTER_CLOSE);
     }
 
     fn poll_flush(
@@ -125,33 +133,48 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocke
         if self.draining {
             return self.poll_drain(context);
         }
-        let io = &mut self.wire.lock().io;
-        let mut stream = Stream { io, handle, input: &mut self.input, context };
-        loop {
-            let violation = match self.websocket.read(&mut stream) {
-                Ok(Message::Text(text)) => return Poll::Ready(Incoming::Text(text)),
-                Ok(Message::Ping(_) | Message::Pong(_)) => return Poll::Ready(Incoming::Control),
+        let mut wire = self.wire.lock();
+        let mut stream = Stream { io: &mut wire.io, handle, input: &mut self.input, context };
+        let incoming = loop {
+            let incoming = match self.websocket.read(&mut stream) {
+                Ok(Message::Text(text)) => Incoming::Text(text),
+                Ok(Message::Ping(_) | Message::Pong(_)) => Incoming::Control,
                 Ok(Message::Frame(_)) => continue,
                 Ok(Message::Close(_)) => {
                     let _ = self.websocket.flush(&mut stream);
                     return Poll::Ready(Incoming::Closed);
                 }
-                Ok(Message::Binary(_)) => Violation::Binary,
+                Ok(Message::Binary(_)) => Incoming::Violation(Violation::Binary),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return if stream.input.take_fragment() { Poll::Ready(Incoming::Control) } else { Poll::Pending };
+                    if !stream.input.take_fragment() {
+                        return Poll::Pending;
+                    }
+                    Incoming::Control
                 }
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => Violation::TooBig,
-                Err(Error::Capacity(_)) => Violation::TooBig,
-                Err(Error::Utf8(_)) => Violation::InvalidUtf8,
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                    Incoming::Violation(Violation::TooBig)
+                }
+                Err(Error::Capacity(_)) => Incoming::Violation(Violation::TooBig),
+                Err(Error::Utf8(_)) => Incoming::Violation(Violation::InvalidUtf8),
                 Err(Error::Protocol(error)) if error != ProtocolError::ResetWithoutClosingHandshake => {
-                    Violation::Protocol
+                    Incoming::Violation(Violation::Protocol)
                 }
                 Err(_) => return Poll::Ready(Incoming::Closed),
             };
-            // tungstenite has taken the header of a frame it refused; going on would read its payload without a limit.
+            match &mut self.after_close {
+                None | Some(0) => break incoming,
+                Some(_) if matches!(incoming, Incoming::Violation(_)) => break incoming,
+                Some(left) => *left -= 1,
+            }
+        };
+        if self.after_close.is_some() {
+            drop(wire);
             self.draining = true;
-            return Poll::Ready(Incoming::Violation(violation));
+            return self.poll_drain(context);
         }
+        // tungstenite has taken the header of a frame it refused; going on would read its payload without a limit.
+        self.draining = matches!(incoming, Incoming::Violation(_));
+        Poll::Ready(incoming)
     }
 }
 
