@@ -28,6 +28,7 @@ pub use service::SockJs;
 pub use session::message::{Incoming, Malformed, Unsendable};
 pub use session::{SendJsonError, Session, SessionHandle};
 pub use transport::Transport;
+pub use websocket::Fragments;
 
 /// The example in the read-me is compiled with the tests.
 #[cfg(doctest)]

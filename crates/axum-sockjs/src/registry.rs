@@ -110,6 +110,16 @@ impl<T> Registry<T> {
         self.tables.lock().all.len()
     }
 
+    /// How many sessions later requests can name.
+    pub(crate) fn named(&self) -> usize {
+        self.tables.lock().named.len()
+    }
+
+    /// Each session, to be looked at.
+    pub(crate) fn all(&self) -> Vec<Arc<Live>> {
+        self.tables.lock().all.values().cloned().collect()
+    }
+
     /// From now on nothing registers any more. Returns those that are there.
     pub(crate) fn begin_drain(&self) -> Vec<Arc<Live>> {
         let mut tables = self.tables.lock();

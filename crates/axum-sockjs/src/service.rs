@@ -118,6 +118,27 @@ impl<A: Application> SockJs<A> {
         self.0.registry.count()
     }
 
+    /// Bytes that wait to be written to the clients of all sessions, open or closed. Looks at each: for whoever asks now and then.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.registry.all().iter().map(|live| live.outbound_bytes()).sum()
+    }
+
+    /// How many sessions are closed whose clients have not fetched the close frame yet; after the disconnect delay they never will.
+    /// Looks at each session.
+    pub fn unfetched_closes(&self) -> usize {
+        self.0.registry.all().iter().filter(|live| live.owes_close()).count()
+    }
+
+    /// How many sessions there are whose clients come back with a request of their own for each answer.
+    pub fn polled_sessions(&self) -> usize {
+        self.0.registry.named()
+    }
+
+    /// Whether a request for `path`, of which the base has been taken off, is for a session that there is.
+    pub fn has_session(&self, path: &str) -> bool {
+        matches!(place(path), Some(Place::Session(id, _)) if self.0.registry.find(&id).is_some())
+    }
+
     /// Refuses new sessions from now on, closes all that there are, and waits until the last is gone: as long as the disconnect
     /// delay for clients that do not come to hear of it.
     pub async fn drain(&self, close: Close) {

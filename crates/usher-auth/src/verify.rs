@@ -220,7 +220,10 @@ pub(crate) fn renewed_session(permit: &Permit, renewal: &SessionRenewal) -> Opti
     if facts.session.as_ref() != Some(&renewal.session) || facts.user != renewal.user.id {
         return None;
     }
-    let mut facts = CredentialFacts { roles_read_at: Some(renewal.issued_at), ..facts.clone() };
+    // The renewal may have read the user before a change that is known here.
+    let knows_better = facts.roles_read_at.is_some_and(|read_at| read_at > renewal.issued_at);
+    let roles_read_at = if knows_better { facts.roles_read_at } else { Some(renewal.issued_at) };
+    let mut facts = CredentialFacts { roles_read_at, ..facts.clone() };
     let expires_at = if facts.token.is_some() {
         facts.token = Some((None, renewal.token_id.clone()));
         facts.issued_at = renewal.issued_at;
@@ -229,7 +232,8 @@ pub(crate) fn renewed_session(permit: &Permit, renewal: &SessionRenewal) -> Opti
         renewal.session_expires_at
     };
     let principal = local(Some(&renewal.user)).ok()?;
-    Some(Permit::new(with_claims_of(permit, principal), permit.carrier(), facts, Some(expires_at)))
+    let principal = if knows_better { permit.principal().clone() } else { with_claims_of(permit, principal) };
+    Some(Permit::new(principal, permit.carrier(), facts, Some(expires_at)))
 }
 
 /// The permit of a connection whose user was changed in our store, as read at `read_at`; `None` if it is not about them, or somebody

@@ -22,7 +22,7 @@ const KEPT_CAPACITY: usize = 1024;
 pub(crate) trait Outlet: Send + Sync {
     /// Writes at once what is queued for `handle`. `scratch` is empty before and after. Whether the connection's task must go on with
     /// it: because not everything could be written, or because somebody else is at it.
-    fn flush(&self, handle: &ConnectionHandle, scratch: &mut Vec<Frame>) -> bool;
+    fn flush(&self, handle: &ConnectionHandle, scratch: &mut VecDeque<Frame>) -> bool;
 
     /// Returns when nobody writes, or has written.
     fn settle(&self);
@@ -83,7 +83,7 @@ struct Shift {
 impl Shift {
     async fn work(mut self) {
         let most = workers();
-        let mut scratch = Vec::new();
+        let mut scratch = VecDeque::new();
         self.take(most);
         while !self.chunk.is_empty() {
             while let Some(handle) = self.chunk.pop() {

@@ -1,43 +1,43 @@
 //! What others leave for a connection's task: frames to write, and orders to end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::sync::{Mutex, MutexGuard};
+use usher_auth::Now;
 use usher_auth::close_code::CloseCause;
-use usher_auth::connection::SessionRenewal;
-use usher_auth::ids::{ConnectionId, SessionId};
+use usher_auth::ids::ConnectionId;
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::route::RouteRules;
-use usher_auth::user::User;
 use usher_auth::wire::Frame;
-use usher_auth::{Now, UnixTime};
 
 use crate::Presenter;
-use crate::flusher::{Flusher, Outlet};
+use crate::flusher::Outlet;
 use crate::observer::Scene;
+use crate::orders::{Amendments, Change, Order, RouteTable};
+use crate::way::Way;
 
 /// Places for frames that are kept when the mailbox has run empty: a connection at rest owns little.
 const KEPT_CAPACITY: usize = 16;
 
 /// A live connection, as the rest of the process sees it. Owned by the connection's task and by the registry.
+///
+/// Everything that is to be written to the client waits in one queue, in the order in which it leaves: what others deliver and what the
+/// connection's own task says. That queue is the mailbox's, or the SockJS session's; nothing waits behind it.
 pub struct ConnectionHandle {
     id: ConnectionId,
-    /// Most bytes that may wait in `frames`: a client that reads more slowly than that is closed.
+    /// Most bytes that may wait to be written: a client that reads more slowly than that is closed.
     outbound_limit: usize,
     presented: Option<(Arc<Presenter>, Arc<RouteRules>)>,
     mailbox: Mutex<Mailbox>,
     /// Held by the connection's task while it takes a message in or begins to write: whoever revokes waits for that, so that after
     /// the revocation nothing more is begun in either direction (req H4). Never held over an await.
     traffic: Mutex<()>,
-    /// Who writes in the task's place, and where, if the transport lets others write.
-    direct: Option<(Arc<Flusher>, Weak<dyn Outlet>)>,
-    /// Drops what a transport holds for the peer in a queue of its own, where it does.
-    discard: Option<Box<dyn Fn() + Send + Sync>>,
+    way: Way,
 }
 
 impl fmt::Debug for ConnectionHandle {
@@ -49,9 +49,20 @@ impl fmt::Debug for ConnectionHandle {
 #[derive(Debug, Default)]
 struct Mailbox {
     frames: VecDeque<Frame>,
+    /// Bytes of `frames`, and of the frame that is written in part; without what is being written at this moment.
     bytes: usize,
+    /// Bytes that are left of the frame that is written in part, which is finished whatever happens.
+    begun: usize,
+    /// Counts how often `frames` was dropped: a writer that took them before gives nothing back.
+    discards: u32,
+    /// How many frames at the end of `frames` are the farewell, which is not dropped.
+    farewell: usize,
     order: Option<Order>,
     amendments: Option<Box<Amendments>>,
+    /// Changes so far; those among them that the task was handed; and those that it goes on with.
+    changes: u64,
+    handed_out: u64,
+    taken_in: u64,
     /// Set once nothing more may reach the peer: revoked, overflown, or the task has gone.
     shut: bool,
     /// The flusher has it on its list.
@@ -63,44 +74,19 @@ struct Mailbox {
     waker: Option<Waker>,
 }
 
-/// What a connection's task must do.
-#[derive(Clone, Debug)]
-pub(crate) enum Order {
-    /// The credential was revoked.
-    Revoked {
-        /// Why.
-        cause: RevocationCause,
-        /// When it was ordered, on the monotonic clock.
-        ordered_at: Duration,
-    },
-    /// End for another cause.
-    End(CloseCause, Option<Duration>),
-    /// Take in what changed.
-    Amend(Box<Amendments>),
+/// Frames that somebody is writing.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    pub(crate) frames: VecDeque<Frame>,
+    /// Their bytes that are not written yet, and those of the frame that was written in part before.
+    pub(crate) bytes: usize,
+    discards: u32,
 }
-
-/// What changed about a connection from elsewhere. Of each kind the last one counts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Amendments {
-    /// The credential was revoked, with a margin to bring another.
-    pub(crate) margin: Option<(Duration, RevocationCause)>,
-    /// The routes, and perhaps the rooms, have other rules.
-    pub(crate) routes: Option<Arc<RouteTable>>,
-    /// The session was used, and ends then.
-    pub(crate) session_used: Option<(SessionId, UnixTime)>,
-    /// The user was changed, and read again then.
-    pub(crate) user: Option<(Arc<User>, UnixTime)>,
-    /// The session was proved anew.
-    pub(crate) session_renewed: Option<Arc<SessionRenewal>>,
-}
-
-/// The rules of every route, by path.
-pub type RouteTable = BTreeMap<String, Arc<RouteRules>>;
 
 impl ConnectionHandle {
     pub(crate) fn new(id: ConnectionId, outbound_limit: usize) -> Self {
         let (mailbox, traffic) = (Mutex::default(), Mutex::default());
-        Self { id, outbound_limit, presented: None, mailbox, traffic, direct: None, discard: None }
+        Self { id, outbound_limit, presented: None, mailbox, traffic, way: Way::Task }
     }
 
     /// With who opened it and where: for [`ConnectionHandle::scene`].
@@ -109,15 +95,9 @@ impl ConnectionHandle {
         self
     }
 
-    /// With somebody who writes what is delivered, in the task's place.
-    pub(crate) fn flushed_by(mut self, flusher: &Arc<Flusher>, outlet: Option<Weak<dyn Outlet>>) -> Self {
-        self.direct = outlet.map(|outlet| (flusher.clone(), outlet));
-        self
-    }
-
-    /// With what drops the frames that the transport holds in a queue of its own.
-    pub(crate) fn discarding(mut self, discard: Option<Box<dyn Fn() + Send + Sync>>) -> Self {
-        self.discard = discard;
+    /// With another way for its frames.
+    pub(crate) fn going(mut self, way: Way) -> Self {
+        self.way = way;
         self
     }
 
@@ -126,14 +106,35 @@ impl ConnectionHandle {
         self.presented.as_ref().map(|(presenter, rules)| presenter.scene(self.id, &rules.path))
     }
 
-    /// Tell the connection of a change.
-    pub(crate) fn amend(&self, amend: impl FnOnce(&mut Amendments)) {
-        let waker = {
+    /// Tell the connection of a change; for [`ConnectionHandle::has_taken_in`].
+    pub(crate) fn amend(&self, amend: impl FnOnce(&mut Amendments)) -> Change {
+        let (waker, change) = {
             let mut mailbox = self.mailbox.lock();
             amend(mailbox.amendments.get_or_insert_default());
-            mailbox.waker.take()
+            mailbox.changes += 1;
+            (mailbox.waker.take(), Change::number(mailbox.changes))
         };
         wake(waker);
+        change
+    }
+
+    /// Whether the connection goes on with that change, or does not go on.
+    pub(crate) fn has_taken_in(&self, change: Change) -> bool {
+        let mailbox = self.mailbox.lock();
+        mailbox.shut || change.is_among(mailbox.taken_in)
+    }
+
+    /// For the connection's task: it has taken in all that [`ConnectionHandle::poll_order`] handed out.
+    pub(crate) fn taken_in(&self) {
+        let mut mailbox = self.mailbox.lock();
+        mailbox.taken_in = mailbox.handed_out;
+    }
+
+    /// For the handshake: so many bytes of it wait to be written before everything else.
+    pub(crate) fn begins_with(&self, handshake: usize) {
+        let mut mailbox = self.mailbox.lock();
+        mailbox.begun = handshake;
+        mailbox.bytes += handshake;
     }
 
     /// For the connection's task: the right to take in a message, as [`ConnectionHandle::traffic`]. What is delivered meanwhile needs
@@ -159,20 +160,19 @@ impl ConnectionHandle {
     /// Queue a frame. Past the bound the connection ends as a slow consumer and what was queued is dropped; after the end,
     /// frames are dropped.
     pub fn deliver(self: &Arc<Self>, frame: &Frame) {
-        let waker = {
-            let mut mailbox = self.mailbox.lock();
-            if mailbox.shut {
-                return;
-            }
-            mailbox.bytes += frame.len();
-            if mailbox.bytes > self.outbound_limit {
-                mailbox.shut_with(Order::End(CloseCause::SlowConsumer, None))
-            } else {
-                mailbox.frames.push_back(frame.clone());
-                if mailbox.attended {
-                    return;
-                }
-                if let Some((flusher, _)) = &self.direct {
+        let mut mailbox = self.mailbox.lock();
+        if mailbox.shut {
+            return;
+        }
+        let waker = if !self.push(&mut mailbox, frame) {
+            self.overflow(&mut mailbox)
+        } else if mailbox.attended {
+            None
+        } else {
+            match &self.way {
+                Way::Task => mailbox.waker.take(),
+                Way::Session(_) => None,
+                Way::Flushed(flusher, _) => {
                     let news = !std::mem::replace(&mut mailbox.due, true);
                     drop(mailbox);
                     if news {
@@ -180,14 +180,50 @@ impl ConnectionHandle {
                     }
                     return;
                 }
-                mailbox.waker.take()
             }
         };
+        drop(mailbox);
         wake(waker);
     }
 
+    /// For the connection's task: queue what it has to say itself, behind what was delivered before. The bound is the same; once the end
+    /// has begun, its few frames are taken beyond it. What is said while an order to end waits is not the farewell, and is dropped.
+    pub(crate) fn say(&self, frame: &Frame) {
+        let mut mailbox = self.mailbox.lock();
+        if mailbox.shut {
+            if mailbox.order.is_none() {
+                match &self.way {
+                    Way::Session(session) => drop(session.push(frame, usize::MAX)),
+                    Way::Task | Way::Flushed(..) => mailbox.push(frame),
+                }
+            }
+        } else if !self.push(&mut mailbox, frame) {
+            // The task is awake, and looks for orders before it sleeps.
+            self.overflow(&mut mailbox);
+        }
+    }
+
+    /// Whether there was room for the frame.
+    fn push(&self, mailbox: &mut Mailbox, frame: &Frame) -> bool {
+        if let Way::Session(session) = &self.way {
+            return session.push(frame, self.outbound_limit);
+        }
+        let fits = mailbox.bytes + frame.len() <= self.outbound_limit;
+        if fits {
+            mailbox.push(frame);
+        }
+        fits
+    }
+
+    fn overflow(&self, mailbox: &mut Mailbox) -> Option<Waker> {
+        if let Way::Session(session) = &self.way {
+            session.discard();
+        }
+        mailbox.shut_with(Order::End(CloseCause::SlowConsumer, None))
+    }
+
     /// For the flusher: writes what is queued.
-    pub(crate) fn flush(&self, scratch: &mut Vec<Frame>) {
+    pub(crate) fn flush(&self, scratch: &mut VecDeque<Frame>) {
         // Without an outlet there is no task any more.
         if let Some(outlet) = self.outlet()
             && outlet.flush(self, scratch)
@@ -197,14 +233,66 @@ impl ConnectionHandle {
     }
 
     fn outlet(&self) -> Option<Arc<dyn Outlet>> {
-        self.direct.as_ref()?.1.upgrade()
+        match &self.way {
+            Way::Flushed(_, outlet) => outlet.upgrade(),
+            Way::Task | Way::Session(_) => None,
+        }
     }
 
-    /// For the flusher: hands all queued frames over, in order.
-    pub(crate) fn take_due(&self, frames: &mut Vec<Frame>) {
+    /// For the flusher: takes all queued frames, in order, into the places of `scratch`, which is empty. `None` if there are none.
+    pub(crate) fn take_due(&self, scratch: &mut VecDeque<Frame>) -> Option<Taken> {
         let mut mailbox = self.mailbox.lock();
         mailbox.due = false;
-        mailbox.take(|frame| frames.push(frame));
+        if mailbox.frames.is_empty() {
+            return None;
+        }
+        let mut frames = std::mem::take(scratch);
+        frames.extend(mailbox.frames.drain(..));
+        mailbox.shrink();
+        Some(mailbox.taken(frames))
+    }
+
+    /// For the connection's task: takes all queued frames, in order, and what is written in part. `None` if there is neither.
+    pub(crate) fn take_queued(&self) -> Option<Taken> {
+        let mut mailbox = self.mailbox.lock();
+        if mailbox.bytes == 0 {
+            return None;
+        }
+        let frames = std::mem::take(&mut mailbox.frames);
+        Some(mailbox.taken(frames))
+    }
+
+    /// Gives back what could not be written; `begun` bytes are left of a frame that was written in part. If the queue was dropped since it
+    /// was taken, so is the rest. Whether there is more to write.
+    ///
+    /// What came meanwhile may be too much together with this: then the connection ends as a slow consumer.
+    pub(crate) fn give_back(&self, taken: Taken, begun: usize) -> bool {
+        let Taken { mut frames, bytes, discards } = taken;
+        let mut mailbox = self.mailbox.lock();
+        mailbox.begun = begun;
+        if discards == mailbox.discards {
+            mailbox.bytes += bytes;
+            if !frames.is_empty() {
+                frames.append(&mut mailbox.frames);
+                mailbox.frames = frames;
+            } else if mailbox.frames.capacity() == 0 {
+                mailbox.frames = frames;
+                mailbox.shrink();
+            }
+        } else {
+            mailbox.bytes += begun;
+            let farewell = mailbox.farewell.saturating_sub(mailbox.frames.len());
+            frames.drain(..frames.len().saturating_sub(farewell));
+            mailbox.bytes += frames.iter().map(Frame::len).sum::<usize>();
+            frames.append(&mut mailbox.frames);
+            mailbox.frames = frames;
+        }
+        let waker =
+            if mailbox.bytes > self.outbound_limit && !mailbox.shut { self.overflow(&mut mailbox) } else { None };
+        let more = !mailbox.frames.is_empty();
+        drop(mailbox);
+        wake(waker);
+        more
     }
 
     /// For the flusher: the connection's task is at it already.
@@ -227,7 +315,10 @@ impl ConnectionHandle {
     pub fn end(&self, cause: CloseCause, retry_after: Option<Duration>) {
         let waker = {
             let mut mailbox = self.mailbox.lock();
-            mailbox.order.get_or_insert(Order::End(cause, retry_after));
+            // What is shut ends already.
+            if !mailbox.shut {
+                mailbox.order.get_or_insert(Order::End(cause, retry_after));
+            }
             mailbox.waker.take()
         };
         wake(waker);
@@ -247,8 +338,8 @@ impl ConnectionHandle {
         if let Some(outlet) = self.outlet() {
             outlet.settle();
         }
-        if let Some(discard) = &self.discard {
-            discard();
+        if let Way::Session(session) = &self.way {
+            session.discard();
         }
         news
     }
@@ -258,11 +349,24 @@ impl ConnectionHandle {
         self.mailbox.lock().shut
     }
 
+    /// For the connection's task: nothing is taken for the peer any more but what the task says itself. What is queued still goes out.
     pub(crate) fn shut(&self) {
         let mut mailbox = self.mailbox.lock();
         mailbox.shut = true;
-        mailbox.frames = VecDeque::new();
         mailbox.waker = None;
+    }
+
+    /// For the connection's task: the last `frames` that it said are the farewell. A revocation that comes now drops the others alone.
+    pub(crate) fn farewell(&self, frames: usize) {
+        self.mailbox.lock().farewell = frames;
+    }
+
+    /// For the connection's task: drops what is queued and not begun.
+    pub(crate) fn discard(&self) {
+        self.mailbox.lock().discard();
+        if let Way::Session(session) = &self.way {
+            session.discard();
+        }
     }
 
     pub(crate) fn set_facts(&self, facts: Arc<CredentialFacts>) {
@@ -273,9 +377,17 @@ impl ConnectionHandle {
         self.mailbox.lock().facts.clone()
     }
 
-    /// Bytes that wait to be taken by the connection's task.
+    /// Bytes that wait to be written. Those that a session holds are counted where the sessions are.
     pub(crate) fn queued_bytes(&self) -> usize {
         self.mailbox.lock().bytes
+    }
+
+    /// Whether at least `bytes` wait to be written, wherever they do.
+    pub(crate) fn holds(&self, bytes: usize) -> bool {
+        match &self.way {
+            Way::Session(session) => session.bytes() >= bytes,
+            Way::Task | Way::Flushed(..) => self.queued_bytes() >= bytes,
+        }
     }
 
     /// For the connection's task: an order, if there is one; else it is woken when there is something in the mailbox. The waker
@@ -288,6 +400,7 @@ impl ConnectionHandle {
             return Poll::Ready(order);
         }
         if takes_amendments && let Some(amendments) = mailbox.amendments.take() {
+            mailbox.handed_out = mailbox.changes;
             return Poll::Ready(Order::Amend(amendments));
         }
         mailbox.attended = false;
@@ -306,25 +419,33 @@ impl ConnectionHandle {
     pub(crate) fn take_routes(&self) -> Option<Arc<RouteTable>> {
         self.mailbox.lock().amendments.as_mut()?.routes.take()
     }
-
-    /// For the connection's task: hands all queued frames to `take`, in order; whether there were any.
-    pub(crate) fn drain(&self, take: impl FnMut(Frame)) -> bool {
-        self.mailbox.lock().take(take)
-    }
 }
 
 impl Mailbox {
-    /// Hands all frames over; whether there were any.
-    fn take(&mut self, take: impl FnMut(Frame)) -> bool {
-        if self.frames.is_empty() {
-            return false;
-        }
-        self.bytes = 0;
-        self.frames.drain(..).for_each(take);
+    fn push(&mut self, frame: &Frame) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame.clone());
+    }
+
+    /// A writer has them now, and with them the frame that was written in part.
+    fn taken(&mut self, frames: VecDeque<Frame>) -> Taken {
+        self.begun = 0;
+        Taken { frames, bytes: std::mem::take(&mut self.bytes), discards: self.discards }
+    }
+
+    /// A queue that has run empty keeps few places.
+    fn shrink(&mut self) {
         if self.frames.capacity() > KEPT_CAPACITY {
             self.frames.shrink_to(KEPT_CAPACITY);
         }
-        true
+    }
+
+    fn discard(&mut self) {
+        let dropped = self.frames.len().saturating_sub(self.farewell);
+        self.frames.drain(..dropped);
+        self.shrink();
+        self.bytes = self.begun + self.frames.iter().map(Frame::len).sum::<usize>();
+        self.discards = self.discards.wrapping_add(1);
     }
 
     fn shut_with(&mut self, order: Order) -> Option<Waker> {
@@ -335,8 +456,7 @@ impl Mailbox {
             // Whatever else was ordered and not carried out yet, a revocation is what the peer should hear of.
             self.order = self.order.take().map(|_| order);
         }
-        self.frames = VecDeque::new();
-        self.bytes = 0;
+        self.discard();
         self.waker.take()
     }
 }

@@ -24,6 +24,8 @@ struct Maps {
     by_session: BTreeMap<(SessionId, ConnectionId), Arc<ConnectionHandle>>,
     /// Those that wait for a first message.
     waiting: BTreeMap<ConnectionId, Arc<ConnectionHandle>>,
+    /// Those that were closed, and may have something to write still.
+    ending: BTreeMap<ConnectionId, Arc<ConnectionHandle>>,
 }
 
 /// Keeps a connection in the registry for as long as it lives.
@@ -37,6 +39,13 @@ pub(crate) struct Registration {
 /// Keeps a waiting socket in the registry for as long as it waits.
 #[derive(Debug)]
 pub(crate) struct WaitingRegistration {
+    registry: Arc<Registry>,
+    id: ConnectionId,
+}
+
+/// Keeps a closed connection in the registry until its socket is freed.
+#[derive(Debug)]
+pub(crate) struct EndingRegistration {
     registry: Arc<Registry>,
     id: ConnectionId,
 }
@@ -91,6 +100,17 @@ impl Registry {
     pub(crate) fn register_waiting(self: &Arc<Self>, handle: &Arc<ConnectionHandle>) -> WaitingRegistration {
         self.maps.lock().waiting.insert(handle.id(), handle.clone());
         WaitingRegistration { registry: self.clone(), id: handle.id() }
+    }
+
+    /// Puts a closed connection in, so that what it has queued is counted.
+    pub(crate) fn register_ending(self: &Arc<Self>, handle: &Arc<ConnectionHandle>) -> EndingRegistration {
+        self.maps.lock().ending.insert(handle.id(), handle.clone());
+        EndingRegistration { registry: self.clone(), id: handle.id() }
+    }
+
+    /// The connections that were closed and are not gone.
+    pub(crate) fn ending(&self) -> Vec<Arc<ConnectionHandle>> {
+        self.maps.lock().ending.values().cloned().collect()
     }
 
     /// The connections that `target` could be about. Whether it ends them is decided by their credential's facts.
@@ -159,5 +179,11 @@ impl Drop for Registration {
 impl Drop for WaitingRegistration {
     fn drop(&mut self) {
         self.registry.maps.lock().waiting.remove(&self.id);
+    }
+}
+
+impl Drop for EndingRegistration {
+    fn drop(&mut self) {
+        self.registry.maps.lock().ending.remove(&self.id);
     }
 }

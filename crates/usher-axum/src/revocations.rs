@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::sync::RwLock;
+use tokio::sync::Notify;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
@@ -12,8 +13,9 @@ use usher_auth::user::User;
 use usher_auth::{Now, UnixTime};
 
 use crate::budget::ConnectionLimits;
-use crate::mailbox::{ConnectionHandle, RouteTable};
-use crate::registry::{Registration, Registry, WaitingRegistration};
+use crate::mailbox::ConnectionHandle;
+use crate::orders::{Amendments, Change, RouteTable};
+use crate::registry::{EndingRegistration, Registration, Registry, WaitingRegistration};
 
 /// The revocations that matter and the connections they could end. A cheap handle.
 ///
@@ -28,6 +30,43 @@ pub struct Revocations {
 struct Shared {
     index: RwLock<RevocationIndex>,
     registry: Arc<Registry>,
+    /// Told when a connection has taken in a change, or ends.
+    taken_in: Notify,
+}
+
+/// A change that connections were told of. It is in force on all of them once [`PendingChange::taken_in`] has returned.
+#[derive(Debug)]
+pub struct PendingChange {
+    shared: Arc<Shared>,
+    connections: Vec<(Arc<ConnectionHandle>, Change)>,
+}
+
+/// How long a change waits for the connections it is about. Their tasks wait for nothing, so that one which takes longer is not running.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(5);
+
+impl PendingChange {
+    /// Waits until every connection goes on with the change, or has ended: from then on nothing is delivered or taken under what was before.
+    pub async fn taken_in(mut self) {
+        let waiting = async {
+            loop {
+                let told = self.shared.taken_in.notified();
+                let mut told = std::pin::pin!(told);
+                // Before the look: what comes after it wakes.
+                told.as_mut().enable();
+                self.connections.retain(|(handle, change)| !handle.has_taken_in(*change));
+                if self.connections.is_empty() {
+                    return;
+                }
+                told.await;
+            }
+        };
+        if tokio::time::timeout(CHANGE_PATIENCE, waiting).await.is_err() {
+            tracing::error!(
+                connections = self.connections.len(),
+                "some connections have not taken in a change of rights"
+            );
+        }
+    }
 }
 
 impl Revocations {
@@ -87,14 +126,25 @@ impl Revocations {
     }
 
     /// A user was changed in the store, and read again at `read_at`: their connections go on with the rights they have now.
-    pub fn user_changed(&self, user: &Arc<User>, read_at: UnixTime) {
-        for handle in self.shared.registry.of_user(&user.id) {
-            handle.amend(|amendments| {
-                if amendments.user.as_ref().is_none_or(|(_, earlier)| *earlier <= read_at) {
-                    amendments.user = Some((user.clone(), read_at));
-                }
-            });
-        }
+    pub fn user_changed(&self, user: &Arc<User>, read_at: UnixTime) -> PendingChange {
+        self.amend(self.shared.registry.of_user(&user.id), |amendments| {
+            if amendments.user.as_ref().is_none_or(|(_, earlier)| *earlier <= read_at) {
+                amendments.user = Some((user.clone(), read_at));
+            }
+        })
+    }
+
+    fn amend(&self, handles: Vec<Arc<ConnectionHandle>>, amend: impl Fn(&mut Amendments)) -> PendingChange {
+        let amended = handles.into_iter().map(|handle| {
+            let change = handle.amend(&amend);
+            (handle, change)
+        });
+        PendingChange { shared: self.shared.clone(), connections: amended.collect() }
+    }
+
+    /// A connection has taken in what changed, or ends.
+    pub(crate) fn tell_taken_in(&self) {
+        self.shared.taken_in.notify_waiters();
     }
 
     /// A session was proved anew: its connections go on for longer.
@@ -112,10 +162,8 @@ impl Revocations {
     }
 
     /// The routes have other rules: each connection looks whether it would still be let in.
-    pub fn routes_changed(&self, routes: &Arc<RouteTable>) {
-        for handle in self.shared.registry.all() {
-            handle.amend(|amendments| amendments.routes = Some(routes.clone()));
-        }
+    pub fn routes_changed(&self, routes: &Arc<RouteTable>) -> PendingChange {
+        self.amend(self.shared.registry.all(), |amendments| amendments.routes = Some(routes.clone()))
     }
 
     /// Drop what no longer matters.
@@ -133,9 +181,16 @@ impl Revocations {
         self.shared.registry.len()
     }
 
-    /// Bytes that wait in the mailboxes of all connections. Looks at each: for whoever asks now and then.
+    /// Bytes that wait to be written to all connections, closed ones included; those of SockJS sessions are theirs to tell. Looks at each:
+    /// for whoever asks now and then.
     pub fn queued_bytes(&self) -> usize {
-        self.shared.registry.all().iter().map(|handle| handle.queued_bytes()).sum()
+        let registry = &self.shared.registry;
+        registry.all().iter().chain(&registry.ending()).map(|handle| handle.queued_bytes()).sum()
+    }
+
+    /// How many connections were closed and have not written all that they had to say.
+    pub fn unwritten(&self) -> usize {
+        self.shared.registry.ending().iter().filter(|handle| handle.queued_bytes() > 0).count()
     }
 
     /// How many sockets wait for a first message.
@@ -151,6 +206,10 @@ impl Revocations {
     /// Why this credential is revoked, if it is.
     pub fn check(&self, facts: &CredentialFacts) -> Option<RevocationCause> {
         self.shared.index.read().check(facts)
+    }
+
+    pub(crate) fn register_ending(&self, handle: &Arc<ConnectionHandle>) -> EndingRegistration {
+        self.shared.registry.register_ending(handle)
     }
 
     pub(crate) fn register_waiting(&self, handle: &Arc<ConnectionHandle>) -> WaitingRegistration {

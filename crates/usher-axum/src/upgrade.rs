@@ -89,10 +89,10 @@ impl<H: Handler> WebSocketRoute<H> {
             // box of its own, so that a connection does not keep room for the larger.
             let talk: Talk = match plain_tcp(upgraded) {
                 Ok((tcp, read)) => {
-                    Box::pin(socket::run(WebSocket::new(tcp, &read, unwritten), opening).instrument(during))
+                    Box::pin(socket::run(WebSocket::new(tcp, &read, &unwritten), opening).instrument(during))
                 }
                 Err(upgraded) => {
-                    let socket = WebSocket::new(TokioIo::new(upgraded), &[], unwritten);
+                    let socket = WebSocket::new(TokioIo::new(upgraded), &[], &unwritten);
                     Box::pin(socket::run(socket, opening).instrument(during))
                 }
             };

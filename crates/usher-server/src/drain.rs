@@ -13,15 +13,24 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Clients are told to come back at moments spread over this, so that they do not come all at once.
 const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 
-/// Tells every connection to end, in batches of random order over the first half of `limit`, and waits for them to be gone, but no
-/// longer than `limit`. Returns how many are left (req H14).
+/// Tells every connection to end, in batches of random order over the first half of `limit`, and waits until they are gone and have been
+/// sent their close frames, but no longer than `limit`. Returns how many are left (req H14).
 ///
-/// Nobody may be let in meanwhile: see [`usher_axum::Door::begin_drain`].
-pub async fn drain(revocations: &Revocations, limit: Duration, randomness: &dyn Randomness) -> usize {
+/// `unfetched` counts the clients that fetch what they are told, and have not fetched their close frame.
+///
+/// No client may be let in meanwhile: see [`usher_axum::Door::begin_drain`].
+pub async fn drain(
+    revocations: &Revocations,
+    unfetched: impl Fn() -> usize,
+    limit: Duration,
+    randomness: &dyn Randomness,
+) -> usize {
+    // In this order: a connection is one of the latter before it is none of the former any more.
+    let left = || open(revocations) + revocations.unwritten() + unfetched();
     let patience = tokio::time::timeout(limit, async {
         tell_all(revocations, limit / 2, randomness).await;
-        while left(revocations) > 0 {
-            // Whoever slipped in while the batches were told is told now.
+        while left() > 0 {
+            // A connection that was let in while the batches were told is told now.
             for connection in revocations.live() {
                 connection.end(CloseCause::Draining, Some(some_of(RECONNECT_SPREAD, randomness)));
             }
@@ -29,9 +38,9 @@ pub async fn drain(revocations: &Revocations, limit: Duration, randomness: &dyn 
         }
     });
     if patience.await.is_err() {
-        tracing::warn!(connections = left(revocations), "some clients did not go in time");
+        tracing::warn!(connections = left(), "some clients did not go in time");
     }
-    left(revocations)
+    left()
 }
 
 async fn tell_all(revocations: &Revocations, over: Duration, randomness: &dyn Randomness) {
@@ -50,7 +59,7 @@ async fn tell_all(revocations: &Revocations, over: Duration, randomness: &dyn Ra
     }
 }
 
-fn left(revocations: &Revocations) -> usize {
+fn open(revocations: &Revocations) -> usize {
     revocations.connections() + revocations.waiting()
 }
 

@@ -118,6 +118,19 @@ pub async fn serve<A>(
 ) where
     A: Future<Output = Response> + Send + 'static,
 {
+    drop(serve_until(listener, entrance, answer, shutdown).await);
+}
+
+/// As [`serve`], and gives the listener back.
+pub async fn serve_until<A>(
+    listener: TcpListener,
+    entrance: Entrance,
+    answer: impl Fn(Request<Body>) -> A + Clone + Send + 'static,
+    shutdown: impl Future<Output = ()>,
+) -> TcpListener
+where
+    A: Future<Output = Response> + Send + 'static,
+{
     let Entrance { tls, only_from, trusted_proxies, limits } = entrance;
     let places = Arc::new(Semaphore::new(limits.connections));
     let sources = SourceBudget::new(limits.connections, limits.connections_per_source);
@@ -125,11 +138,11 @@ pub async fn serve<A>(
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let place = tokio::select! {
-            () = &mut shutdown => return,
+            () = &mut shutdown => return listener,
             place = places.clone().acquire_owned() => place,
         };
         let (stream, peer) = tokio::select! {
-            () = &mut shutdown => return,
+            () = &mut shutdown => return listener,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {

@@ -20,10 +20,11 @@ use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_auth::refusal::RefusalKind;
 use usher_axum::observer::{Entry, Event, Scene};
-use usher_axum::{Observer, Revocations};
+use usher_axum::{Observer, Revocations, SockJsRoute};
 use usher_rooms::Rooms;
 
 use crate::audit::{AuditTrail, SinkKind};
+use crate::rooms_handler::RoomsHandler;
 
 /// The type of the answer to `GET /metrics`.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -55,6 +56,7 @@ struct Shared {
 /// What is counted by its owner, and asked for when somebody looks.
 pub(crate) struct Owners {
     pub(crate) revocations: Revocations,
+    pub(crate) sockjs: Option<SockJsRoute<RoomsHandler>>,
     pub(crate) rooms: Rooms,
     pub(crate) audit: AuditTrail,
 }
@@ -206,8 +208,9 @@ impl Collector for Owners {
         for (state, count) in states {
             of(count).encode(family.encode_family(&[("state", state)])?)?;
         }
-        let help = "Bytes that wait to be taken by their connections' tasks";
-        gauge(&mut encoder, "outbound_queued_bytes", help, self.revocations.queued_bytes())?;
+        let help = "Bytes queued for clients and not written yet, over all transports";
+        let queued = self.revocations.queued_bytes() + self.sockjs.as_ref().map_or(0, SockJsRoute::queued_bytes);
+        gauge(&mut encoder, "outbound_queued_bytes", help, queued)?;
         gauge(&mut encoder, "rooms", "Rooms with somebody in them", self.rooms.room_count())?;
         gauge(&mut encoder, "audit_queued", "Audit records that wait to be written", status.queued)?;
         let help = "Whether an audit sink cannot be written to";

@@ -70,6 +70,8 @@ impl LiveRevoker {
         ended
     }
 
+    /// Once this returns, what is open goes on with the roles that the user has now, and nothing is delivered under the others.
+    ///
     /// Until the change was durable, the old roles may have been read again and put into a token. So what was read up to now has the
     /// old ones, that of this very millisecond included.
     async fn roles_changed(&self, user: &User, remembered: &[Revocation]) {
@@ -85,7 +87,7 @@ impl LiveRevoker {
             }
         }
         self.verifier.forget_user(&user.id);
-        self.revocations.user_changed(&Arc::new(user.clone()), read_at);
+        self.revocations.user_changed(&Arc::new(user.clone()), read_at).taken_in().await;
     }
 }
 

@@ -113,6 +113,7 @@ pub async fn run(
     let only_from = proxied.then(|| trusted_proxies.clone());
     let admin_entrance = Entrance { tls: tls.clone(), ..Entrance::default() };
     let entrance = Entrance { tls, only_from, trusted_proxies, ..Entrance::default() };
+    let entrance_in_drain = entrance.clone();
     let server = Arc::new(Server::assemble(
         settings(&config, boards_page),
         Backends {
@@ -167,25 +168,36 @@ pub async fn run(
     });
     // A task, so that it runs where the connections do: from this thread, each would have to wake another.
     let (stop, stopped) = oneshot::channel::<()>();
-    let mut accepting = tokio::spawn(listener::serve(listener, entrance, answer, async { drop(stopped.await) }));
+    let mut accepting = tokio::spawn(listener::serve_until(listener, entrance, answer, async { drop(stopped.await) }));
+    let mut accepts = true;
     tokio::select! {
         () = signals.next() => {}
-        _ = &mut accepting => tracing::error!("connections are accepted no more"),
+        _ = &mut accepting => {
+            tracing::error!("connections are accepted no more");
+            accepts = false;
+        }
         () = reload_on_hangup(&server, hangups, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
         () = issuer_keys.keep_fresh() => {}
     }
-    // Nobody can connect any more when this is done.
+    server.begin_drain();
     drop(stop);
-    if !accepting.is_finished() {
-        let _ = accepting.await;
-    }
+    let listener = if accepts { accepting.await.ok() } else { None };
     tracing::info!(connections = server.revocations().connections(), "shutting down");
+    // Without clients that come back to fetch the end, nothing can connect any more from here on.
+    let listener = listener.filter(|_| server.has_polling_clients());
+    let draining = server.clone();
+    let answer = move |request| draining.answer_in_drain(request);
+    let accepting = listener
+        .map(|listener| tokio::spawn(listener::serve(listener, entrance_in_drain, answer, std::future::pending())));
     tokio::select! {
         _ = server.drain(config.server.drain) => {}
         () = beside => {}
         () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
+    }
+    if let Some(accepting) = accepting {
+        accepting.abort();
     }
     audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
     if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() {
@@ -236,7 +248,7 @@ async fn reload_on_hangup(
                 for warning in warnings {
                     tracing::warn!("{warning}");
                 }
-                server.reload(&settings(&config, false));
+                server.reload(&settings(&config, false)).taken_in().await;
                 tracing::info!(
                     "the routes, rooms, limits, origins and trusted proxies of the configuration are in force; what else was changed \
                      needs a restart"

@@ -7,24 +7,25 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use http::header::UPGRADE;
-use http::{Method, Request};
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderValue, Method, Request};
 use parking_lot::RwLock;
 use url::Host;
 use usher_auth::credential_lifetimes::{CredentialLifetimes, MAX_ACCESS_TOKEN_LIFE};
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
+use usher_auth::refusal::RefusalKind;
 use usher_auth::room::RoomPolicy;
 use usher_auth::route::{Dialect, RouteRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
-use usher_auth::{Clock, Now, Randomness, UnixTime};
+use usher_auth::{Clock, Now, Randomness, Refusal, UnixTime};
 use usher_axum::{
-    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, RouteTable,
-    SockJsConfigError, SockJsRoute, SockJsSettings, SourceBudget, Throttle, TrustedProxies, VerifierParts,
-    WaitingLimits, WebSocketRoute,
+    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, PendingChange, Problem,
+    Revocations, RouteTable, SockJsConfigError, SockJsRoute, SockJsSettings, SourceBudget, Throttle, TrustedProxies,
+    VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
@@ -45,6 +46,8 @@ use crate::rooms_handler::RoomsHandler;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::ticket_desk::TicketDesk;
 
+/// When clients that come in a drain should try again: another server is there then, or this one is back.
+const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(5);
 /// How often what is over is removed from the store.
 const REAP_EVERY: Duration = Duration::from_mins(5);
 
@@ -248,7 +251,9 @@ impl Server {
 
     /// Takes in settings that changed: routes, rooms, limits, origins and trusted proxies. The others need a restart and are not looked
     /// at. Of the live connections only those end that would not be let in any more; those that lose rooms are told (req H14).
-    pub fn reload(&self, settings: &ServerSettings) {
+    ///
+    /// They are in force for who comes when this returns, and on live connections once the change is taken in.
+    pub fn reload(&self, settings: &ServerSettings) -> PendingChange {
         let mut current = self.current.write();
         let door = current.door.rebuilt(DoorParts {
             trusted_proxies: settings.trusted_proxies.clone(),
@@ -278,13 +283,44 @@ impl Server {
         *current = Current { router, sockets, door };
         drop(current);
         // Whoever comes from here on meets the new rules; those who are in look at them now.
-        self.revocations.routes_changed(&routes);
+        self.revocations.routes_changed(&routes)
     }
 
-    /// Lets nobody in any more, and tells everybody to come back elsewhere. Returns how many were left after `limit`.
-    pub async fn drain(&self, limit: Duration) -> usize {
+    /// Lets no client in any more: upgrades and new SockJS sessions are answered with 503.
+    pub fn begin_drain(&self) {
         self.current.read().door.begin_drain();
-        drain::drain(&self.revocations, limit, &*self.randomness).await
+    }
+
+    /// Lets no client in any more, and tells every connection to come back elsewhere. Returns how many were left after `limit`.
+    ///
+    /// Clients that poll must be able to connect meanwhile, to fetch what they are told: see [`Self::answer_in_drain`].
+    pub async fn drain(&self, limit: Duration) -> usize {
+        self.begin_drain();
+        let unfetched = || self.sockjs.as_ref().map_or(0, SockJsRoute::unfetched_closes);
+        drain::drain(&self.revocations, unfetched, limit, &*self.randomness).await
+    }
+
+    /// Whether there are clients that need new connections in a drain: those of SockJS sessions over HTTP.
+    pub fn has_polling_clients(&self) -> bool {
+        self.sockjs.as_ref().is_some_and(|sockjs| sockjs.polled_sessions() > 0)
+    }
+
+    /// Answers a request on a connection that came in a drain: of a SockJS session that there is, as ever; everything else with 503, as the
+    /// last answer of its connection.
+    pub fn answer_in_drain(&self, request: Request<Body>) -> impl Future<Output = Response> + Send + use<> {
+        let known = self.sockjs.as_ref().is_some_and(|sockjs| sockjs.has_session(request.uri().path()));
+        let answer = known.then(|| self.answer(request));
+        let https = self.https;
+        async move {
+            if let Some(answer) = answer {
+                return answer.await;
+            }
+            let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
+            let problem = Problem::from(&refusal).with_retry_after(RETRY_AFTER_DRAIN);
+            let mut answer = problem.with_header(CONNECTION, HeaderValue::from_static("close")).into_response();
+            api::protect_answer(&mut answer, https);
+            answer
+        }
     }
 
     fn sockets(&self, door: &Door, routes: &RouteTable) -> BTreeMap<String, WebSocketRoute<RoomsHandler>> {
@@ -347,8 +383,12 @@ impl Server {
 
     /// The HTTP service of the operators' listener: numbers and health, for whoever calls it by one of `hosts`.
     pub fn admin_router(&self, hosts: Vec<Host>) -> Router {
-        let owners =
-            Owners { revocations: self.revocations.clone(), rooms: self.rooms.clone(), audit: self.audit.clone() };
+        let owners = Owners {
+            revocations: self.revocations.clone(),
+            sockjs: self.sockjs.clone(),
+            rooms: self.rooms.clone(),
+            audit: self.audit.clone(),
+        };
         admin_http::router(AdminState {
             hosts: Arc::new(hosts),
             metrics: self.metrics.clone(),

@@ -17,7 +17,11 @@ pub(crate) const SCRIPT: HeaderValue = HeaderValue::from_static("application/jav
 
 pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str) -> Response {
     let callback = callback.to_owned();
-    let mut chunk = Box::pin(async move { framing::wrap(&receiver.one().await, transport, &callback) });
+    let mut chunk = Box::pin(async move {
+        let sending = receiver.one().await;
+        let chunk = framing::wrap(&sending.frame, transport, &callback);
+        sending.into_chunk(chunk)
+    });
     let body = match chunk.as_mut().now_or_never() {
         Some(chunk) => Body::from(chunk),
         None => Body::from_stream(stream::once(chunk.map(Ok::<_, Infallible>))),

@@ -67,13 +67,13 @@ impl Stream {
         if self.left == 0 {
             return None;
         }
-        let frame = self.receiver.next().await?;
-        let chunk = framing::wrap(&frame, self.transport, &self.callback);
+        let sending = self.receiver.next().await?;
+        let chunk = framing::wrap(&sending.frame, self.transport, &self.callback);
         self.left = self.left.saturating_sub(chunk.len());
         if self.left == 0 {
             // Before the chunk is written: the client comes back as soon as it sees the end, and must find the place free.
             self.receiver.leave(Left::Finished);
         }
-        Some(chunk)
+        Some(sending.into_chunk(chunk))
     }
 }

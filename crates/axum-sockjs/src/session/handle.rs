@@ -54,16 +54,15 @@ impl Session {
         self.handle.live.poll_receive(context)
     }
 
-    /// How many frames came since this was last asked that brought no message: pings, pongs, empty texts. Each wakes who waits in
-    /// [`Self::poll_receive`].
+    /// How many frames came since this was last asked that brought no message: pings, pongs, empty texts, and those that a later frame
+    /// continues. Each wakes who waits in [`Self::poll_receive`].
     pub fn take_empty_frames(&mut self) -> usize {
         self.handle.live.take_empty_frames()
     }
 
-    /// Ready when all that was sent has been handed to the client's connection, or the session has ended: who waits for this before
-    /// it sends more keeps its queue in a place of its own.
-    pub fn poll_handed_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.handle.live.poll_handed_over(context)
+    /// Ready when all that was sent has been written to the client's connection, or the session has ended.
+    pub fn poll_written(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.handle.live.poll_written(context)
     }
 
     /// A handle for others, which can also outlive this.
@@ -110,6 +109,20 @@ impl SessionHandle {
     /// As for [`Self::send`].
     pub fn send_shared(&self, encoded: Arc<str>) -> Result<(), Unsendable> {
         self.live.with(|machine, now| machine.handle_send(now, Outgoing::Shared(encoded)))
+    }
+
+    /// As [`Self::send_shared`], if no more than `most` bytes wait then, those included that are being written; when nothing waits, one
+    /// message of any size is taken.
+    ///
+    /// # Errors
+    /// [`Unsendable::Full`] if there is no room: then nothing has changed. Else as for [`Self::send`].
+    pub fn send_shared_within(&self, encoded: Arc<str>, most: usize) -> Result<(), Unsendable> {
+        self.live.with(|machine, now| machine.handle_send_within(now, encoded, most))
+    }
+
+    /// Bytes that wait to be written to the client's connection, with what each message costs beside them.
+    pub fn queued_bytes(&self) -> usize {
+        self.live.outbound_bytes()
     }
 
     /// Drops what was sent and not handed to the client's connection yet.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -34,8 +35,8 @@ pub(crate) struct Live {
     transmit: Notify,
     /// For the application's task: the client sent something.
     incoming: AtomicWaker,
-    /// For the application's task: all that it sent has been handed to the client's connection.
-    handed_over: AtomicWaker,
+    /// For the application's task: all that it sent has been written.
+    written: AtomicWaker,
     /// Bytes that the client may still send.
     input_left: AtomicUsize,
     /// Frames of the client that brought no message and were not asked about yet.
@@ -65,7 +66,7 @@ impl Live {
             clock,
             transmit: Notify::new(),
             incoming: AtomicWaker::new(),
-            handed_over: AtomicWaker::new(),
+            written: AtomicWaker::new(),
             input_left: AtomicUsize::new(usize::MAX),
             empty_frames: AtomicUsize::new(0),
             timeout: Notify::new(),
@@ -81,14 +82,14 @@ impl Live {
         let timeout = machine.poll_timeout();
         let had_ended = machine.ended().is_some();
         let had_receiver = machine.has_receiver();
-        let had_unsent = machine.has_unsent();
+        let had_unwritten = machine.outbound_bytes() > 0;
         let result = act(&mut machine, self.clock.now());
         let timeout_changed = machine.poll_timeout() != timeout;
         let wants_transmit = machine.wants_transmit();
         let ended = machine.ended().filter(|_| !had_ended).cloned();
         let over = machine.is_dead();
         let left = had_receiver && !machine.has_receiver();
-        let handed_over = had_unsent && !machine.has_unsent();
+        let written = had_unwritten && machine.outbound_bytes() == 0;
         drop(machine);
 
         if timeout_changed || over {
@@ -100,8 +101,8 @@ impl Live {
         if left {
             self.left.notify_waiters();
         }
-        if handed_over || ended.is_some() {
-            self.handed_over.wake();
+        if written || ended.is_some() {
+            self.written.wake();
         }
         if let Some(why) = ended {
             tracing::debug!(
@@ -133,10 +134,16 @@ impl Live {
     pub(crate) fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
         // Before the look: what comes after it wakes.
         self.incoming.register(context.waker());
-        let (incoming, ended) = {
+        let (incoming, ended, violation_due) = {
             let mut machine = self.machine.lock();
-            (machine.poll_incoming(), machine.ended().is_some())
+            let incoming = machine.poll_incoming();
+            let violation_due = incoming.is_none() && machine.has_violation_due();
+            (incoming, machine.ended().is_some(), violation_due)
         };
+        if violation_due {
+            self.with(Machine::handle_all_answered);
+            return Poll::Ready(None);
+        }
         if incoming.is_some() {
             self.room.notify_waiters();
             return Poll::Ready(incoming);
@@ -144,11 +151,27 @@ impl Live {
         if ended { Poll::Ready(None) } else { Poll::Pending }
     }
 
-    /// Ready when nothing waits to be handed to the client's connection, or the session has ended. For one task alone.
-    pub(crate) fn poll_handed_over(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.handed_over.register(context.waker());
+    /// Ready when all that was sent has been written, or the session has ended. For one task alone.
+    pub(crate) fn poll_written(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.written.register(context.waker());
         let machine = self.machine.lock();
-        if machine.has_unsent() && machine.ended().is_none() { Poll::Pending } else { Poll::Ready(()) }
+        if machine.outbound_bytes() > 0 && machine.ended().is_none() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Bytes that wait to be sent or are on their way into the network.
+    pub(crate) fn outbound_bytes(&self) -> usize {
+        self.machine.lock().outbound_bytes()
+    }
+
+    /// Whether the session is closed and its client has still to hear of it.
+    pub(crate) fn owes_close(&self) -> bool {
+        self.machine.lock().owes_close()
+    }
+
+    /// The client broke the rules: once the application has taken what came before, the session is closed with `close`.
+    pub(crate) fn violated(&self, close: &Close) {
+        self.with(|machine, now| machine.handle_violation(now, close.clone()));
+        self.incoming.wake();
     }
 
     /// The client may send so many bytes more.
@@ -161,9 +184,9 @@ impl Live {
         self.input_left.load(Ordering::Relaxed)
     }
 
-    /// The client sent a frame without a message.
-    pub(crate) fn count_empty_frame(&self) {
-        self.empty_frames.fetch_add(1, Ordering::Relaxed);
+    /// The client sent so many frames that brought no message.
+    pub(crate) fn count_empty_frames(&self, count: usize) {
+        self.empty_frames.fetch_add(count, Ordering::Relaxed);
         self.incoming.wake();
     }
 
@@ -230,7 +253,49 @@ pub(crate) enum Receiver {
         id: ReceiverId,
     },
     /// Is told this, and is done.
-    Answer(Option<Frame>),
+    Answer {
+        live: Arc<Live>,
+        frame: Option<Frame>,
+    },
+}
+
+/// A frame that is being written. Dropped when it has been, or never will be: until then its bytes count as queued.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) frame: Frame,
+    live: Arc<Live>,
+}
+
+impl Sending {
+    /// `bytes`, which say what the frame says; they count as queued until the last of them is let go of.
+    pub(crate) fn into_chunk(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Chunk { bytes, _sending: self })
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let (cost, closes) = (self.frame.cost(), self.frame.is_close());
+        if cost > 0 || closes {
+            self.live.with(|machine, _| {
+                machine.handle_written(cost);
+                if closes {
+                    machine.handle_close_written();
+                }
+            });
+        }
+    }
+}
+
+struct Chunk {
+    bytes: Bytes,
+    _sending: Sending,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Receiver {
@@ -248,19 +313,22 @@ impl Receiver {
         }
         match attached {
             Attach::Receiver(id) => Self::Attached { live: live.clone(), id },
-            Attach::Answer(frame) => Self::Answer(Some(frame)),
+            Attach::Answer(frame) => Self::Answer { live: live.clone(), frame: Some(frame) },
         }
     }
 
     /// The next frame; `None` after the last. Can be dropped while it waits.
-    pub(crate) async fn next(&mut self) -> Option<Frame> {
+    pub(crate) async fn next(&mut self) -> Option<Sending> {
         loop {
             let (live, id) = match self {
                 Self::Attached { live, id } => (live.clone(), *id),
-                Self::Answer(frame) => return frame.take(),
+                Self::Answer { live, frame } => {
+                    let live = live.clone();
+                    return frame.take().map(|frame| Sending { frame, live });
+                }
             };
             match live.with(|machine, now| machine.poll_transmit(now, id)) {
-                Transmit::Frame(frame) => return Some(frame),
+                Transmit::Frame(frame) => return Some(Sending { frame, live }),
                 Transmit::Wait => live.transmit.notified().await,
                 Transmit::Over => return None,
             }
@@ -275,8 +343,10 @@ impl Receiver {
     }
 
     /// The whole of what a poll is told: one frame.
-    pub(crate) async fn one(mut self) -> Frame {
-        self.next().await.unwrap_or(Frame::Close(Close::GO_AWAY))
+    pub(crate) async fn one(mut self) -> Sending {
+        let next = self.next().await;
+        let (Self::Attached { live, .. } | Self::Answer { live, .. }) = &self;
+        next.unwrap_or_else(|| Sending { frame: Frame::Close(Close::GO_AWAY), live: live.clone() })
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Rules {
     pub heartbeat: Duration,
     /// How long a session lives without a receiver, and after its close.
     pub disconnect_delay: Duration,
-    /// Bytes that may wait to be sent. One more ends the session and drops what waits.
+    /// Bytes that may wait to be sent or be on their way into the network. One more ends the session and drops what waits.
     pub outbound_bytes: usize,
     /// Bytes that may wait for the application. A batch that does not fit waits outside, unless nothing is queued.
     pub inbound_bytes: usize,
@@ -92,7 +92,15 @@ pub struct Machine {
     /// Whether the client was told `o`.
     told_open: bool,
     outbound: Queue<Arc<str>>,
+    /// Bytes of messages that receivers took and have not written yet.
+    on_their_way: usize,
     inbound: Queue<Incoming>,
+    /// The application took a message and has not asked for the next.
+    answering: bool,
+    /// The client broke the rules after what is in `inbound`.
+    violation: Option<Close>,
+    /// The client was told that the session is closed.
+    told_close: bool,
     receiver: Option<Receiver>,
     receivers_so_far: u64,
 }
@@ -131,7 +139,11 @@ impl Machine {
             rules,
             phase: Phase::Open { lonely_until },
             outbound: Queue::default(),
+            on_their_way: 0,
             inbound: Queue::default(),
+            answering: false,
+            violation: None,
+            told_close: false,
             receiver: None,
             receivers_so_far: 0,
         }
@@ -184,13 +196,45 @@ impl Machine {
             Outgoing::Text(text) | Outgoing::Json(text) => text.into(),
             Outgoing::Shared(encoded) => encoded,
         };
-        if self.outbound.bytes() + cost(encoded.len()) > self.rules.outbound_bytes {
+        if self.outbound_bytes() + cost(encoded.len()) > self.rules.outbound_bytes {
             self.handle_close(now, self.rules.overflow.clone(), Ended::Overflow, Unsent::Drop);
             return Err(Unsendable::Overflow);
         }
         let bytes = encoded.len();
         self.outbound.push(encoded, bytes);
         Ok(())
+    }
+
+    /// The application sends something if no more than `most` bytes wait then; an empty queue takes one message of any size.
+    ///
+    /// # Errors
+    /// When the session has ended, or if there is no room: then nothing has changed.
+    pub fn handle_send_within(&mut self, now: Duration, encoded: Arc<str>, most: usize) -> Result<(), Unsendable> {
+        let waiting = self.outbound_bytes();
+        if self.ended().is_none() && waiting > 0 && waiting + cost(encoded.len()) > most {
+            return Err(Unsendable::Full);
+        }
+        self.handle_send(now, Outgoing::Shared(encoded))
+    }
+
+    /// Bytes that wait to be sent, or are on their way into the network; with what each message costs beside them.
+    pub fn outbound_bytes(&self) -> usize {
+        self.outbound.bytes() + self.on_their_way
+    }
+
+    /// A receiver has written so many bytes that [`Self::poll_transmit`] gave it, or never will.
+    pub fn handle_written(&mut self, bytes: usize) {
+        self.on_their_way -= bytes;
+    }
+
+    /// A receiver has written the close frame.
+    pub fn handle_close_written(&mut self) {
+        self.told_close = self.ended().is_some();
+    }
+
+    /// Whether the session is closed and its client has still to hear of it. One that broke off has left.
+    pub fn owes_close(&self) -> bool {
+        matches!(&self.phase, Phase::Closing { why, .. } if *why != Ended::Interrupted) && !self.told_close
     }
 
     /// Closes the session; the first close stays. With `Unsent::Drop` what waits is dropped even if it was closed before.
@@ -206,9 +250,27 @@ impl Machine {
         }
     }
 
-    /// The client broke the rules so that nothing more can be said over this session: its socket is cut off.
-    pub fn handle_violation(&mut self, close: Close) {
-        self.die(Ended::Malformed(close));
+    /// The client broke the rules, and nothing more is read from it. What it sent before is still taken and answered; then the session
+    /// is closed.
+    pub fn handle_violation(&mut self, now: Duration, close: Close) {
+        if let Phase::Open { .. } = self.phase {
+            self.violation.get_or_insert(close);
+            self.handle_all_answered(now);
+        }
+    }
+
+    /// Whether all that came before a violation was taken and answered, so that [`Self::handle_all_answered`] is due.
+    pub fn has_violation_due(&self) -> bool {
+        self.violation.is_some() && self.inbound.is_empty() && !self.answering
+    }
+
+    /// The application may have asked for more than came before a violation: its answers have been sent then.
+    pub fn handle_all_answered(&mut self, now: Duration) {
+        if self.has_violation_due()
+            && let Some(close) = self.violation.take()
+        {
+            self.handle_close(now, close.clone(), Ended::Malformed(close), Unsent::Deliver);
+        }
     }
 
     /// The client sent `batch`, which is taken as a whole or not at all.
@@ -257,7 +319,9 @@ impl Machine {
         } else if !self.outbound.is_empty() {
             // Without framing one at a time, so that those after it can still be dropped.
             let one_or_all = if self.rules.framed { usize::MAX } else { 1 };
-            Frame::Messages(self.outbound.take(one_or_all, |message| message.len()))
+            let messages = Frame::Messages(self.outbound.take(one_or_all, |message| message.len()));
+            self.on_their_way += messages.cost();
+            messages
         } else if let Phase::Closing { close, .. } = &self.phase {
             Frame::Close(close.clone())
         } else if receiver.heartbeat_due {
@@ -279,11 +343,6 @@ impl Machine {
         !self.told_open || !self.outbound.is_empty() || receiver.heartbeat_due || self.ended().is_some()
     }
 
-    /// Whether messages wait to be handed to a receiver.
-    pub fn has_unsent(&self) -> bool {
-        !self.outbound.is_empty()
-    }
-
     /// Drops the messages that wait to be handed to a receiver.
     pub fn handle_discard(&mut self) {
         self.outbound = Queue::default();
@@ -296,7 +355,9 @@ impl Machine {
 
     /// The next thing the client sent.
     pub fn poll_incoming(&mut self) -> Option<Incoming> {
-        self.inbound.take(1, Incoming::bytes).pop()
+        let incoming = self.inbound.take(1, Incoming::bytes).pop();
+        self.answering = incoming.is_some();
+        incoming
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -332,8 +393,16 @@ impl Machine {
 }
 
 impl Frame {
-    fn is_close(&self) -> bool {
+    pub(super) fn is_close(&self) -> bool {
         matches!(self, Self::Close(_))
+    }
+
+    /// What its messages count for in [`Machine::outbound_bytes`].
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Self::Messages(messages) => messages.iter().map(|message| cost(message.len())).sum(),
+            Self::Open | Self::Heartbeat | Self::Close(_) => 0,
+        }
     }
 }
 

@@ -115,7 +115,7 @@ impl World {
                 let why = Ended::Application(Close::GO_AWAY);
                 self.machine.handle_close(self.now, Close::GO_AWAY, why, unsent);
             }
-            Step::Violation => self.machine.handle_violation(Close::BINARY),
+            Step::Violation => self.machine.handle_violation(self.now, Close::BINARY),
             Step::Pass(time) => self.pass(time),
         }
         let ended = self.machine.ended().cloned();
@@ -145,6 +145,9 @@ impl World {
         };
         assert_eq!(from_last, 0, "an earlier receiver is told nothing");
         assert!(self.opened != (frame == Frame::Open), "the open frame comes first, and once");
+        let cost = frame.cost();
+        assert!(self.machine.outbound_bytes() >= cost, "what is being written counts");
+        self.machine.handle_written(cost);
         match frame {
             Frame::Open => self.opened = true,
             Frame::Heartbeat => {}
@@ -180,6 +183,7 @@ impl World {
                 );
             }
             Err(Unsendable::Ended) => assert!(self.ended.is_some()),
+            Err(Unsendable::Full) => panic!("nothing was said of room"),
         }
     }
 

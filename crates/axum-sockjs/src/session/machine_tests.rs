@@ -294,3 +294,65 @@ fn the_first_reason_to_end_stays() {
     world.pass(DELAY);
     assert_eq!(world.machine.ended(), Some(&Ended::Application(Close::GO_AWAY)));
 }
+
+#[test]
+fn what_came_before_a_violation_is_answered_before_the_close() {
+    let mut world = World::new();
+    let socket = world.attach(ReceiverKind::Socket);
+    assert_eq!(world.next(socket), "o");
+    world.take("a").unwrap();
+    world.machine.handle_violation(world.now, Close::PROTOCOL_ERROR);
+    assert_eq!(world.machine.ended(), None, "nothing was taken yet");
+    assert!(world.machine.poll_incoming().is_some());
+    world.machine.handle_all_answered(world.now);
+    assert_eq!(world.machine.ended(), None, "what was taken is being answered");
+    world.send("answer").unwrap();
+    assert_eq!(world.machine.poll_incoming(), None);
+    world.machine.handle_all_answered(world.now);
+    assert_eq!(world.machine.ended(), Some(&Ended::Malformed(Close::PROTOCOL_ERROR)));
+    assert_eq!(world.next(socket), r#"a["answer"]"#);
+    assert_eq!(world.next(socket), r#"c[1002,"WebSocket protocol error"]"#);
+}
+
+#[test]
+fn a_violation_with_nothing_to_answer_is_the_end() {
+    let mut world = World::new();
+    world.machine.handle_violation(world.now, Close::BINARY);
+    assert_eq!(world.machine.ended(), Some(&Ended::Malformed(Close::BINARY)));
+}
+
+#[test]
+fn what_is_being_written_counts_until_it_is() {
+    let mut world = World::opened();
+    let stream = world.attach(ReceiverKind::Stream);
+    world.send("a").unwrap();
+    let queued = world.machine.outbound_bytes();
+    assert_eq!(queued, MESSAGE_OVERHEAD_BYTES + 3);
+    assert_eq!(world.next(stream), r#"a["a"]"#);
+    assert_eq!(world.machine.outbound_bytes(), queued);
+    let fits = QUEUE - 2 * queued;
+    let shared = |bytes: usize| "x".repeat(bytes).into();
+    assert_eq!(world.machine.handle_send_within(world.now, shared(100), queued), Err(Unsendable::Full));
+    assert_eq!(world.machine.handle_send_within(world.now, shared(fits), QUEUE), Ok(()));
+    world.machine.handle_written(queued);
+    assert_eq!(world.machine.outbound_bytes(), fits + MESSAGE_OVERHEAD_BYTES);
+    world.machine.handle_discard();
+    assert_eq!(world.machine.handle_send_within(world.now, shared(100), 10), Ok(()), "one of any size");
+}
+
+#[test]
+fn a_close_is_owed_until_it_is_written() {
+    let mut world = World::opened();
+    assert!(!world.machine.owes_close());
+    world.close();
+    assert!(world.machine.owes_close());
+    assert_eq!(world.poll(), r#"c[3000,"Go away!"]"#);
+    assert!(world.machine.owes_close(), "it may be on its way");
+    world.machine.handle_close_written();
+    assert!(!world.machine.owes_close());
+
+    let mut world = World::opened();
+    let poll = world.attach(ReceiverKind::Poll);
+    world.machine.handle_detach(world.now, poll, Left::Aborted);
+    assert!(!world.machine.owes_close(), "its client left");
+}

@@ -46,6 +46,9 @@ pub enum Unsendable {
     /// It did not fit the outbound queue, and ended the session.
     #[error("more was sent than the client fetched")]
     Overflow,
+    /// It did not fit what the caller allows, and nothing changed.
+    #[error("there is no room for it now")]
+    Full,
 }
 
 /// Why a client's messages were not taken.

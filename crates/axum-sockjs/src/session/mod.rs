@@ -8,4 +8,4 @@ mod live;
 mod queue;
 
 pub use handle::{SendJsonError, Session, SessionHandle};
-pub(crate) use live::{Deliver, Live, Receiver};
+pub(crate) use live::{Deliver, Live, Receiver, Sending};

@@ -1,4 +1,4 @@
-//! A byte stream of which no more is read than its session may still send.
+//! A byte stream of which no more is read than its session may still send, and in which frames are counted that bring no message.
 
 use std::io;
 use std::pin::Pin;
@@ -9,6 +9,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::fragments::Fragments;
 use crate::session::Live;
 
 /// The stream. Reading past the limit is an error of the kind [`io::ErrorKind::QuotaExceeded`]; before anything is made of what came,
@@ -16,11 +17,22 @@ use crate::session::Live;
 pub(super) struct Metered {
     io: TokioIo<Upgraded>,
     live: Arc<Live>,
+    fragments: Fragments,
+    /// Frames were counted: others get their turn before more is read, the session's application among them.
+    yields: bool,
 }
 
 impl Metered {
     pub(super) fn new(io: TokioIo<Upgraded>, live: Arc<Live>) -> Self {
-        Self { io, live }
+        Self { io, live, fragments: Fragments::default(), yields: false }
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        let fragments = self.fragments.count(bytes);
+        if fragments > 0 {
+            self.live.count_empty_frames(fragments);
+            self.yields = true;
+        }
     }
 }
 
@@ -30,9 +42,16 @@ impl AsyncRead for Metered {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.yields) {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let left = self.live.input_left();
         if left == usize::MAX {
-            return Pin::new(&mut self.io).poll_read(context, buffer);
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.io).poll_read(context, buffer))?;
+            self.count(&buffer.filled()[before..]);
+            return Poll::Ready(Ok(()));
         }
         if left == 0 {
             return Poll::Ready(Err(io::ErrorKind::QuotaExceeded.into()));
@@ -41,6 +60,7 @@ impl AsyncRead for Metered {
         let mut part = ReadBuf::new(buffer.initialize_unfilled_to(most));
         ready!(Pin::new(&mut self.io).poll_read(context, &mut part))?;
         let count = part.filled().len();
+        self.count(part.filled());
         buffer.advance(count);
         // It may have been lifted meanwhile; then there is nothing to count.
         self.live.count_input(count);

@@ -1,8 +1,11 @@
 //! The WebSocket transports: the upgrade, and the task of the socket.
 
+mod fragments;
 mod handshake;
 mod metered;
 mod socket;
+
+pub use fragments::Fragments;
 
 use std::sync::Arc;
 

@@ -25,7 +25,7 @@ use crate::registry::Entry;
 use crate::service::Inner;
 use crate::session::machine::Left;
 use crate::session::message::{Incoming, Malformed};
-use crate::session::{Deliver, Receiver};
+use crate::session::{Deliver, Receiver, Sending};
 use crate::{Limits, Transport};
 
 /// How long the peer's answer to our close frame is waited for, and what it still sends read and dropped, so that it sees the close
@@ -49,8 +49,8 @@ struct Socket<'a, A: Application> {
 /// How a socket ends.
 enum End {
     /// The session is closed; the peer is told.
-    Close(Close),
-    /// The peer broke the rules, and is told.
+    Close(Close, Sending),
+    /// The peer broke the rules, and is told once what it sent before is answered.
     Violation(Close),
     /// The peer closed it.
     Peer(Option<u16>),
@@ -84,11 +84,9 @@ impl<A: Application> Socket<'_, A> {
         let end = loop {
             let waits = inbound.is_some();
             tokio::select! {
-                frame = self.receiver.next() => match frame {
-                    Some(Frame::Close(close)) => break End::Close(close),
-                    Some(frame) => if let Err(end) = self.write(frame).await { break end },
-                    // The session died of something else, a receiver that took nothing, say.
-                    None => break End::Broken,
+                sending = self.receiver.next() => match self.pass_on(sending).await {
+                    Ok(()) => {}
+                    Err(end) => break end,
                 },
                 message = self.stream.next(), if !waits => match self.read(message) {
                     Ok(batch) => inbound = batch,
@@ -99,18 +97,23 @@ impl<A: Application> Socket<'_, A> {
             }
         };
         match end {
-            End::Close(close) => {
-                let farewell = Message::text(Frame::Close(close.clone()).to_text());
-                if self.framed && self.send(farewell).await.is_err() {
-                    return self.receiver.leave(Left::Aborted);
-                }
-                self.close(&close).await;
-                self.receiver.leave(Left::Finished);
-            }
+            End::Close(close, sending) => self.say_closed(&close, sending).await,
             End::Violation(close) => {
-                self.entry.live.with(|machine, _| machine.handle_violation(close.clone()));
-                // No `c[…]` before it: the protocol's suite wants nothing but the end.
-                self.close(&close).await;
+                self.entry.live.violated(&close);
+                let answered = timeout(self.service.config.limits.inbound_wait, self.send_answers()).await;
+                match answered {
+                    // The application closed it itself, before it came to the violation.
+                    Ok(End::Close(other, sending)) if other != close => self.say_closed(&other, sending).await,
+                    // No `c[…]` before it: the protocol's suite wants nothing but the end.
+                    Ok(End::Close(_, sending)) => {
+                        self.close(&close, Some(sending)).await;
+                        self.receiver.leave(Left::Finished);
+                    }
+                    Ok(_) | Err(_) => {
+                        self.close(&close, None).await;
+                        self.receiver.leave(Left::Aborted);
+                    }
+                }
             }
             End::Peer(code) => {
                 self.receiver.leave(Left::Closed(code));
@@ -121,6 +124,36 @@ impl<A: Application> Socket<'_, A> {
         }
     }
 
+    /// Writes what the session has for the peer, until it is closed or broken.
+    async fn send_answers(&mut self) -> End {
+        loop {
+            let sending = self.receiver.next().await;
+            if let Err(end) = self.pass_on(sending).await {
+                return end;
+            }
+        }
+    }
+
+    /// Writes what the session has for the peer. An error is the session's end.
+    async fn pass_on(&mut self, sending: Option<Sending>) -> Result<(), End> {
+        // Without one the session died of something else, a receiver that took nothing, say.
+        let sending = sending.ok_or(End::Broken)?;
+        match &sending.frame {
+            Frame::Close(close) => Err(End::Close(close.clone(), sending)),
+            frame => self.write(frame).await,
+        }
+    }
+
+    /// Tells the peer that the session is closed.
+    async fn say_closed(&mut self, close: &Close, sending: Sending) {
+        let farewell = Message::text(sending.frame.to_text());
+        if self.framed && self.send(farewell).await.is_err() {
+            return self.receiver.leave(Left::Aborted);
+        }
+        self.close(close, Some(sending)).await;
+        self.receiver.leave(Left::Finished);
+    }
+
     /// What a message of the peer holds for the application; `None` if nothing.
     fn read(&self, message: Option<Result<Message, Error>>) -> Result<Deliver, End> {
         let text = match message {
@@ -128,7 +161,7 @@ impl<A: Application> Socket<'_, A> {
             Some(Ok(Message::Close(frame))) => return Err(End::Peer(frame.map(|frame| frame.code.into()))),
             Some(Ok(Message::Binary(_))) => return Err(End::Violation(Close::BINARY)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
-                self.entry.live.count_empty_frame();
+                self.entry.live.count_empty_frames(1);
                 return Ok(None);
             }
             Some(Ok(Message::Frame(_))) => return Ok(None),
@@ -148,7 +181,7 @@ impl<A: Application> Socket<'_, A> {
         let limit = self.service.config.limits.message_bytes;
         let error = match decode(text.as_str(), Wrapping::ArrayOrString, limit) {
             Ok(messages) if messages.is_empty() => {
-                self.entry.live.count_empty_frame();
+                self.entry.live.count_empty_frames(1);
                 return Ok(None);
             }
             Ok(messages) => return Ok(Some(messages.into_iter().map(Incoming::Message).collect())),
@@ -162,12 +195,12 @@ impl<A: Application> Socket<'_, A> {
         }
     }
 
-    async fn write(&mut self, frame: Frame) -> Result<(), End> {
+    async fn write(&mut self, frame: &Frame) -> Result<(), End> {
         match frame {
             // Without frames each message is one; a ping keeps the way open.
             Frame::Messages(messages) if !self.framed => {
                 for message in messages {
-                    self.send(Message::text(&*message)).await?;
+                    self.send(Message::text(&**message)).await?;
                 }
                 Ok(())
             }
@@ -193,10 +226,12 @@ impl<A: Application> Socket<'_, A> {
         }
     }
 
-    /// Our close frame, and a while for the peer's. Its messages until then are dropped.
-    async fn close(&mut self, close: &Close) {
+    /// Our close frame, with which the peer has been told what is `sending`, and a while for the peer's. Its messages until then are
+    /// dropped.
+    async fn close(&mut self, close: &Close, sending: Option<Sending>) {
         let farewell = async {
             let _ = self.stream.send(Message::Close(Some(close_frame(close)))).await;
+            drop(sending);
             while let Some(Ok(_)) = self.stream.next().await {}
             // After a frame that it refused tungstenite reads nothing more. Bytes left unread would turn our close into a reset, so
             // they are dropped below it, once our side has ended; nothing is made of them, so they have no limit.

@@ -81,6 +81,46 @@ async fn what_is_no_message_closes_the_socket_with_a_reason() {
 }
 
 #[tokio::test]
+async fn what_came_before_a_violation_is_answered() {
+    let mut world = World::new().await;
+    let mut socket = world.client.websocket("/s/0/a/websocket").await;
+    assert_eq!(socket.text().await, "o");
+    let (mut session, _) = world.session().await;
+    // Two in one write: a message, and a frame with a reserved bit.
+    let both = b"\x81\x85\0\0\0\0[\"a\"]\xf1\x80\0\0\0\0";
+    within(socket.0.get_mut().write_all(both)).await.unwrap();
+    assert_eq!(message(&mut session).await, "a");
+    let ending = async {
+        session.send("answer").unwrap();
+        session.receive().await
+    };
+    let (end, answer) = tokio::join!(within(ending), socket.text());
+    assert_eq!((end, answer.as_str()), (None, "a[\"answer\"]"));
+    assert_eq!(socket.closed().await.0, 1002);
+    assert_eq!(session.ended(), Some(Ended::Malformed(Close::PROTOCOL_ERROR)));
+}
+
+#[tokio::test]
+async fn frames_that_a_later_one_continues_are_counted() {
+    let mut world = World::new().await;
+    for path in ["/s/0/a/websocket", "/s/websocket"] {
+        let mut socket = world.client.websocket(path).await;
+        let (mut session, _) = world.session().await;
+        let mut frames = b"\x01\x80\0\0\0\0".to_vec();
+        frames.extend(b"\x00\x80\0\0\0\0".repeat(999));
+        within(socket.0.get_mut().write_all(&frames)).await.unwrap();
+        let mut count = 0;
+        within(std::future::poll_fn(|context| {
+            let _ = session.poll_receive(context);
+            count += session.take_empty_frames();
+            if count < 1000 { std::task::Poll::Pending } else { std::task::Poll::Ready(()) }
+        }))
+        .await;
+        assert_eq!(count, 1000, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn binary_and_too_big_close_the_socket() {
     let mut config = Config::default();
     config.limits.request_bytes = 1000;

@@ -4,16 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Answer, Connection, Renewal, State};
+use super::{Action, Answer, Connection, State};
 use crate::close_code::CloseCause;
 use crate::ids::{SessionId, TokenId};
+use crate::permit::Permit;
 use crate::revocation::RevocationCause;
 use crate::room::RoomName;
 use crate::route::RouteRules;
 use crate::time::{Now, UnixTime};
 use crate::user::User;
 use crate::verify;
-use crate::wire::{Frame, ServerMessage};
+use crate::wire::{Frame, FrameId, ServerMessage};
 
 /// A session was proved anew over HTTP: by its refresh token or its cookie.
 #[derive(Clone, Debug)]
@@ -32,11 +33,57 @@ pub struct SessionRenewal {
     pub token_expires_at: UnixTime,
 }
 
+/// A new credential that is being verified, which may take seconds. What changes meanwhile is in force at once, and once more on what the
+/// verification brings: it may have begun before the change.
+#[derive(Debug)]
+pub(super) struct Renewal {
+    /// Of the message that brought the credential.
+    pub(super) id: Option<FrameId>,
+    user: Option<(User, UnixTime)>,
+    used: Option<(SessionId, UnixTime)>,
+    renewed: Option<SessionRenewal>,
+}
+
+impl Renewal {
+    pub(super) fn begin(id: Option<FrameId>) -> Self {
+        Self { id, user: None, used: None, renewed: None }
+    }
+
+    /// The new permit with what changed since it was asked for, as if the verification had been done before.
+    pub(super) fn brought_up_to_date(&self, permit: Permit) -> Permit {
+        let mut permit = permit;
+        if let Some(renewal) = &self.renewed
+            && renewal.issued_at >= permit.credential().issued_at
+            && let Some(renewed) = verify::renewed_session(&permit, renewal)
+        {
+            permit = renewed;
+        }
+        if let Some((session, expires_at)) = &self.used
+            && goes_on_with(&permit, session)
+            && permit.expires_at().is_some_and(|end| end < *expires_at)
+        {
+            permit = permit.until(*expires_at);
+        }
+        if let Some((user, read_at)) = &self.user
+            && let Some(changed) = verify::changed_user(&permit, user, *read_at)
+        {
+            permit = changed;
+        }
+        permit
+    }
+}
+
+/// Whether the session itself let in the holder of `permit`.
+fn goes_on_with(permit: &Permit, session: &SessionId) -> bool {
+    let facts = permit.credential();
+    facts.session.as_ref() == Some(session) && facts.token.is_none()
+}
+
 impl Connection {
-    /// Whether [`Self::handle_session_renewed`] and [`Self::handle_user_changed`] do anything now: somebody is in, and no new
-    /// credential is being looked at. Whoever has one of them to tell keeps it until then.
+    /// Whether [`Self::handle_session_renewed`] and [`Self::handle_user_changed`] do anything now: a user is authenticated, and no other
+    /// change is being applied. A caller that has one of them to tell keeps it until then.
     pub fn takes_amendments(&self) -> bool {
-        matches!(&self.state, State::Open(open) if matches!(open.renewal, Renewal::None))
+        matches!(&self.state, State::Open(open) if open.applying.is_none())
     }
 
     /// The session behind the connection was renewed: it goes on for as long as the new access token or the session does,
@@ -46,17 +93,29 @@ impl Connection {
         if !self.takes_amendments() {
             return;
         }
+        if let Some(verifying) = self.verifying() {
+            verifying.renewed = Some(renewal.clone());
+        }
         let Some(permit) = self.permit().and_then(|permit| verify::renewed_session(permit, renewal)) else { return };
         self.apply(now, permit, Answer::Authenticated { id: None });
+    }
+
+    fn verifying(&mut self) -> Option<&mut Renewal> {
+        match &mut self.state {
+            State::Open(open) => open.renewal.as_deref_mut(),
+            _ => None,
+        }
     }
 
     /// The session behind the connection was used, here or on another of its connections, and ends at `expires_at` now. Only what was
     /// let in by the session itself goes on with it.
     pub fn handle_session_used(&mut self, now: Now, session: &SessionId, expires_at: UnixTime) {
         self.handle_timeout(now);
+        if let Some(verifying) = self.verifying() {
+            verifying.used = Some((session.clone(), expires_at));
+        }
         let State::Open(open) = &mut self.state else { return };
-        let facts = open.permit.credential();
-        if facts.session.as_ref() != Some(session) || facts.token.is_some() {
+        if !goes_on_with(&open.permit, session) {
             return;
         }
         open.permit = open.life.prolong(self.id, &self.rules, open.permit.clone().until(expires_at), now);
@@ -68,11 +127,16 @@ impl Connection {
         if !self.takes_amendments() {
             return;
         }
+        if let Some(verifying) = self.verifying()
+            && verifying.user.as_ref().is_none_or(|(_, earlier)| *earlier <= read_at)
+        {
+            verifying.user = Some((user.clone(), read_at));
+        }
         let Some(permit) = self.permit().and_then(|permit| verify::changed_user(permit, user, read_at)) else { return };
         let State::Open(open) = &mut self.state else { return };
         // Neither the end nor the margin of a revocation moves: nobody has proved anything.
         open.permit = permit;
-        open.renewal = Renewal::Applying(Answer::RoomsLost);
+        open.applying = Some(Answer::RoomsLost);
         self.actions.push_back(Action::Renewed);
     }
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 pub use action::{Action, Verification};
 pub use amendment::SessionRenewal;
 
+use amendment::Renewal;
 use life::Life;
 use sockjs::{SockJsFraming, Wait};
 
@@ -71,19 +72,10 @@ enum State {
 struct Open {
     permit: Permit,
     life: Life,
-    renewal: Renewal,
-}
-
-/// Where a renewal stands.
-#[derive(Debug)]
-enum Renewal {
-    None,
-    /// The new credential is being verified.
-    Verifying {
-        id: Option<FrameId>,
-    },
+    /// A new credential is being verified.
+    renewal: Option<Box<Renewal>>,
     /// The permit was replaced; the rooms are being looked at again.
-    Applying(Answer),
+    applying: Option<Answer>,
 }
 
 /// What is said once the rooms were looked at again.
@@ -142,7 +134,7 @@ impl Connection {
     pub fn wants_read(&self) -> bool {
         match &self.state {
             State::Waiting(_) | State::Closing { .. } => true,
-            State::Open(open) => matches!(open.renewal, Renewal::None),
+            State::Open(open) => open.renewal.is_none() && open.applying.is_none(),
             State::Deciding { .. } | State::Verifying { .. } | State::Ended => false,
         }
     }
@@ -219,7 +211,7 @@ impl Connection {
                 let wait = *wait;
                 self.first_message(now, wait, text);
             }
-            State::Open(Open { renewal: Renewal::None, .. }) => self.message(now, text),
+            State::Open(Open { renewal: None, applying: None, .. }) => self.message(now, text),
             // A driver that reads while it may not: nothing is taken under rights that are being looked at again.
             State::Open(_) => self.end(now, CloseCause::Internal),
             // The same: nothing gets past, and the sender learns that it came too early.

@@ -20,7 +20,7 @@ impl Connection {
         let (life, permit) = Life::begin(self.id, &self.rules, permit, now);
         self.actions.push_back(Action::Opened);
         self.say_authenticated(&permit, &[], id, now);
-        self.state = State::Open(Open { permit, life, renewal: Renewal::None });
+        self.state = State::Open(Open { permit, life, renewal: None, applying: None });
     }
 
     pub(super) fn message(&mut self, now: Now, text: &str) {
@@ -52,18 +52,22 @@ impl Connection {
     /// A new credential came in a message.
     pub(super) fn begin_renewal(&mut self, auth: FirstMessage) {
         let Some(carrier) = self.rules.message_carrier() else {
-            let carrier = match self.rules.dialect {
-                Dialect::Usher => Carrier::FirstMessage,
-                Dialect::SockJs(_) => Carrier::Sockjs,
-            };
-            let detail = "the route's `carriers` setting does not list it";
-            self.report(&Refusal::new(RefusalKind::CarrierDisabled(carrier), detail), auth.id.as_ref());
+            self.report_disabled_carrier(auth.id.as_ref());
             return;
         };
         if let State::Open(open) = &mut self.state {
-            open.renewal = Renewal::Verifying { id: auth.id };
+            open.renewal = Some(Box::new(Renewal::begin(auth.id)));
             self.actions.push_back(Action::Verify(Verification { carrier, credential: auth.credential }));
         }
+    }
+
+    fn report_disabled_carrier(&mut self, id: Option<&FrameId>) {
+        let carrier = match self.rules.dialect {
+            Dialect::Usher => Carrier::FirstMessage,
+            Dialect::SockJs(_) => Carrier::Sockjs,
+        };
+        let detail = "the route's `carriers` setting does not list it";
+        self.report(&Refusal::new(RefusalKind::CarrierDisabled(carrier), detail), id);
     }
 
     fn count_as_use(&mut self, now: Now) {
@@ -77,16 +81,19 @@ impl Connection {
     /// The verdict on a new credential in band.
     pub(super) fn renew(&mut self, now: Now, verdict: Result<Permit, Refusal>) {
         let State::Open(open) = &mut self.state else { return };
-        let Renewal::Verifying { id } = &mut open.renewal else { return };
-        let id = id.take();
-        open.renewal = Renewal::None;
+        let Some(renewal) = open.renewal.take() else { return };
         match verdict {
             // The old credential still holds, so the connection does too: the answer says that nothing was extended.
-            Err(refusal) => self.report(&refusal, id.as_ref()),
+            Err(refusal) => self.report(&refusal, renewal.id.as_ref()),
             Ok(permit) if !open.permit.principal().anonymous && permit.principal().id != open.permit.principal().id => {
                 self.end(now, CloseCause::Forbidden);
             }
-            Ok(permit) => self.apply(now, permit, Answer::Authenticated { id }),
+            // The rules have changed since it was begun.
+            Ok(_) if self.rules.message_carrier().is_none() => self.report_disabled_carrier(renewal.id.as_ref()),
+            Ok(permit) => {
+                let permit = renewal.brought_up_to_date(permit);
+                self.apply(now, permit, Answer::Authenticated { id: renewal.id });
+            }
         }
     }
 
@@ -94,22 +101,21 @@ impl Connection {
     pub(super) fn apply(&mut self, now: Now, permit: Permit, answer: Answer) {
         let State::Open(open) = &mut self.state else { return };
         open.permit = open.life.renew(self.id, &self.rules, permit, now);
-        open.renewal = Renewal::Applying(answer);
+        open.applying = Some(answer);
         self.actions.push_back(Action::Renewed);
     }
 
     /// The rooms were looked at again after [`Action::Renewed`]; these were lost.
     pub fn handle_renewed(&mut self, now: Now, rooms_lost: &[RoomName]) {
         let State::Open(open) = &mut self.state else { return };
-        match std::mem::replace(&mut open.renewal, Renewal::None) {
-            Renewal::Applying(Answer::Authenticated { id }) => {
+        match open.applying.take() {
+            Some(Answer::Authenticated { id }) => {
                 let permit = open.permit.clone();
                 let lost: Vec<&str> = rooms_lost.iter().map(RoomName::as_str).collect();
                 self.say_authenticated(&permit, &lost, id.as_ref(), now);
             }
-            Renewal::Applying(Answer::RoomsLost) if !rooms_lost.is_empty() => self.tell_rooms_lost(rooms_lost),
-            Renewal::Applying(Answer::RoomsLost) => {}
-            other => open.renewal = other,
+            Some(Answer::RoomsLost) if !rooms_lost.is_empty() => self.tell_rooms_lost(rooms_lost),
+            Some(Answer::RoomsLost) | None => {}
         }
     }
 

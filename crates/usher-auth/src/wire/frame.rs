@@ -19,8 +19,25 @@ struct Encoded {
     /// Unused space, header, payload.
     bytes: Box<[u8]>,
     header_start: u8,
-    /// The payload as another transport wraps it.
-    wrapped: OnceLock<Arc<str>>,
+    payload_start: u8,
+    /// The payload as other transports wrap it, once one of them asked.
+    wrapped: OnceLock<Box<[OnceLock<Arc<str>>; Wrapping::COUNT]>>,
+}
+
+/// How a transport other than a plain WebSocket wraps a payload. Endpoints that wrap differently may have members in one room, so what
+/// was wrapped is kept for each of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrapping {
+    /// As it is.
+    Plain,
+    /// As a JSON string.
+    Quoted,
+    /// As the JSON that it is, with characters escaped that a transport must not send.
+    Escaped,
+}
+
+impl Wrapping {
+    const COUNT: usize = 3;
 }
 
 impl Frame {
@@ -53,8 +70,18 @@ impl Frame {
         };
         let header_start = MAX_HEADER_BYTES - header_length;
         bytes[header_start..MAX_HEADER_BYTES].copy_from_slice(&header[..header_length]);
-        let header_start = u8::try_from(header_start).expect("at most 8");
-        Self(Arc::new(Encoded { bytes: bytes.into_boxed_slice(), header_start, wrapped: OnceLock::new() }))
+        Self::encoded(bytes.into(), header_start, MAX_HEADER_BYTES)
+    }
+
+    /// Bytes that are ready to be written: a control frame, or what stands before the first frame. They have no text.
+    pub fn ready(bytes: &[u8]) -> Self {
+        Self::encoded(bytes.into(), 0, 0)
+    }
+
+    fn encoded(bytes: Box<[u8]>, header_start: usize, payload_start: usize) -> Self {
+        let [header_start, payload_start] =
+            [header_start, payload_start].map(|start| u8::try_from(start).expect("at most the longest header"));
+        Self(Arc::new(Encoded { bytes, header_start, payload_start, wrapped: OnceLock::new() }))
     }
 
     /// The whole frame, header and payload: what goes to a WebSocket.
@@ -62,18 +89,20 @@ impl Frame {
         &self.0.bytes[usize::from(self.0.header_start)..]
     }
 
-    /// The payload alone: JSON text.
+    /// The payload alone: JSON text. Empty if the frame was [ready](Self::ready) when it came.
     ///
     /// # Panics
     /// Never: serde_json writes UTF-8.
     pub fn text(&self) -> &str {
-        std::str::from_utf8(&self.0.bytes[MAX_HEADER_BYTES..]).expect("serde_json writes UTF-8")
+        match self.0.payload_start {
+            0 => "",
+            start => std::str::from_utf8(&self.0.bytes[usize::from(start)..]).expect("serde_json writes UTF-8"),
+        }
     }
 
-    /// The payload as a transport other than a plain WebSocket wraps it: made once, by the first who asks, and shared. A server has one
-    /// such transport, so all who ask wrap alike.
-    pub fn wrapped(&self, wrap: impl FnOnce(&str) -> Arc<str>) -> Arc<str> {
-        self.0.wrapped.get_or_init(|| wrap(self.text())).clone()
+    /// The payload as `wrapping` has it: `wrap` makes it once, for the first receiver, and all receivers with the same `wrapping` share it.
+    pub fn wrapped(&self, wrapping: Wrapping, wrap: impl FnOnce(&str) -> Arc<str>) -> Arc<str> {
+        self.0.wrapped.get_or_init(Box::default)[wrapping as usize].get_or_init(|| wrap(self.text())).clone()
     }
 
     /// Bytes on the wire.
@@ -122,5 +151,23 @@ mod tests {
             assert_eq!(frame.text(), format!("\"{text}\""));
             assert_eq!(frame.len(), header.len() + text_length + 2);
         }
+    }
+
+    #[test]
+    fn each_wrapping_is_made_once_and_kept_apart() {
+        let frame = Frame::json(&serde_json::json!({"a": 1}));
+        let quoted = frame.wrapped(Wrapping::Quoted, |text| format!("{text:?}").into());
+        let escaped = frame.wrapped(Wrapping::Escaped, |text| text.into());
+        assert_eq!((&*quoted, &*escaped), (r#""{\"a\":1}""#, r#"{"a":1}"#));
+        for (wrapping, made) in [(Wrapping::Quoted, quoted), (Wrapping::Escaped, escaped)] {
+            let again = frame.clone().wrapped(wrapping, |_| panic!("made once"));
+            assert!(Arc::ptr_eq(&made, &again), "{wrapping:?}: shared by all receivers");
+        }
+    }
+
+    #[test]
+    fn what_came_ready_is_written_as_it_is() {
+        let pong = Frame::ready(&[0x8a, 1, 7]);
+        assert_eq!((pong.as_websocket(), pong.len(), pong.text()), (&[0x8a, 1, 7][..], 3, ""));
     }
 }

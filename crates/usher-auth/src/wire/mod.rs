@@ -7,6 +7,6 @@ mod server;
 mod sockjs;
 
 pub use client::{ClientMessage, FrameId, InvalidFrame, MAX_JSON_DEPTH, PublishData};
-pub use frame::Frame;
+pub use frame::{Frame, Wrapping};
 pub use server::{ServerMessage, UserRef};
 pub use sockjs::{Mistake, SockJsMessage, parse_sockjs, shape};

@@ -4,6 +4,7 @@
 mod admission;
 mod amendments;
 mod carriers;
+mod changes_while_verifying;
 mod closing;
 mod life;
 mod open;

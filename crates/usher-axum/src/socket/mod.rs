@@ -1,10 +1,11 @@
 //! The task of one connection: carries out what its state machine wants, and tells it what happens.
 
 mod input;
-mod out_queue;
 mod transport;
 mod websocket;
 mod wire;
+#[cfg(test)]
+mod wire_tests;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -23,17 +24,20 @@ pub(crate) use self::transport::{Incoming, Transport};
 pub(crate) use self::websocket::WebSocket;
 use crate::admission::{report_refusal, scene};
 use crate::budget::WaitingPlace;
-use crate::mailbox::{Amendments, Order};
 use crate::observer::{Entry, Event as Observed};
-use crate::registry::{Registration, WaitingRegistration};
+use crate::orders::{Amendments, Order};
+use crate::registry::{EndingRegistration, Registration, WaitingRegistration};
 use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
 
-/// Bytes waiting to be written at which nothing more is read from the client, so that whoever asks without reading the answers
-/// fills the network's buffers and not ours.
+/// Bytes waiting to be written, while the socket takes no more, at which nothing more is read from the client: whoever asks without
+/// reading the answers fills the network's buffers and not ours.
 const PAUSE_READING_AT: usize = 64 * 1024;
 
 /// Bytes beside the first message that a waiting socket may send: frame headers, and a few pings (req E2).
 const WAITING_OVERHEAD_BYTES: usize = 1024;
+
+/// `bye` and the close frame.
+const FAREWELL_FRAMES: usize = 2;
 
 /// A client that sent too much is not told to come back at once.
 const LEAST_RETRY: Duration = Duration::from_secs(1);
@@ -58,6 +62,7 @@ pub(crate) struct Opening<H: Handler> {
 pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H>) -> impl Future<Output = ()> + Send {
     let Opening { connection, presenter, place, door, handler } = opening;
     let handle = new_handle(&connection, &presenter, &door, &transport);
+    handle.begins_with(transport.handshake_bytes());
     let door_now = door.parts().clock.now();
     let waiting = connection.is_waiting().then(|| door.parts().revocations.register_waiting(&handle));
     transport.set_message_limit(connection.message_limit());
@@ -75,6 +80,7 @@ pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H
         registration: None,
         place,
         waiting,
+        ending: None,
         verification: None,
         timer: None,
         pace: MessagePace::default(),
@@ -94,7 +100,7 @@ fn new_handle(
 ) -> Arc<ConnectionHandle> {
     let handle = ConnectionHandle::new(connection.id(), door.parts().outbound_limit);
     let handle = handle.presented(presenter.clone(), connection.rules().clone());
-    Arc::new(handle.flushed_by(door.flusher(), transport.outlet()).discarding(transport.discard()))
+    Arc::new(handle.going(transport.way(door.flusher())))
 }
 
 type Verdict = Result<Permit, Refusal>;
@@ -111,6 +117,8 @@ struct Driver<T, H: Handler> {
     /// While it waits, or is let in as nobody in particular.
     place: Option<WaitingPlace>,
     waiting: Option<WaitingRegistration>,
+    /// From the close frame to the end, while there may be something to write.
+    ending: Option<EndingRegistration>,
     verification: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
     /// The deadline it is set to, and the timer. One a connection, made when first needed.
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
@@ -130,6 +138,9 @@ struct Farewell {
     revoked: Option<(RevocationCause, Duration)>,
     notice: Option<Duration>,
 }
+
+/// The transport has failed.
+struct Failed;
 
 enum Event {
     Order(Order),
@@ -178,10 +189,13 @@ impl<T: Transport, H: Handler> Driver<T, H> {
             let event = poll_fn(|context| self.poll_event(context)).await;
             self.handle_event(event);
         }
+        if self.ending.is_none() {
+            self.ending = Some(self.door.parts().revocations.register_ending(&self.handle));
+        }
         self.end_session();
         // The answer to the peer's close frame may still be in the queue; a peer that does not take it does not hold us.
         // In a box, so that a connection has no room for it before.
-        let finish = poll_fn(|context| self.transport.poll_finish(context));
+        let finish = poll_fn(|context| self.transport.poll_flush(&self.handle, context, true));
         let _ = Box::pin(tokio::time::timeout(LINGER, finish)).await;
     }
 
@@ -196,9 +210,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         {
             return Poll::Ready(Event::Order(order));
         }
-        if !self.write(context) {
-            return Poll::Ready(Event::Gone);
-        }
+        let Ok(all_written) = self.write(context) else { return Poll::Ready(Event::Gone) };
         if let Some(verification) = &mut self.verification
             && let Poll::Ready(verdict) = verification.as_mut().poll(context)
         {
@@ -208,39 +220,35 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         if self.poll_timer(context).is_ready() {
             return Poll::Ready(Event::Timeout);
         }
-        if self.connection.wants_read() && self.transport.queued_bytes() < PAUSE_READING_AT {
-            let incoming = self.transport.poll_incoming(context);
+        // Only where the task itself waits until it can write on: from what is left to the flusher it would not come back.
+        if self.connection.wants_read() && (all_written || !self.handle.holds(PAUSE_READING_AT)) {
+            let incoming = self.transport.poll_incoming(&self.handle, context);
             if self.transport.take_heard() {
                 self.connection.handle_heard(self.now());
             }
             if let Poll::Ready(incoming) = incoming {
                 return Poll::Ready(Event::Incoming(incoming));
             }
-            // Reading may have queued a pong; and whoever found that in the queue left to us what was delivered meanwhile.
-            if self.transport.queued_bytes() > 0 && !self.write(context) {
+            // Reading may have queued a pong.
+            if self.handle.holds(1) && self.write(context).is_err() {
                 return Poll::Ready(Event::Gone);
             }
         }
         Poll::Pending
     }
 
-    /// Writes what is queued, and what was delivered, until nothing is left or no more can be written now. False if the transport has
+    /// Writes what is queued until nothing is left or no more can be written now; whether all is written. An error if the transport has
     /// failed. Everything queued goes into one write; what arrives during it goes into the next.
-    fn write(&mut self, context: &mut Context<'_>) -> bool {
-        loop {
-            // A revocation waits for what is being written, and nothing is begun after it (req H4).
-            let traffic = self.handle.traffic();
-            if traffic.is_none() && !self.closing {
-                return true;
-            }
-            match self.transport.poll_flush(context, self.closing) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => return false,
-                Poll::Pending => return true,
-            }
-            if self.closing || !self.transport.send_queued(&self.handle) {
-                return true;
-            }
+    fn write(&mut self, context: &mut Context<'_>) -> Result<bool, Failed> {
+        // A revocation waits for what is being written, and nothing is begun after it (req H4).
+        let traffic = self.handle.traffic();
+        if traffic.is_none() && !self.closing {
+            return Ok(true);
+        }
+        match self.transport.poll_flush(&self.handle, context, self.closing) {
+            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(_)) => Err(Failed),
+            Poll::Pending => Ok(false),
         }
     }
 
@@ -269,7 +277,13 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 self.farewell.revoked = Some((cause, ordered_at));
                 self.connection.handle_revoked(now, cause);
             }
-            Event::Order(Order::Amend(amendments)) => self.amend(*amendments, now),
+            Event::Order(Order::Amend(amendments)) => {
+                self.amend(*amendments, now);
+                // What follows from it is done, rooms are left, when whoever changed something hears that it is taken in.
+                self.carry_out_actions();
+                self.handle.taken_in();
+                self.door.parts().revocations.tell_taken_in();
+            }
             Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
             Event::Verdict(verdict) => self.connection.handle_verdict(now, verdict),
             Event::Timeout => self.connection.handle_timeout(now),
@@ -309,11 +323,8 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 }
                 Action::Opened => self.open(),
                 Action::Renewed => self.renew(),
-                Action::Send(frame) => {
-                    // Behind whatever was queued before it: answers come in the order of what they answer.
-                    self.transport.send_queued(&self.handle);
-                    self.transport.send(frame);
-                }
+                // Behind whatever was queued before it: answers come in the order of what they answer.
+                Action::Send(frame) => self.handle.say(&frame),
                 Action::Deliver(message) => {
                     let now = self.now();
                     // Whoever revoked has been told that nothing more is taken (req H4).
@@ -326,14 +337,17 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 }
                 Action::DiscardQueued => {
                     self.handle.shut();
-                    self.transport.discard_queued();
+                    self.handle.discard();
                 }
                 Action::Close { code, reason, cause } => {
                     tracing::info!(code, cause = cause.as_str(), "closing");
                     self.farewell.cause = Some((cause, code));
                     let now = self.now().monotonic;
                     self.farewell.notice = self.farewell.revoked.map(|(_, ordered_at)| now.saturating_sub(ordered_at));
-                    self.transport.close(code, &reason);
+                    // Before it leaves the registry, so that a drain that finds it in neither place finds nothing unwritten.
+                    self.ending = Some(self.door.parts().revocations.register_ending(&self.handle));
+                    self.transport.close(&self.handle, code, &reason);
+                    self.handle.farewell(FAREWELL_FRAMES);
                     self.closing = true;
                     self.end_session();
                 }
@@ -341,7 +355,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 Action::Mistaken(mistake, shape) => {
                     tracing::info!(%mistake, sent = shape, write = mistake.reason(), "a client wraps its messages wrongly");
                 }
-                Action::Ping => self.transport.ping(),
+                Action::Ping => self.transport.ping(&self.handle),
                 Action::TouchSession => self.touch_session(),
                 Action::Release => self.released = true,
                 // Both are carried out before there is a socket.
@@ -464,8 +478,8 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         if let Some(routes) = self.handle.take_routes() {
             next.amend(|amendments| amendments.routes = Some(routes));
         }
+        self.handle.discard();
         self.handle = next;
-        self.transport.discard_queued();
         self.transport.forget_presenter();
         let revoked = self.farewell.revoked;
         let cause = if revoked.is_some() { CloseCause::Revoked } else { CloseCause::Expired };
@@ -521,6 +535,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         self.waiting = None;
         self.verification = None;
         self.handle.shut();
+        self.door.parts().revocations.tell_taken_in();
     }
 
     fn observe(&self, event: &Observed<'_>) {

@@ -1,17 +1,19 @@
 //! What the task of a connection asks of the way its frames go.
 
 use std::io;
-use std::sync::Weak;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tungstenite::Utf8Bytes;
 use usher_auth::connection::Violation;
-use usher_auth::wire::{Frame, Mistake};
+use usher_auth::wire::Mistake;
 
 use crate::ConnectionHandle;
-use crate::flusher::Outlet;
+use crate::flusher::Flusher;
+use crate::way::Way;
 
-/// The way frames of one connection go. All methods are called from the connection's task.
+/// The way frames of one connection go. All methods are called from the connection's task. A transport queues nothing itself: what is to
+/// be written, also its own control frames, goes into the queue of the connection's handle.
 pub(crate) trait Transport: Send + 'static {
     /// Largest message from now on, in bytes.
     fn set_message_limit(&mut self, limit: usize);
@@ -22,47 +24,33 @@ pub(crate) trait Transport: Send + 'static {
     /// Whether anything came since this was last asked.
     fn take_heard(&mut self) -> bool;
 
+    /// Bytes of the handshake that are still to be written.
+    fn handshake_bytes(&self) -> usize {
+        0
+    }
+
+    /// How frames get from the queue to the peer.
+    fn way(&self, flusher: &Arc<Flusher>) -> Way;
+
     /// Asks the peer for a sign of life, where that is this transport's way.
-    fn ping(&mut self);
-
-    /// Bytes that wait to be written.
-    fn queued_bytes(&self) -> usize;
-
-    /// Queues a frame. Nothing of it is begun before [`Transport::poll_flush`].
-    fn send(&mut self, frame: Frame);
-
-    /// Queues what is in the connection's mailbox; whether there was anything.
-    fn send_queued(&mut self, handle: &ConnectionHandle) -> bool {
-        handle.drain(|frame| self.send(frame))
-    }
-
-    /// Where others than the connection's task may write, if they may.
-    fn outlet(&self) -> Option<Weak<dyn Outlet>> {
-        None
-    }
-
-    /// Drops what is queued and not begun.
-    fn discard_queued(&mut self);
-
-    /// What does the same from elsewhere, for what this transport holds beyond its task.
-    fn discard(&self) -> Option<Box<dyn Fn() + Send + Sync>> {
-        None
-    }
+    fn ping(&mut self, handle: &ConnectionHandle);
 
     /// Nobody is in any more: the peer need not be recognised by what the last one presented.
     fn forget_presenter(&mut self) {}
 
     /// Queues the close.
-    fn close(&mut self, code: u16, reason: &str);
+    fn close(&mut self, handle: &ConnectionHandle, code: u16, reason: &str);
 
-    /// Begins to write everything queued, and is ready when it is written; in closing, ends our side after it.
-    fn poll_flush(&mut self, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>>;
-
-    /// The last writes before the transport is dropped.
-    fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<()>;
+    /// Writes everything queued, and is ready when it is written; in closing, ends our side after it.
+    fn poll_flush(
+        &mut self,
+        handle: &ConnectionHandle,
+        context: &mut Context<'_>,
+        closing: bool,
+    ) -> Poll<io::Result<()>>;
 
     /// The next message, violation, or the end.
-    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Incoming>;
+    fn poll_incoming(&mut self, handle: &ConnectionHandle, context: &mut Context<'_>) -> Poll<Incoming>;
 }
 
 /// What came in.
@@ -71,7 +59,7 @@ pub(crate) enum Incoming {
     Text(Utf8Bytes),
     /// A text that is not wrapped as the transport wraps messages.
     Unwrapped(Mistake, String),
-    /// A ping or a pong. A ping's answer is queued.
+    /// A frame that brings no message: a ping, a pong, or one that a later frame continues. A ping's answer is queued.
     Control,
     /// Something that may not come. From here on input is read and dropped.
     Violation(Violation),

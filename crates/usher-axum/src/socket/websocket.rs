@@ -1,7 +1,7 @@
 //! WebSocket frames over a byte stream: tungstenite reads and answers control frames, we write.
 //!
-//! tungstenite is handed a stream whose writes only queue, so that its control frames and our shared frames leave in one order
-//! and in one vectored write.
+//! tungstenite is handed a stream whose writes only queue, so that its control frames and our shared frames wait in one queue, leave in
+//! one order and in one vectored write.
 
 use std::io::{self, Read, Write};
 use std::pin::Pin;
@@ -17,15 +17,19 @@ use usher_auth::connection::Violation;
 use usher_auth::wire::Frame;
 
 use super::input::Input;
-use super::out_queue::OutQueue;
-use super::wire::{SharedWire, Wire};
+use super::wire::SharedWire;
 use super::{Incoming, Transport};
 use crate::ConnectionHandle;
-use crate::flusher::Outlet;
+use crate::flusher::{Flusher, Outlet};
+use crate::way::Way;
 
 /// Read buffer of a connection that has sent nothing longer. tungstenite's default of 128 KiB would be its whole cost; that it is small
 /// costs no more reads, because [`Input`] reads more at once.
 const READ_BUFFER_BYTES: usize = 128;
+
+/// Frames of the peer that are looked at after our close frame, for its own among them. A peer that sends more is drained without a look:
+/// a flood of small frames would keep a thread busy.
+const FRAMES_AFTER_CLOSE: u32 = 100;
 
 /// One WebSocket.
 pub(crate) struct WebSocket<IO> {
@@ -33,30 +37,30 @@ pub(crate) struct WebSocket<IO> {
     websocket: WebSocketContext,
     /// Nothing that comes is looked at any more.
     draining: bool,
+    /// Once our close frame is queued: how many frames are looked at still.
+    after_close: Option<u32>,
     half_closed: bool,
     input: Input,
+    handshake_bytes: usize,
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// Over `io`, of which `read_ahead` was read with the upgrade request, and to which `answer`, if it is not empty, must be written
     /// first. Nothing may be read before a limit is set.
-    pub(crate) fn new(io: IO, read_ahead: &[u8], answer: Vec<u8>) -> Self {
+    pub(crate) fn new(io: IO, read_ahead: &[u8], answer: &[u8]) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
             .max_message_size(Some(0))
             .max_frame_size(Some(0));
-        let websocket = if read_ahead.is_empty() {
-            WebSocketContext::new(Role::Server, Some(config))
-        } else {
-            WebSocketContext::from_partially_read(read_ahead.to_vec(), Role::Server, Some(config))
-        };
         Self {
-            wire: Arc::new(SharedWire::new(io, OutQueue::beginning_with(answer))),
-            websocket,
+            wire: Arc::new(SharedWire::new(io, answer)),
+            websocket: WebSocketContext::new(Role::Server, Some(config)),
             draining: false,
+            after_close: None,
             half_closed: false,
-            input: Input::default(),
+            input: Input::beginning_with(read_ahead),
+            handshake_bytes: answer.len(),
         }
     }
 
@@ -83,99 +87,101 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocke
     }
 
     fn limit_input(&mut self, bytes: usize) {
-        self.input.left = bytes;
+        self.input.limit(bytes);
     }
 
     fn take_heard(&mut self) -> bool {
         std::mem::take(&mut self.input.heard)
     }
 
-    fn ping(&mut self) {
+    fn handshake_bytes(&self) -> usize {
+        self.handshake_bytes
+    }
+
+    fn way(&self, flusher: &Arc<Flusher>) -> Way {
+        let wire = Arc::downgrade(&self.wire);
+        Way::Flushed(flusher.clone(), wire as Weak<dyn Outlet>)
+    }
+
+    fn ping(&mut self, handle: &ConnectionHandle) {
         // The stream only queues, and a socket that is closed needs no ping.
-        let _ =
-            self.websocket.write(&mut QueueOnly { out: &mut self.wire.lock().out }, Message::Ping(bytes::Bytes::new()));
+        let _ = self.websocket.write(&mut QueueOnly { handle }, Message::Ping(bytes::Bytes::new()));
     }
 
-    fn queued_bytes(&self) -> usize {
-        self.wire.lock().out.bytes()
-    }
-
-    fn send(&mut self, frame: Frame) {
-        self.wire.lock().out.push_frame(frame);
-    }
-
-    fn send_queued(&mut self, handle: &ConnectionHandle) -> bool {
-        // The wire first: nobody may write what is queued after what was taken here.
-        let mut wire = self.wire.lock();
-        handle.drain(|frame| wire.out.push_frame(frame))
-    }
-
-    fn outlet(&self) -> Option<Weak<dyn Outlet>> {
-        let wire: Weak<SharedWire<IO>> = Arc::downgrade(&self.wire);
-        Some(wire)
-    }
-
-    fn discard_queued(&mut self) {
-        self.wire.lock().out.discard_unbegun();
-    }
-
-    fn close(&mut self, code: u16, reason: &str) {
+    fn close(&mut self, handle: &ConnectionHandle, code: u16, reason: &str) {
         let frame = CloseFrame { code: code.into(), reason: Utf8Bytes::from(reason) };
         // The stream only queues: the one way this can fail is that the socket is closed already.
-        let _ = self.websocket.close(&mut QueueOnly { out: &mut self.wire.lock().out }, Some(frame));
+        let _ = self.websocket.close(&mut QueueOnly { handle }, Some(frame));
+        self.after_close = Some(FRAMES_AFTER_CLOSE);
     }
 
-    fn poll_flush(&mut self, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>> {
-        let Wire { io, out } = &mut *self.wire.lock();
-        ready!(out.poll_write(io, context))?;
-        ready!(Pin::new(&mut *io).poll_flush(context))?;
+    fn poll_flush(
+        &mut self,
+        handle: &ConnectionHandle,
+        context: &mut Context<'_>,
+        closing: bool,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.wire.poll_write_queued(handle, context))?;
         if closing && !self.half_closed {
-            ready!(Pin::new(io).poll_shutdown(context))?;
+            ready!(Pin::new(&mut self.wire.lock().io).poll_shutdown(context))?;
             self.half_closed = true;
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.poll_flush(context, true).map(|_| ())
-    }
-
-    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
+    fn poll_incoming(&mut self, handle: &ConnectionHandle, context: &mut Context<'_>) -> Poll<Incoming> {
         if self.draining {
             return self.poll_drain(context);
         }
-        let Wire { io, out } = &mut *self.wire.lock();
-        let mut stream = Stream { io, out, input: &mut self.input, context };
-        loop {
-            let violation = match self.websocket.read(&mut stream) {
-                Ok(Message::Text(text)) => return Poll::Ready(Incoming::Text(text)),
-                Ok(Message::Ping(_) | Message::Pong(_)) => return Poll::Ready(Incoming::Control),
+        let mut wire = self.wire.lock();
+        let mut stream = Stream { io: &mut wire.io, handle, input: &mut self.input, context };
+        let incoming = loop {
+            let incoming = match self.websocket.read(&mut stream) {
+                Ok(Message::Text(text)) => Incoming::Text(text),
+                Ok(Message::Ping(_) | Message::Pong(_)) => Incoming::Control,
                 Ok(Message::Frame(_)) => continue,
                 Ok(Message::Close(_)) => {
                     let _ = self.websocket.flush(&mut stream);
                     return Poll::Ready(Incoming::Closed);
                 }
-                Ok(Message::Binary(_)) => Violation::Binary,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return Poll::Pending,
-                Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => Violation::TooBig,
-                Err(Error::Capacity(_)) => Violation::TooBig,
-                Err(Error::Utf8(_)) => Violation::InvalidUtf8,
+                Ok(Message::Binary(_)) => Incoming::Violation(Violation::Binary),
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !stream.input.take_fragment() {
+                        return Poll::Pending;
+                    }
+                    Incoming::Control
+                }
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                    Incoming::Violation(Violation::TooBig)
+                }
+                Err(Error::Capacity(_)) => Incoming::Violation(Violation::TooBig),
+                Err(Error::Utf8(_)) => Incoming::Violation(Violation::InvalidUtf8),
                 Err(Error::Protocol(error)) if error != ProtocolError::ResetWithoutClosingHandshake => {
-                    Violation::Protocol
+                    Incoming::Violation(Violation::Protocol)
                 }
                 Err(_) => return Poll::Ready(Incoming::Closed),
             };
-            // tungstenite has taken the header of a frame it refused; going on would read its payload without a limit.
+            match &mut self.after_close {
+                None | Some(0) => break incoming,
+                Some(_) if matches!(incoming, Incoming::Violation(_)) => break incoming,
+                Some(left) => *left -= 1,
+            }
+        };
+        if self.after_close.is_some() {
+            drop(wire);
             self.draining = true;
-            return Poll::Ready(Incoming::Violation(violation));
+            return self.poll_drain(context);
         }
+        // tungstenite has taken the header of a frame it refused; going on would read its payload without a limit.
+        self.draining = matches!(incoming, Incoming::Violation(_));
+        Poll::Ready(incoming)
     }
 }
 
 /// What tungstenite reads from and writes to: reads come from the socket, writes go to the queue.
 struct Stream<'a, 'c, IO> {
     io: &'a mut IO,
-    out: &'a mut OutQueue,
+    handle: &'a ConnectionHandle,
     input: &'a mut Input,
     context: &'a mut Context<'c>,
 }
@@ -188,7 +194,7 @@ impl<IO: AsyncRead + Unpin> Read for Stream<'_, '_, IO> {
 
 impl<IO> Write for Stream<'_, '_, IO> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.push_bytes(bytes);
+        self.handle.say(&Frame::ready(bytes));
         Ok(bytes.len())
     }
 
@@ -199,7 +205,7 @@ impl<IO> Write for Stream<'_, '_, IO> {
 
 /// For writing alone.
 struct QueueOnly<'a> {
-    out: &'a mut OutQueue,
+    handle: &'a ConnectionHandle,
 }
 
 impl Read for QueueOnly<'_> {
@@ -210,7 +216,7 @@ impl Read for QueueOnly<'_> {
 
 impl Write for QueueOnly<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.push_bytes(bytes);
+        self.handle.say(&Frame::ready(bytes));
         Ok(bytes.len())
     }
 

@@ -1,200 +1,154 @@
-//! A byte stream with what waits to be written to it. The connection's task and the flusher share it.
+//! A byte stream to which the frames of one connection are written, by its task and by the flusher.
 
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::AsyncWrite;
 use usher_auth::wire::Frame;
 
-use super::out_queue::OutQueue;
-use crate::ConnectionHandle;
 use crate::flusher::Outlet;
+use crate::mailbox::{ConnectionHandle, Taken};
 use crate::sync::{Mutex, MutexGuard};
 
-/// The lock is held while frames are taken from the mailbox and until they are written or queued, so that they leave in order
-/// whoever writes them. Never held over an await.
-pub(super) struct SharedWire<IO>(Mutex<Wire<IO>>);
+/// Most pieces in one write.
+const MAX_SLICES: usize = 64;
 
-pub(super) struct Wire<IO> {
-    pub(super) io: IO,
-    /// Unless it is empty, the connection's task is about to write it or waits until it can.
-    pub(super) out: OutQueue,
+/// The lock is held while frames are taken from the mailbox and until they are written or given back, so that they leave in order
+/// whoever writes them. Never held over an await.
+pub(crate) struct SharedWire<IO>(Mutex<Wire<IO>>);
+
+pub(crate) struct Wire<IO> {
+    pub(crate) io: IO,
+    begun: Begun,
+    /// The connection's task is about to write, or waits until it can.
+    left_to_task: bool,
+}
+
+/// A frame that is written in part. It is not in the queue any more, so nothing takes it back; its bytes still count there.
+#[derive(Default)]
+struct Begun {
+    frame: Option<Frame>,
+    written: usize,
+}
+
+impl Begun {
+    fn left(&self) -> &[u8] {
+        self.frame.as_ref().map_or(&[], |frame| &frame.as_websocket()[self.written..])
+    }
 }
 
 impl<IO> SharedWire<IO> {
-    /// Over `io`, to which `out` is written first.
-    pub(super) fn new(io: IO, out: OutQueue) -> Self {
-        Self(Mutex::new(Wire { io, out }))
+    /// Over `io`, to which the rest of the handshake is written first, if there is any: without it there is no WebSocket.
+    pub(crate) fn new(io: IO, handshake: &[u8]) -> Self {
+        let frame = (!handshake.is_empty()).then(|| Frame::ready(handshake));
+        let begun = Begun { frame, written: 0 };
+        Self(Mutex::new(Wire { io, begun, left_to_task: false }))
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, Wire<IO>> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Wire<IO>> {
         self.0.lock()
     }
 }
 
+impl<IO: AsyncWrite + Unpin> SharedWire<IO> {
+    /// For the connection's task: writes what is queued for `handle` until nothing is, and is ready when all of it has left. What comes
+    /// during a write goes into the next.
+    pub(crate) fn poll_write_queued(
+        &self,
+        handle: &ConnectionHandle,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut wire = self.lock();
+        // Whoever delivers meanwhile leaves it to us.
+        wire.left_to_task = true;
+        while let Some(mut taken) = handle.take_queued() {
+            let polled = wire.poll_write(&mut taken, context);
+            let more = handle.give_back(taken, wire.begun.left().len());
+            ready!(polled)?;
+            if !more {
+                break;
+            }
+        }
+        ready!(Pin::new(&mut wire.io).poll_flush(context))?;
+        wire.left_to_task = false;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> Wire<IO> {
+    /// Writes what was begun and then the frames, several in one write, until nothing is left. A shared frame is written from where it is:
+    /// nothing is copied.
+    fn poll_write(&mut self, taken: &mut Taken, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let begun = self.begun.frame.is_some().then(|| self.begun.left());
+            let pieces = begun.into_iter().chain(taken.frames.iter().map(Frame::as_websocket));
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(pieces) {
+                *slice = IoSlice::new(piece);
+                count += 1;
+            }
+            let io = Pin::new(&mut self.io);
+            let written = match &slices[..count] {
+                [] => return Poll::Ready(Ok(())),
+                // Most are alone, and a write of one piece takes a shorter way through the kernel.
+                [one] => ready!(io.poll_write(context, one))?,
+                several => ready!(io.poll_write_vectored(context, several))?,
+            };
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            taken.bytes -= written;
+            self.advance(&mut taken.frames, written);
+        }
+    }
+
+    fn advance(&mut self, frames: &mut VecDeque<Frame>, mut written: usize) {
+        let left = self.begun.left().len();
+        if written < left {
+            self.begun.written += written;
+            return;
+        }
+        written -= left;
+        self.begun = Begun::default();
+        while written > 0
+            && let Some(first) = frames.pop_front()
+        {
+            if written < first.len() {
+                self.begun = Begun { frame: Some(first), written };
+                return;
+            }
+            written -= first.len();
+        }
+    }
+}
+
 impl<IO: AsyncWrite + Unpin + Send> Outlet for SharedWire<IO> {
-    fn flush(&self, handle: &ConnectionHandle, scratch: &mut Vec<Frame>) -> bool {
+    fn flush(&self, handle: &ConnectionHandle, scratch: &mut VecDeque<Frame>) -> bool {
         let Some(mut wire) = self.0.try_lock() else { return true };
-        if wire.out.bytes() > 0 {
+        if wire.left_to_task {
             // Behind that, and the task looks into the mailbox when it has written it.
             handle.is_not_due();
             return false;
         }
-        handle.take_due(scratch);
-        if scratch.is_empty() {
-            // The task was quicker, or has shut it: it may be waiting for the stream, and its waker must stay there.
-            return false;
-        }
-        let Wire { io, out } = &mut *wire;
+        // Without any the task was quicker, or has shut it: it may be waiting for the stream, and its waker must stay there.
+        let Some(mut taken) = handle.take_due(scratch) else { return false };
         // Nobody is to be woken here: the task leaves its own waker where it cannot write, either.
         let mut context = Context::from_waker(Waker::noop());
-        let written = out.poll_write_through(scratch, io, &mut context);
-        !(written && Pin::new(io).poll_flush(&mut context).is_ready())
+        let written = matches!(wire.poll_write(&mut taken, &mut context), Poll::Ready(Ok(())));
+        if written && Pin::new(&mut wire.io).poll_flush(&mut context).is_ready() {
+            *scratch = taken.frames;
+            return false;
+        }
+        // An error comes again when the task writes.
+        wire.left_to_task = true;
+        handle.give_back(taken, wire.begun.left().len());
+        true
     }
 
     fn settle(&self) {
         drop(self.0.lock());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::{self, IoSlice};
-    use std::sync::Arc;
-    use std::task::Poll;
-
-    use usher_auth::ids::ConnectionId;
-
-    use super::*;
-    use crate::flusher::Flusher;
-
-    /// Counts what is written to it.
-    #[derive(Default)]
-    struct Sink {
-        bytes: usize,
-        writes: usize,
-    }
-
-    impl AsyncWrite for Sink {
-        fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            self.poll_write_vectored(context, &[IoSlice::new(bytes)])
-        }
-
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            slices: &[IoSlice<'_>],
-        ) -> Poll<io::Result<usize>> {
-            let written = slices.iter().map(|slice| slice.len()).sum();
-            self.bytes += written;
-            self.writes += 1;
-            Poll::Ready(Ok(written))
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    /// How often memory is allocated while `frames` go to each of `members`, from the mailbox to the socket.
-    fn allocations(members: u64, frames: usize) -> u64 {
-        let flusher = Arc::new(Flusher::default());
-        let (wires, handles): (Vec<_>, Vec<_>) = (0..members)
-            .map(|number| {
-                let wire = Arc::new(SharedWire::new(Sink::default(), OutQueue::default()));
-                let outlet = Arc::downgrade(&(wire.clone() as Arc<dyn Outlet>));
-                let handle =
-                    ConnectionHandle::new(ConnectionId::from_random(u128::from(number).to_be_bytes()), 1 << 20);
-                (wire, Arc::new(handle.flushed_by(&flusher, Some(outlet))))
-            })
-            .unzip();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let frame = Frame::json(&"hello");
-        let publish = || {
-            runtime.block_on(async {
-                for _ in 0..frames {
-                    for handle in &handles {
-                        handle.deliver(&frame);
-                    }
-                }
-                while !flusher.is_at_rest() {
-                    tokio::task::yield_now().await;
-                }
-            });
-        };
-        // The first time each mailbox gets the places that it keeps.
-        publish();
-        let allocated = allocation_counter::measure(publish).count_total;
-        for wire in wires {
-            let Wire { io, out } = &*wire.lock();
-            assert_eq!(
-                (io.bytes, io.writes, out.bytes()),
-                (2 * frames * frame.len(), 2, 0),
-                "two writes of everything"
-            );
-        }
-        allocated
-    }
-
-    #[test]
-    fn a_message_costs_as_many_allocations_for_a_thousand_as_for_ten() {
-        for frames in [1, 16] {
-            let [few, many] = [10, 1000].map(|members| allocations(members, frames));
-            assert_eq!(few, many, "{frames} frames");
-            assert!((1..=8).contains(&few), "the task, a chunk, and what is written: {few}");
-        }
-    }
-
-    /// As TLS does: takes what is written, and has not flushed it.
-    #[derive(Default)]
-    struct Unflushed {
-        waiting: Option<Waker>,
-    }
-
-    impl AsyncWrite for Unflushed {
-        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-            Poll::Ready(Ok(bytes.len()))
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.waiting = Some(context.waker().clone());
-            Poll::Pending
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            Poll::Ready(Ok(()))
-        }
-    }
-
-    #[test]
-    fn a_flusher_that_comes_while_the_end_is_flushed_leaves_the_tasks_waker_there() {
-        let flusher = Arc::new(Flusher::default());
-        let wire = Arc::new(SharedWire::new(Unflushed::default(), OutQueue::default()));
-        let outlet = Arc::downgrade(&(wire.clone() as Arc<dyn Outlet>));
-        let handle = ConnectionHandle::new(ConnectionId::from_random([1; 16]), 1 << 20);
-        let handle = Arc::new(handle.flushed_by(&flusher, Some(outlet)));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let task = Waker::from(Arc::new(Task));
-        runtime.block_on(async {
-            // Due at the flusher, which has not come yet; and then the end, of which the task waits to see the last flushed.
-            handle.deliver(&Frame::json(&"hello"));
-            handle.shut();
-            let mut context = Context::from_waker(&task);
-            assert!(Pin::new(&mut wire.lock().io).poll_flush(&mut context).is_pending());
-            while !flusher.is_at_rest() {
-                tokio::task::yield_now().await;
-            }
-        });
-        assert!(wire.lock().io.waiting.as_ref().is_some_and(|waiting| waiting.will_wake(&task)));
-    }
-
-    struct Task;
-
-    impl std::task::Wake for Task {
-        fn wake(self: Arc<Self>) {}
     }
 }

@@ -27,8 +27,12 @@ use crate::{Door, Handler, Presenter, Problem};
 
 /// Beyond the messages themselves: what wraps them, and several in one request.
 const REQUEST_OVERHEAD_BYTES: usize = 1024;
-/// Beyond what a connection may have queued: the frames of its end.
+/// Beyond what a connection may have queued, one message of any size and the frames of its end: the bound of the session itself, which
+/// is never met.
 const FAREWELL_BYTES: usize = 64 * 1024;
+
+/// A character of a message takes at most so many bytes as a JSON escape in a JSON string.
+const MOST_WRAPPING: usize = 7;
 
 /// What the operator decides of the SockJS endpoint.
 #[derive(Clone, Debug)]
@@ -107,6 +111,27 @@ impl<H: Handler> SockJsRoute<H> {
         Arc::new(RouteRules { path: now.path.clone(), dialect: now.dialect, ..rules.clone() })
     }
 
+    /// Bytes that wait to be written to the clients of all sessions. Looks at each: for whoever asks now and then.
+    pub fn queued_bytes(&self) -> usize {
+        self.service.queued_bytes()
+    }
+
+    /// How many sessions are closed whose clients have not fetched the close frame yet.
+    pub fn unfetched_closes(&self) -> usize {
+        self.service.unfetched_closes()
+    }
+
+    /// How many sessions there are whose clients come back with a request of their own for each answer.
+    pub fn polled_sessions(&self) -> usize {
+        self.service.polled_sessions()
+    }
+
+    /// Whether a request for `path` is for a session that there is.
+    pub fn has_session(&self, path: &str) -> bool {
+        let rules = self.rules();
+        path.strip_prefix(rules.path.trim_end_matches('/')).is_some_and(|path| self.service.has_session(path))
+    }
+
     /// Serves it at its path.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         let path = self.current.read().rules.path.clone();
@@ -128,7 +153,7 @@ fn config(settings: &SockJsSettings, door: &Door) -> Config {
             message_bytes: message,
             // Wrapped once more, a message is at most twice as long.
             request_bytes: 2 * message + REQUEST_OVERHEAD_BYTES,
-            outbound_bytes: 2 * outbound + FAREWELL_BYTES,
+            outbound_bytes: outbound + MOST_WRAPPING * message + FAREWELL_BYTES,
             inbound_bytes: 2 * message,
             response_bytes: settings.response_bytes,
             // Counted by the door, where those who wait have a budget of their own.

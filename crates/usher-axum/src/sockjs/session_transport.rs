@@ -1,54 +1,71 @@
 //! A SockJS session as the way the frames of a connection go.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum_sockjs::codec::{self, DecodeError};
-use axum_sockjs::{Close, Ended, Session, Transport as Way};
+use axum_sockjs::{Close, Ended, Session, SessionHandle, Transport as Way, Unsendable};
 use tungstenite::Utf8Bytes;
 use usher_auth::connection::Violation;
 use usher_auth::route::Dialect;
-use usher_auth::wire::{Frame, Mistake};
+use usher_auth::wire::{Frame, Mistake, Wrapping};
 
 use super::opener::Bond;
+use crate::ConnectionHandle;
+use crate::flusher::Flusher;
 use crate::socket::{Incoming, Transport};
+use crate::way::{self, SessionQueue};
 
 /// Wrapping a message once more for SockJS at most doubles it: a quotation mark or a line break becomes two characters.
 const WRAPPING: usize = 2;
 
-/// A session, and what is to go into it.
+/// A session, whose own queue is the connection's.
 pub(super) struct SessionTransport {
     session: Session,
-    encoding: Encoding,
+    wrapping: Wrapping,
     bond: Arc<Bond>,
     /// Frames without a message that are still to be counted.
     empty_frames: usize,
-    out: VecDeque<Frame>,
-    bytes: usize,
-    close: Option<Close>,
 }
 
-/// How a frame stands in a SockJS frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Encoding {
-    /// As a string, for SockJS's own clients.
-    Text,
-    /// As the JSON that it is, for OctoPrint's.
-    Json,
-    /// As it is: there is no SockJS frame.
-    Raw,
+/// The session's queue, for whoever delivers.
+struct Queue {
+    session: SessionHandle,
+    wrapping: Wrapping,
+}
+
+impl SessionQueue for Queue {
+    fn push(&self, frame: &Frame, most: usize) -> bool {
+        let encoded = match self.wrapping {
+            Wrapping::Plain => frame.wrapped(Wrapping::Plain, |text| text.into()),
+            Wrapping::Quoted => frame.wrapped(Wrapping::Quoted, |text| codec::quote(text).into()),
+            Wrapping::Escaped => frame.wrapped(Wrapping::Escaped, |text| codec::escape(text).into()),
+        };
+        // One that has ended says so at the next read.
+        !matches!(self.session.send_shared_within(encoded, most), Err(Unsendable::Full))
+    }
+
+    fn discard(&self) {
+        self.session.discard_unsent();
+    }
+
+    fn bytes(&self) -> usize {
+        self.session.queued_bytes()
+    }
 }
 
 impl SessionTransport {
     pub(super) fn new(session: Session, dialect: Dialect, bond: Arc<Bond>) -> Self {
-        let encoding = match dialect {
-            _ if session.transport() == Way::RawWebsocket => Encoding::Raw,
-            _ if dialect.is_octoprint() => Encoding::Json,
-            _ => Encoding::Text,
+        let wrapping = match dialect {
+            // There is no SockJS frame.
+            _ if session.transport() == Way::RawWebsocket => Wrapping::Plain,
+            // As the JSON that it is, for OctoPrint's clients.
+            _ if dialect.is_octoprint() => Wrapping::Escaped,
+            // As a string, for SockJS's own.
+            _ => Wrapping::Quoted,
         };
-        Self { session, encoding, bond, empty_frames: 0, out: VecDeque::new(), bytes: 0, close: None }
+        Self { session, wrapping, bond, empty_frames: 0 }
     }
 
     /// Whether a frame without a message came; one at a time, as each counts.
@@ -59,20 +76,6 @@ impl SessionTransport {
         let came = self.empty_frames > 0;
         self.empty_frames -= usize::from(came);
         came
-    }
-
-    /// Hands everything queued to the session. One that has ended takes nothing, and says so at the next read.
-    fn hand_over(&mut self) {
-        self.bytes = 0;
-        for frame in self.out.drain(..) {
-            let encoded = match self.encoding {
-                Encoding::Raw => frame.text().into(),
-                Encoding::Text => frame.wrapped(|text| codec::quote(text).into()),
-                Encoding::Json => frame.wrapped(|text| codec::escape(text).into()),
-            };
-            let _ = self.session.send_shared(encoded);
-        }
-        self.out.shrink_to(0);
     }
 }
 
@@ -89,61 +92,31 @@ impl Transport for SessionTransport {
         false
     }
 
-    fn ping(&mut self) {}
-
-    fn queued_bytes(&self) -> usize {
-        self.bytes
+    fn way(&self, _: &Arc<Flusher>) -> way::Way {
+        way::Way::Session(Box::new(Queue { session: self.session.handle(), wrapping: self.wrapping }))
     }
 
-    fn send(&mut self, frame: Frame) {
-        self.bytes += frame.len();
-        self.out.push_back(frame);
-    }
-
-    fn discard_queued(&mut self) {
-        self.out = VecDeque::new();
-        self.bytes = 0;
-        self.session.discard_unsent();
-    }
-
-    fn discard(&self) -> Option<Box<dyn Fn() + Send + Sync>> {
-        let session = self.session.handle();
-        Some(Box::new(move || session.discard_unsent()))
-    }
+    fn ping(&mut self, _: &ConnectionHandle) {}
 
     fn forget_presenter(&mut self) {
         self.bond.forget();
     }
 
-    fn close(&mut self, code: u16, reason: &str) {
+    fn close(&mut self, _: &ConnectionHandle, code: u16, reason: &str) {
         // A log-out takes the cookie from the browser, which is still to hear why the session ended.
         self.bond.forget();
-        self.close = Some(Close::new(code, reason.to_owned()));
+        self.session.close(Close::new(code, reason.to_owned()));
     }
 
-    /// The connection's own queue is the bounded one: a client that fetches slowly leaves frames there until it has fetched the
-    /// last batch.
-    fn poll_flush(&mut self, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>> {
-        if closing {
-            self.hand_over();
-            if let Some(close) = self.close.take() {
-                self.session.close(close);
-            }
-            return Poll::Ready(Ok(()));
-        }
-        ready!(self.session.poll_handed_over(context));
-        if !self.out.is_empty() {
-            self.hand_over();
-            ready!(self.session.poll_handed_over(context));
+    /// The session writes by itself.
+    fn poll_flush(&mut self, _: &ConnectionHandle, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>> {
+        if !closing {
+            ready!(self.session.poll_written(context));
         }
         Poll::Ready(Ok(()))
     }
 
-    fn poll_finish(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.poll_flush(context, true).map(|_| ())
-    }
-
-    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Incoming> {
+    fn poll_incoming(&mut self, _: &ConnectionHandle, context: &mut Context<'_>) -> Poll<Incoming> {
         if self.takes_empty_frame() {
             return Poll::Ready(Incoming::Control);
         }

@@ -1,5 +1,7 @@
-//! What is delivered leaves once and in order, whoever writes it, and not after a revocation (req H4).
+//! What is delivered leaves once and in order, whoever writes it, and not after a revocation (req H4). The wire is the crate's own.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::AtomicBool as Unscheduled;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Weak};
@@ -7,63 +9,72 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use shuttle::sync::atomic::AtomicBool;
 use shuttle::thread;
+use tokio::io::AsyncWrite;
 use usher_auth::ids::ConnectionId;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::wire::Frame;
 
 use crate::flusher::{Flusher, Outlet};
-use crate::mailbox::{ConnectionHandle, Order};
+use crate::mailbox::ConnectionHandle;
+use crate::orders::Order;
 use crate::sync::Mutex;
-use crate::{NOW, SCHEDULES};
+use crate::way::Way;
+use crate::wire::SharedWire;
+use crate::{NOW, SCHEDULES, frames_left};
 
-/// Takes one frame a write from the flusher; the task can always write.
+/// Most bytes of a write of the flusher: it leaves a frame written in part.
+const FLUSHER_BYTES: usize = 5;
+
+/// Where a socket writes to.
 #[derive(Default)]
 struct Pipe {
-    inside: Mutex<Inside>,
+    written: Mutex<Vec<u8>>,
     acknowledged: AtomicBool,
 }
 
-#[derive(Default)]
-struct Inside {
-    /// The task's to write.
-    left: Vec<Frame>,
-    written: Vec<Frame>,
+/// Takes a little from the flusher, and then nothing; the task can always write.
+struct Socket {
+    pipe: Arc<Pipe>,
+    full: bool,
 }
 
-impl Pipe {
-    fn write(&self, inside: &mut Inside, frames: &mut Vec<Frame>, most: usize) {
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         // A write takes its time.
         thread::yield_now();
-        for frame in frames.drain(..most.min(frames.len())) {
-            assert!(!self.acknowledged.load(SeqCst), "written after the acknowledgement");
-            inside.written.push(frame);
-        }
-    }
-}
-
-impl Outlet for Pipe {
-    fn flush(&self, handle: &ConnectionHandle, scratch: &mut Vec<Frame>) -> bool {
-        let Some(mut inside) = self.inside.try_lock() else { return true };
-        if !inside.left.is_empty() {
-            handle.is_not_due();
-            return false;
-        }
-        handle.take_due(scratch);
-        self.write(&mut inside, scratch, 1);
-        inside.left.append(scratch);
-        !inside.left.is_empty()
+        let most = if context.waker().will_wake(Waker::noop()) {
+            self.full = !self.full;
+            if !self.full {
+                return Poll::Pending;
+            }
+            FLUSHER_BYTES
+        } else {
+            self.full = false;
+            usize::MAX
+        };
+        assert!(!self.pipe.acknowledged.load(SeqCst), "written after the acknowledgement");
+        let count = bytes.len().min(most);
+        self.pipe.written.lock().extend_from_slice(&bytes[..count]);
+        Poll::Ready(Ok(count))
     }
 
-    fn settle(&self) {
-        drop(self.inside.lock());
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
 /// The connection's task.
 struct Task {
     connection: Arc<ConnectionHandle>,
+    wire: Arc<SharedWire<Socket>>,
     pipe: Arc<Pipe>,
     woken: Arc<Flag>,
+    /// It has heard of the revocation: what follows is the farewell, which is another matter.
+    over: Unscheduled,
 }
 
 #[derive(Default)]
@@ -78,48 +89,67 @@ impl Wake for Flag {
 impl Task {
     fn new(flusher: &Arc<Flusher>, number: u8) -> Self {
         let pipe = Arc::new(Pipe::default());
-        let outlet: Weak<dyn Outlet> = Arc::downgrade(&(pipe.clone() as Arc<dyn Outlet>));
+        let wire = Arc::new(SharedWire::new(Socket { pipe: pipe.clone(), full: false }, &[]));
+        let outlet: Weak<dyn Outlet> = Arc::downgrade(&(wire.clone() as Arc<dyn Outlet>));
         let connection = ConnectionHandle::new(ConnectionId::from_random([number; 16]), 1 << 20);
-        let connection = Arc::new(connection.flushed_by(flusher, Some(outlet)));
-        Self { connection, pipe, woken: Arc::default() }
+        let connection = Arc::new(connection.going(Way::Flushed(flusher.clone(), outlet)));
+        Self { connection, wire, pipe, woken: Arc::default(), over: Unscheduled::default() }
     }
 
-    /// As the driver does: what is left, then what is queued, until there is nothing.
+    /// As the driver does: what is queued, until there is nothing.
     fn poll(&self) {
-        self.woken.0.store(false, SeqCst);
-        let waker = Waker::from(self.woken.clone());
-        if let Poll::Ready(order) = self.connection.poll_order(&mut Context::from_waker(&waker), true) {
-            assert!(matches!(order, Order::Revoked { .. }));
+        if self.over.load(SeqCst) {
             return;
         }
-        self.write();
+        self.woken.0.store(false, SeqCst);
+        let waker = Waker::from(self.woken.clone());
+        let mut context = Context::from_waker(&waker);
+        if let Poll::Ready(order) = self.connection.poll_order(&mut context, true) {
+            assert!(matches!(order, Order::Revoked { .. }));
+            self.over.store(true, SeqCst);
+            return;
+        }
+        self.write(&mut context);
         // Reading has queued something of our own: a pong.
-        self.pipe.inside.lock().left.push(Frame::json(&"pong"));
+        self.connection.say(&Frame::json(&"pong"));
         thread::yield_now();
-        self.write();
+        self.write(&mut context);
     }
 
-    fn write(&self) {
-        while let Some(_traffic) = self.connection.traffic() {
-            let mut inside = self.pipe.inside.lock();
-            let mut left = std::mem::take(&mut inside.left);
-            self.pipe.write(&mut inside, &mut left, usize::MAX);
-            drop(inside);
-            let mut inside = self.pipe.inside.lock();
-            if !self.connection.drain(|frame| inside.left.push(frame)) {
-                break;
-            }
+    fn write(&self, context: &mut Context<'_>) {
+        if let Some(_traffic) = self.connection.traffic() {
+            assert!(matches!(self.wire.poll_write_queued(&self.connection, context), Poll::Ready(Ok(()))));
         }
     }
-}
 
-impl Task {
     /// Takes in a message, which is answered.
     fn take_in(&self) {
         if let Some(_traffic) = self.connection.intake() {
             self.connection.deliver(&Frame::json(&"own"));
         }
         self.poll();
+    }
+
+    /// What has left once the task has come back, if it was woken to do so.
+    fn written_or_woken(&self) -> Vec<String> {
+        if self.connection.queued_bytes() > 0 {
+            assert!(self.woken.0.load(SeqCst), "frames are left, and nothing is to write them");
+            self.poll();
+        }
+        self.written()
+    }
+
+    /// The texts of the frames that have left, all of them whole.
+    fn written(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.pipe.written.lock());
+        let (mut texts, mut left) = (Vec::new(), &bytes[..]);
+        while let [0x81, length, rest @ ..] = left {
+            let (text, after) = rest.split_at(usize::from(*length));
+            texts.push(String::from_utf8(text.to_vec()).expect("text"));
+            left = after;
+        }
+        assert!(left.is_empty(), "a frame was left in part");
+        texts
     }
 }
 
@@ -160,17 +190,13 @@ fn every_frame_leaves_once_and_in_order() {
             tasks.iter().for_each(Task::take_in);
             wait_for(publishing, &flusher);
             for task in tasks {
-                let delivered = |frame: &&Frame| frame.text() != "\"pong\"";
-                if task.pipe.inside.lock().written.iter().filter(delivered).count() < 5 {
-                    assert!(task.woken.0.load(SeqCst), "frames are left, and nobody is to write them");
-                    task.poll();
-                }
-                let written = std::mem::take(&mut task.pipe.inside.lock().written);
-                let of =
-                    |name| written.iter().filter(|frame| frame.text().starts_with(name)).cloned().collect::<Vec<_>>();
+                let mut written = task.written_or_woken();
+                assert_eq!(task.connection.queued_bytes(), 0, "all that was counted has left");
+                written.retain(|text| text != "\"pong\"");
+                let of = |name| written.iter().filter(|text| text.starts_with(name)).cloned().collect::<Vec<_>>();
                 assert_eq!(of("\"own").len(), 1);
-                assert_eq!(of("\"a"), ["a1", "a2"].map(|text| Frame::json(&text)));
-                assert_eq!(of("\"b"), ["b1", "b2"].map(|text| Frame::json(&text)));
+                assert_eq!(of("\"a"), ["\"a1\"", "\"a2\""]);
+                assert_eq!(of("\"b"), ["\"b1\"", "\"b2\""]);
             }
         },
         SCHEDULES,
@@ -197,7 +223,7 @@ fn nothing_is_written_once_the_revocation_has_returned() {
             revoking.join().expect("no panic");
             wait_for(publishing, &flusher);
             tasks[0].poll();
-            assert!(!tasks[0].connection.drain(|_| panic!("a frame after the acknowledgement")));
+            assert!(frames_left(&tasks[0].connection) == 0, "a frame after the acknowledgement");
         },
         SCHEDULES,
     );

@@ -331,13 +331,31 @@ async fn a_drain_reaches_sessions_that_nobody_fetches_from_at_the_moment() {
     let alice = server.user("alice", "Alice").await;
     let poll_as_alice = || poll(&server, "idle").bearer_auth(&alice.token);
     assert_eq!(text(poll_as_alice()).await, "o\n");
-    assert_eq!(server.server().drain(Duration::from_secs(5)).await, 0);
-    assert_eq!(status(poll(&server, "new").bearer_auth(&alice.token)).await.0, 503);
-    let mut all = String::new();
-    while !all.contains("c[1012") {
-        all.push_str(&text(poll_as_alice()).await);
-    }
-    assert!(all.contains("bye"), "{all}");
+    let fetch = async {
+        let mut all = String::new();
+        while !all.contains("c[1012") {
+            all.push_str(&text(poll_as_alice()).await);
+        }
+        assert_eq!(status(poll(&server, "new").bearer_auth(&alice.token)).await.0, 503);
+        all
+    };
+    // It is over when the close frame has been fetched.
+    let (left, all) = tokio::join!(server.server().drain(Duration::from_mins(1)), fetch);
+    assert!(left == 0 && all.contains("bye"), "{all}");
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_a_close_frame_that_is_not_fetched_no_longer_than_it_may() {
+    // req H14
+    let server = start(|settings| settings.disconnect_delay = Duration::from_mins(1)).await;
+    let alice = server.user("alice", "Alice").await;
+    assert_eq!(text(poll(&server, "gone").bearer_auth(&alice.token)).await, "o\n");
+    assert_eq!(server.server().drain(Duration::from_millis(300)).await, 1);
+    let told = text(poll(&server, "gone").bearer_auth(&alice.token)).await;
+    assert!(told.contains("bye"), "{told}");
+    assert_eq!(server.server().drain(Duration::from_millis(300)).await, 1, "the close frame has not been fetched");
+    assert!(text(poll(&server, "gone").bearer_auth(&alice.token)).await.starts_with("c[1012"));
+    assert_eq!(server.server().drain(Duration::from_mins(1)).await, 0);
 }
 
 #[tokio::test]
