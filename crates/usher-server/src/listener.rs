@@ -1,5 +1,6 @@
 //! Accepting connections: TCP or TLS, with every wait before an upgrade bounded (req A7, A8).
 
+mod request_form;
 mod slow_body;
 mod streaming;
 mod to_the_end;
@@ -254,15 +255,32 @@ async fn serve_connection<IO, A>(
     let io = TokioIo::new(HandOverStream::new(io, hand_over.clone()));
     let service = service_fn(move |request: Request<Incoming>| {
         stages.send_replace(Stage::Exchange);
-        let mut request = request.map(|body| slow_body::bounded(body, limits.body));
-        request.extensions_mut().insert(PeerAddress(peer));
-        request.extensions_mut().insert(hand_over.clone());
-        // In a box from the beginning: whatever it is moved into makes room for it.
-        let (answer, stages) = (Box::pin(answer(request)), stages.clone());
+        let stages = stages.clone();
+        let answer = match request_form::check(&request) {
+            Ok(()) => {
+                let mut request = request.map(|body| slow_body::bounded(body, limits.body));
+                request.extensions_mut().insert(PeerAddress(peer));
+                request.extensions_mut().insert(hand_over.clone());
+                // In a box from the beginning: whatever it is moved into makes room for it.
+                Ok(Box::pin(answer(request)))
+            }
+            Err(malformed) => {
+                tracing::debug!(client = %peer.ip(), %malformed, "a malformed request was refused");
+                Err(malformed)
+            }
+        };
         async move {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(malformed) => {
+                    let mut answer = malformed.answer();
+                    api::protect_answer(&mut answer, false);
+                    return Ok::<_, Infallible>(answer);
+                }
+            };
             // hyper drops what it waits for when the client hangs up, and what has begun must not stay half done: a session that is ended
             // in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
-            Ok::<_, Infallible>(match to_the_end(answer).await {
+            Ok(match to_the_end(answer).await {
                 Ok(answer) => streaming::mark(answer, &stages),
                 Err(panicked) => {
                     tracing::error!(%panicked, "a request was not answered");

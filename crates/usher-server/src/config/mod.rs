@@ -48,7 +48,7 @@ pub use problem::{ConfigErrors, Location, Problem, Warning};
 pub use resolve::ResolvedConfig;
 pub use rooms::Room;
 pub use routes::{FirstMessage, Reauth, Route};
-pub use server::{Server, ServerSettings};
+pub use server::{ClientAddressHeader, Server, ServerSettings};
 pub use sessions::{SameSite, SessionCookie, SessionSettings, Sessions};
 pub use sockjs::{OctoPrint, SockJs, SockJsFirstMessage};
 pub use store::{Store, StoreSettings};

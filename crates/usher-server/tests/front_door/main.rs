@@ -2,6 +2,7 @@
 
 mod audit;
 mod carriers_table;
+mod client_address;
 mod csrf;
 mod demo;
 mod drain;
@@ -19,6 +20,7 @@ mod octoprint_api;
 mod plaintext;
 mod refresh_model;
 mod reload;
+mod request_form;
 mod revocation;
 mod rights;
 mod rooms;
