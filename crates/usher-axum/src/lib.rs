@@ -39,6 +39,6 @@ pub use presenter::Presenter;
 pub use problem::Problem;
 pub use revocations::Revocations;
 pub use sockjs::{SockJsRoute, SockJsSettings, SockJsTransports};
-pub use throttle::{Attempt, FailureLimits, Throttle};
+pub use throttle::{Attempt, AttemptRefused, FailureLimits, KNOWN_FOR, LoginLimits, Throttle};
 pub use upgrade::WebSocketRoute;
 pub use verifier::{CredentialVerifier, VerifierParts};

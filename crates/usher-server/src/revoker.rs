@@ -63,6 +63,11 @@ impl Revoker for LiveRevoker {
     async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError> {
         let owner = owner(&*self.store, revocation).await?;
         let remembered = self.store.revoke(revocation).await?;
+        if let (RevocationCause::UserDeleted, RevocationTarget::User { user, .. }) =
+            (revocation.cause, &revocation.target)
+        {
+            self.verifier.parts().throttle.forget_user(user);
+        }
         let now = self.clock.now();
         let mut ended = 0;
         for (number, one) in remembered.iter().enumerate() {

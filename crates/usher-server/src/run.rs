@@ -22,6 +22,7 @@ use usher_sql::{OpenError, SqlOptions, SqlStore};
 use usher_store::memory::MemoryTickets;
 use usher_store::{Store, StoreError, TicketBounds};
 
+use crate::address_key_file::{self, AddressKeyError};
 use crate::admin::{Administration, ControlError, ControlSocket};
 use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
@@ -31,6 +32,8 @@ use crate::passwords::PasswordHasher;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
 
+/// How long the store has at a shutdown to take the addresses that accounts were used from.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the audit's sinks have at a shutdown to take what is queued.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -52,6 +55,9 @@ pub enum RunError {
     /// There is no key for the audit trail.
     #[error(transparent)]
     AuditKey(#[from] AuditKeyError),
+    /// There is no key for the addresses that accounts were used from.
+    #[error(transparent)]
+    AddressKey(#[from] AddressKeyError),
     /// There is no key to sign with.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -97,6 +103,7 @@ pub async fn run(
     tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
+    let address_key = address_key_file::load_or_create(&config.store.address_key_file(), &*randomness)?;
     let keys = signing_key_file::load_or_create(&config.tokens.key_file)?;
     let tokens = Arc::new(token_verifier(&config, &keys)?);
     let sources = config.issuers.iter().map(|issuer| (issuer.name.clone(), issuer.source.clone())).collect();
@@ -119,6 +126,7 @@ pub async fn run(
             tokens,
             issuer_keys: issuer_keys.clone(),
             passwords: passwords.clone(),
+            address_key,
             audit: audit.clone(),
             metrics: Metrics::default(),
             clock: clock.clone(),
@@ -126,6 +134,7 @@ pub async fn run(
         },
     )?);
     let revoked = server.load_revocations().await?;
+    server.load_known_addresses().await?;
     let administration = Arc::new(Administration {
         store,
         revoker: Arc::new(server.revoker().clone()),
@@ -166,6 +175,7 @@ pub async fn run(
         () = reload_on_hangup(&server, hangups, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
+        () = server.remember_addresses() => {}
         () = issuer_keys.keep_fresh() => {}
     }
     // Nobody can connect any more when this is done.
@@ -178,6 +188,9 @@ pub async fn run(
         _ = server.drain(config.server.drain) => {}
         () = beside => {}
         () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
+    }
+    if tokio::time::timeout(STORE_PATIENCE, server.remember_new_addresses()).await.is_err() {
+        tracing::warn!("known addresses were not saved: the store did not take them in time");
     }
     audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
     if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() {
@@ -286,6 +299,7 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         refresh_ttl: config.tokens.refresh_ttl,
         ticket_ttl: config.tokens.ticket_ttl,
         failures: config.limits.failures,
+        logins: config.limits.logins,
         waiting: config.limits.waiting,
         anonymous: config.limits.anonymous,
         connections: ConnectionLimits {

@@ -21,12 +21,13 @@ use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::{
-    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, Revocations, RouteTable,
-    SockJsConfigError, SockJsRoute, SockJsSettings, SourceBudget, Throttle, TrustedProxies, VerifierParts,
+    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, KNOWN_FOR, LoginLimits,
+    Revocations, RouteTable, SockJsConfigError, SockJsRoute, SockJsSettings, Throttle, TrustedProxies, VerifierParts,
     WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
-use usher_store::{Store, StoreError, TicketStore};
+use usher_store::{KnownAddress, KnownAddressBounds, Store, StoreError, TicketStore};
+use zeroize::Zeroizing;
 
 use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
@@ -36,6 +37,7 @@ use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::drain;
 use crate::listener;
+use crate::login_queue::LoginQueue;
 use crate::metrics::{Metrics, Owners};
 use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
@@ -44,6 +46,8 @@ use crate::rooms_handler::RoomsHandler;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::ticket_desk::TicketDesk;
 
+/// How often the store is given the addresses that accounts were used from. A crash forgets those of so long.
+const REMEMBER_ADDRESSES_EVERY: Duration = Duration::from_secs(5);
 /// How often what is over is removed from the store.
 const REAP_EVERY: Duration = Duration::from_mins(5);
 
@@ -74,6 +78,8 @@ pub struct ServerSettings {
     pub ticket_ttl: Duration,
     /// How many failed credentials are let pass.
     pub failures: FailureLimits,
+    /// How many log-ins may succeed.
+    pub logins: LoginLimits,
     /// How many sockets may wait for a first message.
     pub waiting: WaitingLimits,
     /// How many sockets may be open that were let in as anonymous.
@@ -106,6 +112,8 @@ pub struct Backends {
     pub issuer_keys: IssuerKeys,
     /// Passwords.
     pub passwords: PasswordHasher,
+    /// What hashes the addresses that accounts were used from.
+    pub address_key: Zeroizing<[u8; 32]>,
     /// What happens is recorded.
     pub audit: AuditTrail,
     /// What happens is counted.
@@ -158,10 +166,21 @@ impl Server {
     /// # Errors
     /// When a setting of the SockJS endpoint cannot be.
     pub fn assemble(settings: ServerSettings, backends: Backends) -> Result<Self, SockJsConfigError> {
-        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, audit, metrics, clock, randomness } =
-            backends;
+        let Backends {
+            store,
+            tickets,
+            keys,
+            tokens,
+            issuer_keys,
+            passwords,
+            address_key,
+            audit,
+            metrics,
+            clock,
+            randomness,
+        } = backends;
         let revocations = Revocations::default();
-        let throttle = Arc::new(Throttle::new(settings.failures));
+        let throttle = Arc::new(Throttle::new(settings.failures, settings.logins, &address_key));
         let verifier = Arc::new(CredentialVerifier::new(VerifierParts {
             store: store.clone(),
             tickets: tickets.clone(),
@@ -187,7 +206,8 @@ impl Server {
         let api = ApiState {
             store: store.clone(),
             sessions,
-            login_places: SourceBudget::new(passwords.places(), passwords.places_per_source()),
+            // One for each that is being hashed, and one that is looked up meanwhile.
+            login_queue: LoginQueue::new(2 * passwords.concurrency(), passwords.most_waiting()),
             passwords,
             ticket_desk: TicketDesk::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
             access_tokens,
@@ -369,6 +389,35 @@ impl Server {
         Ok(revocations.len())
     }
 
+    /// Takes in the addresses that accounts were used from before a restart: an account that is being guessed at stays open to them.
+    pub async fn load_known_addresses(&self) -> Result<(), StoreError> {
+        let most = u32::try_from(KnownAddressBounds::default().total).unwrap_or(u32::MAX);
+        self.api.throttle.load_known_addresses(self.store.known_addresses(most).await?);
+        Ok(())
+    }
+
+    /// Gives the store the addresses that are new, now and then. Runs until it is dropped.
+    pub async fn remember_addresses(&self) {
+        loop {
+            tokio::time::sleep(REMEMBER_ADDRESSES_EVERY).await;
+            self.remember_new_addresses().await;
+        }
+    }
+
+    /// Gives the store the addresses that are new. What it does not take is offered again the next time.
+    pub async fn remember_new_addresses(&self) {
+        let mut unsaved = UnsavedAddresses(&self.api.throttle, self.api.throttle.take_new_addresses());
+        if unsaved.1.is_empty() {
+            return;
+        }
+        match self.store.remember_addresses(&unsaved.1, KnownAddressBounds::default()).await {
+            Ok(()) => unsaved.1.clear(),
+            Err(error) => {
+                tracing::warn!(%error, source = %error.source, "known addresses could not be saved; it will be tried again");
+            }
+        }
+    }
+
     /// Sends the rooms' updates when they are due. Runs until it is dropped.
     pub async fn update_rooms(&self) {
         loop {
@@ -394,10 +443,20 @@ impl Server {
         self.audit.reap().await?;
         self.store.reap_revocations(now).await?;
         self.store.reap_refresh_tokens(now).await?;
+        self.store.reap_known_addresses(now.minus(KNOWN_FOR)).await?;
         // A session whose cookie has idled out may still be revived by its refresh token.
         let idle = self.session_limits.idle.max(self.refresh_ttl);
         self.store.reap_sessions(now.minus(idle), now.minus(self.session_limits.absolute)).await?;
         Ok(())
+    }
+}
+
+/// Addresses on their way to the store. Those that did not arrive are put back, also when nothing waits for it any more.
+struct UnsavedAddresses<'a>(&'a Throttle, Vec<KnownAddress>);
+
+impl Drop for UnsavedAddresses<'_> {
+    fn drop(&mut self) {
+        self.0.put_back_addresses(std::mem::take(&mut self.1));
     }
 }
 

@@ -4,6 +4,7 @@
 //! This crate refuses to know what a database is. Secrets reach it as hashes only.
 
 mod error;
+mod known_addresses;
 mod traits;
 
 pub mod backend;
@@ -12,6 +13,7 @@ pub mod conformance;
 pub mod memory;
 
 pub use error::StoreError;
+pub use known_addresses::{HashedAddress, KnownAddress, KnownAddressBounds, KnownAddressStore};
 pub use traits::{
     ApiKeyStore, AuditEntry, AuditStore, ChainHead, CreateUser, RedeemedTicket, RefreshOutcome, RefreshRotation,
     RefreshTokenStore, RevocationStore, SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,

@@ -13,8 +13,8 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 use usher_store::{
-    ApiKeyStore, CreateUser, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore, SessionStore, Store,
-    StoreError, UserStore,
+    ApiKeyStore, CreateUser, KnownAddress, KnownAddressBounds, KnownAddressStore, RefreshOutcome, RefreshRotation,
+    RefreshTokenStore, RevocationStore, SessionStore, Store, StoreError, UserStore,
 };
 
 /// A place where the store may be stopped.
@@ -133,6 +133,12 @@ delegate!(RevocationStore {
     fn lift_revocations(&self, user: &UserId, cause: RevocationCause) -> u64;
     fn revocations(&self, now: UnixTime) -> Vec<Revocation>;
     fn reap_revocations(&self, now: UnixTime) -> u64;
+});
+
+delegate!(KnownAddressStore {
+    fn remember_addresses(&self, addresses: &[KnownAddress], bounds: KnownAddressBounds) -> ();
+    fn known_addresses(&self, limit: u32) -> Vec<KnownAddress>;
+    fn reap_known_addresses(&self, before: UnixTime) -> u64;
 });
 
 delegate!(Store {

@@ -43,7 +43,7 @@ pub use audit::Audit;
 pub use close_codes::CloseCodeSetting;
 pub use demo::demo;
 pub use issuers::{Issuer, IssuerSettings};
-pub use limits::{Connections, Failures, LimitSettings, Limits, Waiting};
+pub use limits::{Connections, Failures, LimitSettings, Limits, Logins, Waiting};
 pub use problem::{ConfigErrors, Location, Problem, Warning};
 pub use resolve::ResolvedConfig;
 pub use rooms::Room;

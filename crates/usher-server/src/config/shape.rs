@@ -14,7 +14,7 @@ const NOT_BUILT: [&str; 2] = ["cluster", "gateway"];
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 88] = [
+const READING_ORDER: [&str; 89] = [
     // The sections.
     "server",
     "admin",
@@ -107,6 +107,7 @@ const READING_ORDER: [&str; 88] = [
     "outbound",
     "heartbeat",
     "failures",
+    "logins",
     "per_account",
     "per_source",
     // [audit]

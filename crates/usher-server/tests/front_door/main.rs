@@ -13,6 +13,7 @@ mod hostile_tokens;
 mod http_api;
 mod http_limits;
 mod load;
+mod login_fairness;
 mod logins;
 mod metrics;
 mod no_gap;

@@ -1,6 +1,7 @@
 //! The server as a process of its own: what happens when it is killed, told to go, told to reload, or besieged.
 
 mod killed;
+mod known_addresses;
 mod process;
 mod signals;
 mod silent;

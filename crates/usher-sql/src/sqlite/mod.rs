@@ -15,6 +15,7 @@ mod schema;
 
 mod api_keys;
 mod audit;
+mod known_addresses;
 mod refresh_tokens;
 mod revocations;
 mod rows;

@@ -140,13 +140,17 @@ impl UserStore for SqlStore {
     }
 }
 
-/// Remove a user's sessions, refresh tokens (with their session) and API keys.
+/// Remove a user's sessions, refresh tokens (with their session), API keys and known addresses.
 async fn remove_belongings(
     transaction: &mut Transaction<'_, Sqlite>,
     id: &UserId,
     context: &'static str,
 ) -> Result<(), StoreError> {
-    for statement in ["DELETE FROM sessions WHERE user_id = ?", "DELETE FROM api_keys WHERE user_id = ?"] {
+    for statement in [
+        "DELETE FROM sessions WHERE user_id = ?",
+        "DELETE FROM api_keys WHERE user_id = ?",
+        "DELETE FROM known_addresses WHERE user_id = ?",
+    ] {
         sqlx::query(statement).bind(id.as_str()).execute(&mut **transaction).await.during(context)?;
     }
     Ok(())

@@ -85,5 +85,6 @@ impl Tables {
     fn remove_belongings(&mut self, id: &UserId) {
         self.remove_sessions(|session| session.user == *id);
         self.remove_api_keys(|key| key.user == *id);
+        self.known_addresses.retain(|(user, _), _| user != id);
     }
 }

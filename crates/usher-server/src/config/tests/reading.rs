@@ -129,8 +129,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.limits.messages.to_string(), "100/s burst 200");
     assert_eq!(config.limits.rooms_per_connection, 128);
     assert_eq!(config.limits.outbound_bytes, 1024 * 1024);
-    assert_eq!(config.limits.failures.per_account.failures, 10);
-    assert_eq!(config.limits.failures.per_source.failures, 60);
+    assert_eq!(config.limits.failures.per_account.attempts, 10);
+    assert_eq!(config.limits.failures.per_source.attempts, 60);
 }
 
 #[test]
