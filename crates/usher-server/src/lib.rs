@@ -31,3 +31,4 @@ mod ticket_desk;
 
 pub mod listener;
 mod login_queue;
+mod open_files;

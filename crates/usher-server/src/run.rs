@@ -28,6 +28,7 @@ use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Re
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::metrics::Metrics;
+use crate::open_files::{FittedLimits, OpenFiles};
 use crate::passwords::PasswordHasher;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
@@ -78,6 +79,9 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The system does not say how many files may be open.
+    #[error("the limit of open files cannot be read: {0}")]
+    OpenFiles(#[source] io::Error),
     /// The system gives no signals.
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),
@@ -92,6 +96,9 @@ pub async fn run(
     reload: impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
     ready: impl FnOnce(SocketAddr) + Send,
 ) -> Result<(), RunError> {
+    // Before anything is opened.
+    let files = OpenFiles::raise().map_err(RunError::OpenFiles)?;
+    let fitted = fitted(files, &config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     // The lock first: from here on no other process changes the data.
@@ -115,10 +122,10 @@ pub async fn run(
     let proxied = config.server.plaintext_behind_proxy && tls.is_none();
     let trusted_proxies = config.server.trusted_proxies.clone();
     let only_from = proxied.then(|| trusted_proxies.clone());
-    let admin_entrance = Entrance { tls: tls.clone(), ..Entrance::default() };
-    let entrance = Entrance { tls, only_from, trusted_proxies, ..Entrance::default() };
+    let admin_entrance = Entrance { tls: tls.clone(), limits: fitted.admin, ..Entrance::default() };
+    let entrance = Entrance { tls, only_from, trusted_proxies, limits: fitted.http };
     let server = Arc::new(Server::assemble(
-        settings(&config, boards_page),
+        settings(&config, &fitted, boards_page),
         Backends {
             store: store.clone(),
             tickets: Arc::new(MemoryTickets::new(TicketBounds::default())),
@@ -172,7 +179,7 @@ pub async fn run(
     tokio::select! {
         () = signals.next() => {}
         _ = &mut accepting => tracing::error!("connections are accepted no more"),
-        () = reload_on_hangup(&server, hangups, &reload) => {}
+        () = reload_on_hangup(&server, hangups, files, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
         () = server.remember_addresses() => {}
@@ -230,6 +237,7 @@ async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: 
 async fn reload_on_hangup(
     server: &Server,
     mut hangups: Signal,
+    files: OpenFiles,
     reload: &impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
 ) {
     while hangups.recv().await.is_some() {
@@ -238,7 +246,7 @@ async fn reload_on_hangup(
                 for warning in warnings {
                     tracing::warn!("{warning}");
                 }
-                server.reload(&settings(&config, false));
+                server.reload(&settings(&config, &fitted(files, &config), false));
                 tracing::info!(
                     "the routes, rooms, limits, origins and trusted proxies of the configuration are in force; what else was changed \
                      needs a restart"
@@ -282,7 +290,16 @@ fn token_verifier(config: &ResolvedConfig, keys: &KeyRing) -> Result<TokenVerifi
     TokenVerifier::new(issuers, config.room_claims.clone())
 }
 
-fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
+/// The limits that the process can keep. If they are not the configured ones, that is logged.
+fn fitted(files: OpenFiles, config: &ResolvedConfig) -> FittedLimits {
+    let fitted = files.fit(&config.limits);
+    if let Some(warning) = &fitted.warning {
+        tracing::warn!("{warning}");
+    }
+    fitted
+}
+
+fn settings(config: &ResolvedConfig, fitted: &FittedLimits, boards_page: bool) -> ServerSettings {
     ServerSettings {
         routes: config.routes.clone(),
         rooms: config.rooms.clone(),
@@ -300,8 +317,8 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         ticket_ttl: config.tokens.ticket_ttl,
         failures: config.limits.failures,
         logins: config.limits.logins,
-        waiting: config.limits.waiting,
-        anonymous: config.limits.anonymous,
+        waiting: fitted.waiting,
+        anonymous: fitted.anonymous,
         connections: ConnectionLimits {
             per_user: config.limits.connections_per_user,
             per_session: config.limits.connections_per_session,

@@ -2,7 +2,9 @@
 
 mod killed;
 mod known_addresses;
+mod open_files;
 mod process;
 mod signals;
 mod silent;
+mod small_files;
 mod sockjs_sessions;
