@@ -6,6 +6,7 @@
 
 pub mod codec;
 pub mod session;
+pub mod upgrade;
 
 mod ambient;
 mod application;

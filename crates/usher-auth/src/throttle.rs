@@ -1,8 +1,8 @@
-//! Slowing down those who guess: failed credentials are counted per account and per source (req K2).
+//! Rates of attempts: failed credentials and log-ins, counted per account and per source (req K2).
 //!
-//! A leaky bucket each, kept as one moment (the generic cell rate algorithm): failures push it into the future, time lets it
-//! fall behind. Successes cost nothing. An account that a stranger hammers stays open to sources it has been used from before,
-//! so that nobody is locked out by somebody else.
+//! A leaky bucket each, kept as one moment (the generic cell rate algorithm): attempts push it into the future, time lets it
+//! fall behind. An account that a stranger hammers stays open to sources it has been used from before, so that nobody is locked
+//! out by somebody else.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,34 +10,34 @@ use std::time::Duration;
 
 use crate::time::Now;
 
-/// So many failures in so long.
+/// So many attempts in so long. All of them may come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FailureRate {
+pub struct AttemptRate {
     /// At least 1.
-    pub failures: u32,
+    pub attempts: u32,
     /// More than zero.
     pub per: Duration,
 }
 
-impl FailureRate {
+impl AttemptRate {
     fn interval(self) -> Duration {
-        self.per / self.failures.max(1)
+        self.per / self.attempts.max(1)
     }
 }
 
-/// Failures counted by key. At most `capacity` keys are held; when more would be, those nearest to being forgiven go first.
+/// Attempts counted by key. At most `capacity` keys are held; when more would be, those nearest to being forgotten go first.
 #[derive(Debug)]
-pub struct FailureCounter<K> {
-    rate: FailureRate,
+pub struct AttemptCounter<K> {
+    rate: AttemptRate,
     capacity: usize,
-    /// For each key, the moment at which all its failures are forgiven.
-    forgiven_at: HashMap<K, Duration>,
+    /// For each key, the moment at which all its attempts are forgotten.
+    forgotten_at: HashMap<K, Duration>,
 }
 
-impl<K: Clone + Eq + Hash> FailureCounter<K> {
+impl<K: Clone + Eq + Hash> AttemptCounter<K> {
     /// An empty counter.
-    pub fn new(rate: FailureRate, capacity: usize) -> Self {
-        Self { rate, capacity: capacity.max(1), forgiven_at: HashMap::new() }
+    pub fn new(rate: AttemptRate, capacity: usize) -> Self {
+        Self { rate, capacity: capacity.max(1), forgotten_at: HashMap::new() }
     }
 
     /// How long `key` must wait before it may try again; `None` if it may now.
@@ -46,54 +46,54 @@ impl<K: Clone + Eq + Hash> FailureCounter<K> {
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        let forgiven_at = *self.forgiven_at.get(key)?;
+        let forgotten_at = *self.forgotten_at.get(key)?;
         let limit = now.monotonic + self.rate.per;
-        // One more failure must fit below the limit.
-        (forgiven_at + self.rate.interval()).checked_sub(limit).filter(|wait| !wait.is_zero())
+        // One more attempt must fit below the limit.
+        (forgotten_at + self.rate.interval()).checked_sub(limit).filter(|wait| !wait.is_zero())
     }
 
-    /// Take back one failure of `key` that was counted before it was known to be none.
+    /// Take back one attempt of `key` that was counted before it was known not to count.
     pub fn give_back<Q>(&mut self, key: &Q, now: Now)
     where
         K: std::borrow::Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
         let interval = self.rate.interval();
-        if let Some(forgiven_at) = self.forgiven_at.get_mut(key) {
-            *forgiven_at = forgiven_at.saturating_sub(interval);
-            if *forgiven_at <= now.monotonic {
-                self.forgiven_at.remove(key);
+        if let Some(forgotten_at) = self.forgotten_at.get_mut(key) {
+            *forgotten_at = forgotten_at.saturating_sub(interval);
+            if *forgotten_at <= now.monotonic {
+                self.forgotten_at.remove(key);
             }
         }
     }
 
-    /// Count a failure of `key`.
+    /// Count an attempt of `key`.
     pub fn record(&mut self, key: K, now: Now) {
-        if self.forgiven_at.len() >= self.capacity && !self.forgiven_at.contains_key(&key) {
+        if self.forgotten_at.len() >= self.capacity && !self.forgotten_at.contains_key(&key) {
             self.make_room(now);
         }
-        let forgiven_at = self.forgiven_at.entry(key).or_insert(now.monotonic);
+        let forgotten_at = self.forgotten_at.entry(key).or_insert(now.monotonic);
         // Never further than the limit, so that guessing on while refused does not lengthen the wait without end.
-        *forgiven_at = ((*forgiven_at).max(now.monotonic) + self.rate.interval()).min(now.monotonic + self.rate.per);
+        *forgotten_at = ((*forgotten_at).max(now.monotonic) + self.rate.interval()).min(now.monotonic + self.rate.per);
     }
 
     fn make_room(&mut self, now: Now) {
-        self.forgiven_at.retain(|_, moment| *moment > now.monotonic);
-        if self.forgiven_at.len() < self.capacity {
+        self.forgotten_at.retain(|_, moment| *moment > now.monotonic);
+        if self.forgotten_at.len() < self.capacity {
             return;
         }
-        let mut moments: Vec<Duration> = self.forgiven_at.values().copied().collect();
+        let mut moments: Vec<Duration> = self.forgotten_at.values().copied().collect();
         let middle = moments.len() / 2;
         let (_, median, _) = moments.select_nth_unstable(middle);
         let median = *median;
         let mut excess = self.capacity / 2;
-        self.forgiven_at.retain(|_, moment| {
+        self.forgotten_at.retain(|_, moment| {
             let goes = *moment <= median && excess > 0;
             excess -= usize::from(goes);
             !goes
         });
-        if self.forgiven_at.len() >= self.capacity {
-            self.forgiven_at.clear();
+        if self.forgotten_at.len() >= self.capacity {
+            self.forgotten_at.clear();
         }
     }
 }
@@ -138,8 +138,8 @@ mod tests {
 
     const START: Now = Now { monotonic: Duration::from_secs(100), unix: UnixTime::from_seconds(1_760_000_000) };
 
-    fn counter() -> FailureCounter<u32> {
-        FailureCounter::new(FailureRate { failures: 10, per: Duration::from_mins(1) }, 100)
+    fn counter() -> AttemptCounter<u32> {
+        AttemptCounter::new(AttemptRate { attempts: 10, per: Duration::from_mins(1) }, 100)
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
         assert!(counter.must_wait(&1, START).is_some(), "nine and one are ten");
         let later = START.after(Duration::from_mins(2));
         counter.give_back(&1, later);
-        assert!(counter.forgiven_at.is_empty(), "nor does it make room for more than ten");
+        assert!(counter.forgotten_at.is_empty(), "nor does it make room for more than ten");
     }
 
     #[test]
@@ -203,6 +203,6 @@ mod tests {
         for key in 0..10_000 {
             counter.record(key, START);
         }
-        assert!(counter.forgiven_at.len() <= 100);
+        assert!(counter.forgotten_at.len() <= 100);
     }
 }

@@ -55,7 +55,8 @@ struct Counts {
 #[derive(Debug)]
 pub struct SourcePlace {
     counts: Arc<Mutex<Counts>>,
-    source: IpAddr,
+    /// `None` for what is of no one source.
+    source: Option<IpAddr>,
 }
 
 /// The place of a socket that waits for its first message.
@@ -73,15 +74,30 @@ impl SourceBudget {
         Self { total, per_source, counts: self.counts.clone() }
     }
 
+    /// Whether there is no place for anyone.
+    pub fn is_full(&self) -> bool {
+        self.counts.lock().total >= self.total
+    }
+
     /// A place for something from `source`, if there is one. Counting and taking are one step, so that no burst overshoots.
     pub fn take(&self, source: IpAddr) -> Option<SourcePlace> {
+        self.take_for(Some(source))
+    }
+
+    /// The same for something that is of no one source, such as the connection of a proxy, and counts in all alone.
+    pub fn take_for(&self, source: Option<IpAddr>) -> Option<SourcePlace> {
         let mut counts = self.counts.lock();
-        let from_source = counts.by_source.get(&source).copied().unwrap_or(0);
-        if counts.total >= self.total || from_source >= self.per_source {
+        if counts.total >= self.total {
             return None;
         }
+        if let Some(source) = source {
+            let from_source = counts.by_source.get(&source).copied().unwrap_or(0);
+            if from_source >= self.per_source {
+                return None;
+            }
+            counts.by_source.insert(source, from_source + 1);
+        }
         counts.total += 1;
-        counts.by_source.insert(source, from_source + 1);
         Some(SourcePlace { counts: self.counts.clone(), source })
     }
 }
@@ -90,10 +106,11 @@ impl Drop for SourcePlace {
     fn drop(&mut self) {
         let mut counts = self.counts.lock();
         counts.total -= 1;
-        if let Some(count) = counts.by_source.get_mut(&self.source) {
+        let Some(source) = self.source else { return };
+        if let Some(count) = counts.by_source.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                counts.by_source.remove(&self.source);
+                counts.by_source.remove(&source);
             }
         }
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use crate::SourcePlace;
 use crate::sync::Mutex;
 
 /// A connection from its upgrade to its end.
@@ -97,12 +98,21 @@ impl HandOver {
 pub struct HandOverStream<IO> {
     io: IO,
     hand_over: HandOver,
+    /// Given back when this is dropped.
+    _place: Option<Arc<SourcePlace>>,
 }
 
 impl<IO> HandOverStream<IO> {
     /// Over `io`, whose requests carry the same `hand_over`.
     pub fn new(io: IO, hand_over: HandOver) -> Self {
-        Self { io, hand_over }
+        Self { io, hand_over, _place: None }
+    }
+
+    /// Holds `place` for as long as the connection is in here, also under an upgrade that is no [`Conversation`]. One that is takes the
+    /// connection out; whoever runs it holds the place then.
+    #[must_use]
+    pub fn holding(self, place: Arc<SourcePlace>) -> Self {
+        Self { _place: Some(place), ..self }
     }
 
     pub(crate) fn into_inner(self) -> IO {

@@ -42,6 +42,6 @@ pub use presenter::Presenter;
 pub use problem::Problem;
 pub use revocations::{PendingChange, Revocations};
 pub use sockjs::{SockJsRoute, SockJsSettings, SockJsTransports};
-pub use throttle::{Attempt, FailureLimits, Throttle};
+pub use throttle::{Attempt, AttemptRefused, FailureLimits, KNOWN_FOR, LoginLimits, Throttle};
 pub use upgrade::WebSocketRoute;
 pub use verifier::{CredentialVerifier, VerifierParts};

@@ -5,13 +5,11 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use axum_sockjs::upgrade::{MalformedUpgrade, check};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{
-    ALLOW, CONNECTION, CONTENT_LENGTH, HOST, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{HeaderValue, Request, StatusCode};
 use hyper::body::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
@@ -29,8 +27,6 @@ use crate::{Door, Handler, Problem};
 
 /// What RFC 6455 §1.3 has both ends append to the key.
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// The one version there is.
-const VERSION: &str = "13";
 
 /// One WebSocket route: its rules, the door it belongs to, and what stands behind.
 pub struct WebSocketRoute<H> {
@@ -119,57 +115,21 @@ fn plain_tcp(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
 
 /// Checks that `request` is a WebSocket upgrade in form, and returns its key (RFC 6455 §4.2.1; req A2).
 fn check_upgrade(request: &Request<Body>) -> Result<String, Problem> {
-    let headers = request.headers();
-    if request.method() != Method::GET {
-        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed");
-        return Err(problem
-            .with_detail("a WebSocket is opened with GET")
-            .with_header(ALLOW, HeaderValue::from_static("GET")));
-    }
-    if request.version() != Version::HTTP_11 {
-        return Err(bad_request("a WebSocket upgrade needs HTTP/1.1"));
-    }
-    if one(headers, &HOST).is_none() {
-        return Err(bad_request("the request must have exactly one Host header"));
-    }
-    if headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0") {
-        return Err(bad_request("a WebSocket upgrade has no body"));
-    }
-    if !lists(headers, &UPGRADE, "websocket") {
-        return Err(bad_request("this is a WebSocket endpoint: the request needs `Upgrade: websocket`"));
-    }
-    if !lists(headers, &CONNECTION, "upgrade") {
-        return Err(bad_request("the request needs `Connection: Upgrade`"));
-    }
-    match one(headers, &SEC_WEBSOCKET_VERSION) {
-        Some(version) if version == VERSION => {}
-        None if !headers.contains_key(SEC_WEBSOCKET_VERSION) => {
-            return Err(bad_request("the request needs `Sec-WebSocket-Version: 13`"));
-        }
-        _ => {
-            let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket_version", "Upgrade required");
-            return Err(problem
-                .with_detail("the WebSocket version must be 13")
-                .with_header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static(VERSION)));
+    match check(request.method(), request.version(), request.headers()) {
+        Ok(key) => Ok(key.to_owned()),
+        Err(malformed) => {
+            let (code, title) = match malformed {
+                MalformedUpgrade::Method => ("method_not_allowed", "Method not allowed"),
+                MalformedUpgrade::OtherVersion => ("websocket_version", "Upgrade required"),
+                _ => ("bad_upgrade", "Not a WebSocket upgrade"),
+            };
+            let mut problem = Problem::new(malformed.status(), code, title).with_detail(malformed.to_string());
+            for (name, value) in &malformed.headers() {
+                problem = problem.with_header(name.clone(), value.clone());
+            }
+            Err(problem)
         }
     }
-    let key = one(headers, &SEC_WEBSOCKET_KEY).filter(|key| STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16));
-    key.map(str::to_owned).ok_or_else(|| bad_request("the request needs one Sec-WebSocket-Key, the base64 of 16 bytes"))
-}
-
-/// The value of a header that is given exactly once and is ASCII.
-fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (Some(value), None) => value.to_str().ok(),
-        _ => None,
-    }
-}
-
-/// Whether a comma-separated header lists `token`, in any case.
-fn lists(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|item| item.trim_matches([' ', '\t']).eq_ignore_ascii_case(token))
 }
 
 fn bad_request(detail: &'static str) -> Problem {

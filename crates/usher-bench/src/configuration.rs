@@ -29,6 +29,7 @@ sinks = ["file:audit.jsonl"]
 waiting = {{ total = 20000, per_ip = 20000 }}
 connections = {{ per_user = 20000, per_session = 20000 }}
 messages = "1000000/s"
+logins = {{ per_account = "1000000/min", per_source = "1000000/min" }}
 {heartbeat}[sockjs]
 {sockjs_heartbeat}[[routes]]
 path = "/ws"

@@ -18,6 +18,7 @@ pub mod metrics;
 mod observers;
 
 mod access_tokens;
+mod address_key_file;
 pub mod cookies;
 mod drain;
 mod hidden_text;
@@ -29,3 +30,5 @@ mod signing_key_file;
 mod ticket_desk;
 
 pub mod listener;
+mod login_queue;
+mod open_files;

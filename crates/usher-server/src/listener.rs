@@ -1,5 +1,7 @@
 //! Accepting connections: TCP or TLS, with every wait before an upgrade bounded (req A7, A8).
 
+mod occasionally;
+mod request_form;
 mod slow_body;
 mod streaming;
 mod to_the_end;
@@ -14,6 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::occasionally::Occasionally;
 use self::streaming::Stage;
 use self::to_the_end::to_the_end;
 use axum::Router;
@@ -31,7 +34,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use usher_axum::client_address::PeerAddress;
 use usher_axum::hand_over::{Conversation, HandOver, HandOverStream};
-use usher_axum::{ClientAddress, Problem, SourceBudget, TrustedProxies};
+use usher_axum::{ClientAddress, Problem, SourceBudget, SourcePlace, TrustedProxies};
 
 use crate::api;
 
@@ -45,7 +48,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Most connections that have not been upgraded: those beyond wait in the kernel's queue.
 const MAX_HTTP_CONNECTIONS: usize = 10_000;
-/// Most of those from one source, an address or a /64 for IPv6: those beyond are hung up on. So many may wait for a first message
+/// Most of those from one source, an address or a /64 for IPv6: those beyond are closed at once. So many may wait for a first message
 /// from there, too.
 const MAX_HTTP_CONNECTIONS_PER_SOURCE: usize = 1_000;
 /// Most bytes of a request's head: a larger one is answered with 431.
@@ -58,8 +61,8 @@ const BACKLOG: u32 = 4_096;
 /// After an error of accept that is not the peer's (no more file descriptors), so that it is not asked in a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Bounds of connections that speak HTTP. An upgraded one has bounds of its own.
-#[derive(Clone, Copy, Debug)]
+/// Bounds of connections that speak HTTP. An upgraded one has bounds of its own, and counts among the sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
     /// From the accepted connection, or from an answer, to the end of the next request's head.
     pub head: Duration,
@@ -71,6 +74,10 @@ pub struct HttpLimits {
     pub connections: usize,
     /// Most connections of one source. A trusted proxy is no source.
     pub connections_per_source: usize,
+    /// Most connections of any kind, upgraded ones with them: each is an open file. Those beyond are closed at once.
+    pub sockets: usize,
+    /// Most of those of one source.
+    pub sockets_per_source: usize,
 }
 
 impl Default for HttpLimits {
@@ -81,6 +88,9 @@ impl Default for HttpLimits {
             exchange: EXCHANGE_TIMEOUT,
             connections: MAX_HTTP_CONNECTIONS,
             connections_per_source: MAX_HTTP_CONNECTIONS_PER_SOURCE,
+            // What the process may have open decides.
+            sockets: usize::MAX,
+            sockets_per_source: usize::MAX,
         }
     }
 }
@@ -134,7 +144,8 @@ where
     let Entrance { tls, only_from, trusted_proxies, limits } = entrance;
     let places = Arc::new(Semaphore::new(limits.connections));
     let sources = SourceBudget::new(limits.connections, limits.connections_per_source);
-    let mut warned = false;
+    let sockets = SourceBudget::new(limits.sockets, limits.sockets_per_source);
+    let (mut failures, mut refusals, mut full) = (Occasionally::new(), Occasionally::new(), Occasionally::new());
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let place = tokio::select! {
@@ -145,8 +156,11 @@ where
             () = &mut shutdown => return listener,
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
+                Err(error) if is_the_peers(&error) => continue,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if let Some(unlogged) = failures.happened() {
+                        tracing::warn!(%error, unlogged, "a connection could not be accepted; it will be tried again");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
@@ -156,28 +170,35 @@ where
             tracing::debug!(client = %peer.ip(), "not one of the trusted proxies, and plain text is for them alone");
             continue;
         }
-        let source_place = if trusted_proxies.trusts(peer.ip()) {
-            None
-        } else {
-            let place = sources.take(ClientAddress(peer.ip().to_canonical()).source());
-            if place.is_none() {
-                if !std::mem::replace(&mut warned, true) {
+        let source = (!trusted_proxies.trusts(peer.ip())).then(|| ClientAddress(peer.ip().to_canonical()).source());
+        let (Some(source_place), Some(socket)) = (sources.take_for(source), sockets.take_for(source)) else {
+            if sockets.is_full() {
+                if let Some(unlogged) = full.happened() {
                     tracing::warn!(
-                        client = %peer.ip(),
-                        most = limits.connections_per_source,
-                        "one source has as many HTTP connections as it may, and is hung up on; a proxy belongs into server.trusted_proxies"
+                        most = limits.sockets,
+                        unlogged,
+                        "as many connections are open as the limit of open files allows, and further ones are closed at once"
                     );
                 }
-                continue;
+            } else if let Some(unlogged) = refusals.happened() {
+                tracing::warn!(
+                    client = %peer.ip(),
+                    most = limits.connections_per_source.min(limits.sockets_per_source),
+                    unlogged,
+                    "one source has as many connections as it may, and further ones are closed at once; a proxy belongs into \
+                     server.trusted_proxies"
+                );
             }
-            place
+            continue;
         };
+        let socket = Arc::new(socket);
         // A frame is written whole: waiting for more to send with it would only delay it.
         let _ = stream.set_nodelay(true);
         let (tls, answer) = (tls.clone(), answer.clone());
         // The places are held for as long as the connection speaks HTTP; one that is upgraded or becomes a stream has budgets of its own.
         // What speaks HTTP is in a box, so that an upgraded connection does not keep room for it.
-        tokio::spawn(go_on(Box::pin(attend(stream, peer, tls, answer, limits, (place, source_place)))));
+        let http = attend(stream, peer, tls, answer, limits, (place, source_place), socket.clone());
+        tokio::spawn(go_on(Box::pin(http), socket));
     }
 }
 
@@ -186,12 +207,19 @@ pub async fn routed(router: Router, request: Request<Body>) -> Response {
     router.oneshot(request).await.unwrap_or_else(|never| match never {})
 }
 
-/// A connection from HTTP to what may follow it.
-async fn go_on(http: Pin<Box<impl Future<Output = Option<Conversation>>>>) {
+/// Whether accepting failed because of the connection that was accepted, so that the next one can be.
+fn is_the_peers(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// A connection from HTTP to what may follow it. It holds its `socket` place to its end.
+async fn go_on(http: Pin<Box<impl Future<Output = Option<Conversation>>>>, socket: Arc<SourcePlace>) {
     let conversation = http.await;
     if let Some(conversation) = conversation {
         conversation.run().await;
     }
+    drop(socket);
 }
 
 /// One connection until it has ended, has not come further for too long, or is upgraded: then with what goes on.
@@ -202,6 +230,7 @@ async fn attend<A>(
     answer: impl Fn(Request<Body>) -> A + Clone + Send + 'static,
     limits: HttpLimits,
     places: impl Send,
+    socket: Arc<SourcePlace>,
 ) -> Option<Conversation>
 where
     A: Future<Output = Response> + Send + 'static,
@@ -212,12 +241,12 @@ where
     let after = hand_over.clone();
     let requests_served = async move {
         let Some(tls) = tls else {
-            return serve_connection(stream, peer, answer, limits, requests, hand_over).await;
+            return serve_connection(stream, peer, answer, limits, requests, hand_over, socket).await;
         };
         // In a box of its own, so that connections in plain text have no room for it.
         let agreed = async move {
             match tls.accept(stream).await {
-                Ok(stream) => serve_connection(stream, peer, answer, limits, requests, hand_over).await,
+                Ok(stream) => serve_connection(stream, peer, answer, limits, requests, hand_over, socket).await,
                 Err(error) => tracing::debug!(client = %peer.ip(), %error, "TLS was not agreed on"),
             }
         };
@@ -259,23 +288,41 @@ async fn serve_connection<IO, A>(
     limits: HttpLimits,
     stages: watch::Sender<Stage>,
     hand_over: HandOver,
+    socket: Arc<SourcePlace>,
 ) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = Response> + Send + 'static,
 {
     let stages = Arc::new(stages);
-    let io = TokioIo::new(HandOverStream::new(io, hand_over.clone()));
+    let io = TokioIo::new(HandOverStream::new(io, hand_over.clone()).holding(socket));
     let service = service_fn(move |request: Request<Incoming>| {
         stages.send_replace(Stage::Exchange);
-        let mut request = request.map(|body| slow_body::bounded(body, limits.body));
-        request.extensions_mut().insert(PeerAddress(peer));
-        request.extensions_mut().insert(hand_over.clone());
-        // In a box from the beginning: whatever it is moved into makes room for it.
-        let (answer, stages) = (Box::pin(answer(request)), stages.clone());
+        let stages = stages.clone();
+        let answer = match request_form::check(&request) {
+            Ok(()) => {
+                let mut request = request.map(|body| slow_body::bounded(body, limits.body));
+                request.extensions_mut().insert(PeerAddress(peer));
+                request.extensions_mut().insert(hand_over.clone());
+                // In a box from the beginning: whatever it is moved into makes room for it.
+                Ok(Box::pin(answer(request)))
+            }
+            Err(malformed) => {
+                tracing::debug!(client = %peer.ip(), %malformed, "a malformed request was refused");
+                Err(malformed)
+            }
+        };
         async move {
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(malformed) => {
+                    let mut answer = malformed.answer();
+                    api::protect_answer(&mut answer, false);
+                    return Ok::<_, Infallible>(answer);
+                }
+            };
             // hyper drops what it waits for when the client hangs up, and what has begun must not stay half done: a session that is ended
             // in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
-            Ok::<_, Infallible>(match to_the_end(answer).await {
+            Ok(match to_the_end(answer).await {
                 Ok(answer) => streaming::mark(answer, &stages),
                 Err(panicked) => {
                     tracing::error!(%panicked, "a request was not answered");

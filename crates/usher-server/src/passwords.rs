@@ -40,8 +40,8 @@ struct Shared {
     work: mpsc::Sender<Work>,
     /// One permit for each that runs or waits to.
     admitted: Arc<Semaphore>,
-    /// How many of those there are.
-    places: usize,
+    /// How many run at once.
+    concurrency: usize,
     /// The hash of a password that nobody has.
     dummy: PasswordHash,
     randomness: Arc<dyn Randomness>,
@@ -111,18 +111,24 @@ impl PasswordHasher {
         let nobodys = Zeroizing::new(randomness.bytes::<32>());
         let dummy = HashMemory::default().hash(&*nobodys, &randomness.bytes());
         Self {
-            shared: Arc::new(Shared { work, admitted: Arc::new(Semaphore::new(places)), places, dummy, randomness }),
+            shared: Arc::new(Shared {
+                work,
+                admitted: Arc::new(Semaphore::new(places)),
+                concurrency,
+                dummy,
+                randomness,
+            }),
         }
     }
 
-    /// How many may run or wait.
-    pub fn places(&self) -> usize {
-        self.shared.places
+    /// How many run at once.
+    pub fn concurrency(&self) -> usize {
+        self.shared.concurrency
     }
 
-    /// How many of those one source may take: half, so that nobody's burst keeps all others out.
-    pub fn places_per_source(&self) -> usize {
-        self.shared.places.div_ceil(2)
+    /// How many may wait beside those. With more, a log-in would wait for seconds.
+    pub fn most_waiting(&self) -> usize {
+        self.shared.concurrency * WAITING_PER_RUNNING
     }
 
     /// Whether `password` is the one that was hashed. Without a hash (there is no such user, or they have no password) the answer
@@ -253,7 +259,7 @@ mod tests {
         let hasher = hasher(1);
         assert_eq!(hasher.run(|_| panic!("on purpose")).await, Err::<(), Busy>(Busy));
         assert_eq!(hasher.verify(text("x"), None).await, Ok(false), "the thread goes on");
-        assert_eq!(hasher.shared.admitted.available_permits(), hasher.places());
+        assert_eq!(hasher.shared.admitted.available_permits(), hasher.concurrency() + hasher.most_waiting());
     }
 
     #[test]

@@ -116,8 +116,9 @@ impl Revoker for LiveRevoker {
         }
         ended += self.apply(&changed.revoked, Some(id), None);
         self.verifier.forget_user(id);
-        if let Some(user) = &changed.user {
-            self.roles_changed(user, &changed.revoked).await;
+        match &changed.user {
+            Some(user) => self.roles_changed(user, &changed.revoked).await,
+            None => self.verifier.parts().throttle.forget_user(id),
         }
         ended
     }

@@ -22,15 +22,19 @@ use usher_sql::{OpenError, SqlOptions, SqlStore};
 use usher_store::memory::MemoryTickets;
 use usher_store::{Store, StoreError, TicketBounds};
 
+use crate::address_key_file::{self, AddressKeyError};
 use crate::admin::{Administration, ControlError, ControlSocket};
 use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::metrics::Metrics;
+use crate::open_files::{FittedLimits, OpenFiles};
 use crate::passwords::PasswordHasher;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
 
+/// How long the store has at a shutdown to take the addresses that accounts were used from.
+const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the audit's sinks have at a shutdown to take what is queued.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -55,6 +59,9 @@ pub enum RunError {
     /// There is no key for the audit trail.
     #[error(transparent)]
     AuditKey(#[from] AuditKeyError),
+    /// There is no key for the addresses that accounts were used from.
+    #[error(transparent)]
+    AddressKey(#[from] AddressKeyError),
     /// There is no key to sign with.
     #[error(transparent)]
     SigningKey(#[from] SigningKeyError),
@@ -75,6 +82,9 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// The system does not say how many files may be open.
+    #[error("the limit of open files cannot be read: {0}")]
+    OpenFiles(#[source] io::Error),
     /// The system gives no signals.
     #[error("signals cannot be received: {0}")]
     Signals(#[source] io::Error),
@@ -89,6 +99,9 @@ pub async fn run(
     reload: impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
     ready: impl FnOnce(SocketAddr) + Send,
 ) -> Result<(), RunError> {
+    // Before anything is opened.
+    let files = OpenFiles::raise().map_err(RunError::OpenFiles)?;
+    let fitted = fitted(files, &config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     // The lock first: from here on no other process changes the data.
@@ -100,6 +113,7 @@ pub async fn run(
     tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
+    let address_key = address_key_file::load_or_create(&config.store.address_key_file(), &*randomness)?;
     let keys = signing_key_file::load_or_create(&config.tokens.key_file)?;
     let tokens = Arc::new(token_verifier(&config, &keys)?);
     let sources = config.issuers.iter().map(|issuer| (issuer.name.clone(), issuer.source.clone())).collect();
@@ -111,11 +125,11 @@ pub async fn run(
     let proxied = config.server.plaintext_behind_proxy && tls.is_none();
     let trusted_proxies = config.server.trusted_proxies.clone();
     let only_from = proxied.then(|| trusted_proxies.clone());
-    let admin_entrance = Entrance { tls: tls.clone(), ..Entrance::default() };
-    let entrance = Entrance { tls, only_from, trusted_proxies, ..Entrance::default() };
+    let admin_entrance = Entrance { tls: tls.clone(), limits: fitted.admin, ..Entrance::default() };
+    let entrance = Entrance { tls, only_from, trusted_proxies, limits: fitted.http };
     let entrance_in_drain = entrance.clone();
     let server = Arc::new(Server::assemble(
-        settings(&config, boards_page),
+        settings(&config, &fitted, boards_page),
         Backends {
             store: store.clone(),
             tickets: Arc::new(MemoryTickets::new(TicketBounds {
@@ -126,6 +140,7 @@ pub async fn run(
             tokens,
             issuer_keys: issuer_keys.clone(),
             passwords: passwords.clone(),
+            address_key,
             audit: audit.clone(),
             metrics: Metrics::default(),
             clock: clock.clone(),
@@ -133,6 +148,7 @@ pub async fn run(
         },
     )?);
     let revoked = server.load_revocations().await?;
+    server.load_known_addresses().await?;
     let administration = Arc::new(Administration {
         store,
         revoker: Arc::new(server.revoker().clone()),
@@ -176,9 +192,10 @@ pub async fn run(
             tracing::error!("connections are accepted no more");
             accepts = false;
         }
-        () = reload_on_hangup(&server, hangups, &reload) => {}
+        () = reload_on_hangup(&server, hangups, files, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
+        () = server.remember_addresses() => {}
         () = issuer_keys.keep_fresh() => {}
     }
     server.begin_drain();
@@ -198,6 +215,9 @@ pub async fn run(
     }
     if let Some(accepting) = accepting {
         accepting.abort();
+    }
+    if tokio::time::timeout(STORE_PATIENCE, server.remember_new_addresses()).await.is_err() {
+        tracing::warn!("known addresses were not saved: the store did not take them in time");
     }
     audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
     if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() {
@@ -240,6 +260,7 @@ async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: 
 async fn reload_on_hangup(
     server: &Server,
     mut hangups: Signal,
+    files: OpenFiles,
     reload: &impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
 ) {
     while hangups.recv().await.is_some() {
@@ -248,7 +269,7 @@ async fn reload_on_hangup(
                 for warning in warnings {
                     tracing::warn!("{warning}");
                 }
-                server.reload(&settings(&config, false)).taken_in().await;
+                server.reload(&settings(&config, &fitted(files, &config), false)).taken_in().await;
                 tracing::info!(
                     "the routes, rooms, limits, origins and trusted proxies of the configuration are in force; what else was changed \
                      needs a restart"
@@ -292,7 +313,16 @@ fn token_verifier(config: &ResolvedConfig, keys: &KeyRing) -> Result<TokenVerifi
     TokenVerifier::new(issuers, config.room_claims.clone())
 }
 
-fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
+/// The limits that the process can keep. If they are not the configured ones, that is logged.
+fn fitted(files: OpenFiles, config: &ResolvedConfig) -> FittedLimits {
+    let fitted = files.fit(&config.limits);
+    if let Some(warning) = &fitted.warning {
+        tracing::warn!("{warning}");
+    }
+    fitted
+}
+
+fn settings(config: &ResolvedConfig, fitted: &FittedLimits, boards_page: bool) -> ServerSettings {
     ServerSettings {
         routes: config.routes.clone(),
         rooms: config.rooms.clone(),
@@ -309,8 +339,9 @@ fn settings(config: &ResolvedConfig, boards_page: bool) -> ServerSettings {
         refresh_ttl: config.tokens.refresh_ttl,
         ticket_ttl: config.tokens.ticket_ttl,
         failures: config.limits.failures,
-        waiting: config.limits.waiting,
-        anonymous: config.limits.anonymous,
+        logins: config.limits.logins,
+        waiting: fitted.waiting,
+        anonymous: fitted.anonymous,
         connections: ConnectionLimits {
             per_user: config.limits.connections_per_user,
             per_session: config.limits.connections_per_session,

@@ -23,12 +23,13 @@ use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Now, Randomness, Refusal, UnixTime};
 use usher_axum::{
-    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, PendingChange, Problem,
-    Revocations, RouteTable, SockJsConfigError, SockJsRoute, SockJsSettings, SourceBudget, Throttle, TrustedProxies,
-    VerifierParts, WaitingLimits, WebSocketRoute,
+    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, KNOWN_FOR, LoginLimits,
+    PendingChange, Problem, Revocations, RouteTable, SockJsConfigError, SockJsRoute, SockJsSettings, Throttle,
+    TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
-use usher_store::{Store, StoreError, TicketStore};
+use usher_store::{KnownAddress, KnownAddressBounds, Store, StoreError, TicketStore};
+use zeroize::Zeroizing;
 
 use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
@@ -38,6 +39,7 @@ use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::drain;
 use crate::listener;
+use crate::login_queue::LoginQueue;
 use crate::metrics::{Metrics, Owners};
 use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
@@ -48,6 +50,8 @@ use crate::ticket_desk::TicketDesk;
 
 /// When clients that come in a drain should try again: another server is there then, or this one is back.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(5);
+/// How often the store is given the addresses that accounts were used from. A crash forgets those of so long.
+const REMEMBER_ADDRESSES_EVERY: Duration = Duration::from_secs(5);
 /// How often what is over is removed from the store.
 const REAP_EVERY: Duration = Duration::from_mins(5);
 
@@ -78,6 +82,8 @@ pub struct ServerSettings {
     pub ticket_ttl: Duration,
     /// How many failed credentials are let pass.
     pub failures: FailureLimits,
+    /// How many log-ins may succeed.
+    pub logins: LoginLimits,
     /// How many sockets may wait for a first message.
     pub waiting: WaitingLimits,
     /// How many sockets may be open that were let in as anonymous.
@@ -114,6 +120,8 @@ pub struct Backends {
     pub issuer_keys: IssuerKeys,
     /// Passwords.
     pub passwords: PasswordHasher,
+    /// What hashes the addresses that accounts were used from.
+    pub address_key: Zeroizing<[u8; 32]>,
     /// What happens is recorded.
     pub audit: AuditTrail,
     /// What happens is counted.
@@ -166,10 +174,21 @@ impl Server {
     /// # Errors
     /// When a setting of the SockJS endpoint cannot be.
     pub fn assemble(settings: ServerSettings, backends: Backends) -> Result<Self, SockJsConfigError> {
-        let Backends { store, tickets, keys, tokens, issuer_keys, passwords, audit, metrics, clock, randomness } =
-            backends;
+        let Backends {
+            store,
+            tickets,
+            keys,
+            tokens,
+            issuer_keys,
+            passwords,
+            address_key,
+            audit,
+            metrics,
+            clock,
+            randomness,
+        } = backends;
         let revocations = Revocations::default();
-        let throttle = Arc::new(Throttle::new(settings.failures));
+        let throttle = Arc::new(Throttle::new(settings.failures, settings.logins, &address_key));
         let verifier = Arc::new(CredentialVerifier::new(VerifierParts {
             store: store.clone(),
             tickets: tickets.clone(),
@@ -197,7 +216,8 @@ impl Server {
         let api = ApiState {
             store: store.clone(),
             sessions,
-            login_places: SourceBudget::new(passwords.places(), passwords.places_per_source()),
+            // One for each that is being hashed, and one that is looked up meanwhile.
+            login_queue: LoginQueue::new(2 * passwords.concurrency(), passwords.most_waiting()),
             passwords,
             ticket_desk: TicketDesk::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
             access_tokens,
@@ -417,6 +437,35 @@ impl Server {
         Ok(revocations.len() + blocked.len())
     }
 
+    /// Takes in the addresses that accounts were used from before a restart: an account that is being guessed at stays open to them.
+    pub async fn load_known_addresses(&self) -> Result<(), StoreError> {
+        let most = u32::try_from(KnownAddressBounds::default().total).unwrap_or(u32::MAX);
+        self.api.throttle.load_known_addresses(self.store.known_addresses(most).await?);
+        Ok(())
+    }
+
+    /// Gives the store the addresses that are new, now and then. Runs until it is dropped.
+    pub async fn remember_addresses(&self) {
+        loop {
+            tokio::time::sleep(REMEMBER_ADDRESSES_EVERY).await;
+            self.remember_new_addresses().await;
+        }
+    }
+
+    /// Gives the store the addresses that are new. What it does not take is offered again the next time.
+    pub async fn remember_new_addresses(&self) {
+        let mut unsaved = UnsavedAddresses(&self.api.throttle, self.api.throttle.take_new_addresses());
+        if unsaved.1.is_empty() {
+            return;
+        }
+        match self.store.remember_addresses(&unsaved.1, KnownAddressBounds::default()).await {
+            Ok(()) => unsaved.1.clear(),
+            Err(error) => {
+                tracing::warn!(%error, source = %error.source, "known addresses could not be saved; it will be tried again");
+            }
+        }
+    }
+
     /// Sends the rooms' updates when they are due. Runs until it is dropped.
     pub async fn update_rooms(&self) {
         loop {
@@ -442,6 +491,7 @@ impl Server {
         self.audit.reap().await?;
         self.store.reap_revocations(now).await?;
         self.store.reap_refresh_tokens(now).await?;
+        self.store.reap_known_addresses(now.minus(KNOWN_FOR)).await?;
         // A session whose cookie has idled out may still be revived by its refresh token. And one whose tokens may be alive stays, so that
         // it ends by its id when its user's sessions end.
         let idle = self.session_limits.idle.max(self.refresh_ttl) + MAX_ACCESS_TOKEN_LIFE;
@@ -455,6 +505,15 @@ impl Server {
 /// leaps ahead by mistake, and is set back, must not make it forget what was revoked.
 fn reaping_time(start: Now, now: Now) -> UnixTime {
     now.unix.min(start.after(now.monotonic.saturating_sub(start.monotonic)).unix)
+}
+
+/// Addresses on their way to the store. Those that did not arrive are put back, also when nothing waits for it any more.
+struct UnsavedAddresses<'a>(&'a Throttle, Vec<KnownAddress>);
+
+impl Drop for UnsavedAddresses<'_> {
+    fn drop(&mut self) {
+        self.0.put_back_addresses(std::mem::take(&mut self.1));
+    }
 }
 
 fn rules_by_path(settings: &ServerSettings) -> RouteTable {

@@ -1,6 +1,7 @@
 //! What the store does when its file fails it: an error, never a panic and never a wrong answer (req D9, O6).
 
 mod common;
+mod faults;
 
 use std::fs;
 

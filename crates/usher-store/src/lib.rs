@@ -5,6 +5,7 @@
 
 mod changes;
 mod error;
+mod known_addresses;
 mod traits;
 
 pub mod backend;
@@ -17,6 +18,7 @@ pub use changes::{
     StartedSession, UserChange,
 };
 pub use error::StoreError;
+pub use known_addresses::{HashedAddress, KnownAddress, KnownAddressBounds, KnownAddressStore};
 pub use traits::{
     ApiKeyStore, AuditEntry, AuditStore, ChainHead, CreateUser, RedeemedTicket, RefreshTokenStore, RevocationStore,
     SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,

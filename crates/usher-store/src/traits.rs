@@ -12,11 +12,11 @@ use usher_auth::ticket::Ticket;
 use usher_auth::user::{PasswordHash, User};
 use usher_auth::{UnixTime, api_key::ApiKey};
 
-use crate::StoreError;
 use crate::changes::{
     BannedUser, ChangedUser, CreateApiKey, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
     StartedSession, UserChange,
 };
+use crate::{KnownAddressStore, StoreError};
 
 /// What became of adding a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +144,9 @@ pub trait RevocationStore: Send + Sync {
 
 /// Everything durable.
 #[async_trait]
-pub trait Store: UserStore + SessionStore + RefreshTokenStore + ApiKeyStore + RevocationStore {
+pub trait Store:
+    UserStore + SessionStore + RefreshTokenStore + ApiKeyStore + RevocationStore + KnownAddressStore
+{
     /// Whether the store can be used now: for readiness.
     async fn check(&self) -> Result<(), StoreError>;
 }

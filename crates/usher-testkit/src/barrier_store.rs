@@ -13,9 +13,9 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 use usher_store::{
-    ApiKeyStore, BannedUser, ChangedUser, CreateApiKey, CreateUser, NewSession, RefreshOutcome, RefreshRotation,
-    RefreshTokenStore, RevocationStore, RevocationTimes, SessionStore, StartedSession, Store, StoreError, UserChange,
-    UserStore,
+    ApiKeyStore, BannedUser, ChangedUser, CreateApiKey, CreateUser, KnownAddress, KnownAddressBounds,
+    KnownAddressStore, NewSession, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore,
+    RevocationTimes, SessionStore, StartedSession, Store, StoreError, UserChange, UserStore,
 };
 
 /// A place where the store may be stopped.
@@ -135,6 +135,12 @@ delegate!(RevocationStore {
     fn revoke(&self, revocation: &Revocation) -> Vec<Revocation>;
     fn revocations(&self, now: UnixTime) -> Vec<Revocation>;
     fn reap_revocations(&self, now: UnixTime) -> u64;
+});
+
+delegate!(KnownAddressStore {
+    fn remember_addresses(&self, addresses: &[KnownAddress], bounds: KnownAddressBounds) -> ();
+    fn known_addresses(&self, limit: u32) -> Vec<KnownAddress>;
+    fn reap_known_addresses(&self, before: UnixTime) -> u64;
 });
 
 delegate!(Store {

@@ -176,6 +176,7 @@ impl TestServerBuilder {
                     tokens,
                     issuer_keys: IssuerKeys::none(),
                     passwords: PasswordHasher::new(2, randomness.clone()),
+                    address_key: Zeroizing::new(randomness.bytes()),
                     audit: audit.clone(),
                     metrics: Metrics::default(),
                     clock: clock.clone(),

@@ -11,7 +11,9 @@ use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, Ro
 use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules, SockJsRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
-use usher_axum::{ConnectionLimits, FailureLimits, SockJsSettings, SockJsTransports, TrustedProxies, WaitingLimits};
+use usher_axum::{
+    ConnectionLimits, FailureLimits, LoginLimits, SockJsSettings, SockJsTransports, TrustedProxies, WaitingLimits,
+};
 use usher_rooms::RoomLimits;
 use usher_server::cookies::CookieSettings;
 use usher_server::server::ServerSettings;
@@ -125,6 +127,7 @@ pub fn settings() -> ServerSettings {
         refresh_ttl: Duration::from_hours(30 * 24),
         ticket_ttl: Duration::from_secs(30),
         failures: FailureLimits::default(),
+        logins: LoginLimits::default(),
         waiting: WaitingLimits::default(),
         anonymous: WaitingLimits::default(),
         connections: ConnectionLimits::default(),

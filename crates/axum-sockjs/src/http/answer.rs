@@ -34,7 +34,7 @@ pub(crate) fn with_body(status: StatusCode, content_type: HeaderValue, body: imp
     response
 }
 
-pub(crate) fn text(status: StatusCode, text: &'static str) -> Response {
+pub(crate) fn text(status: StatusCode, text: impl Into<Body>) -> Response {
     with_body(status, PLAIN, text)
 }
 

@@ -25,8 +25,8 @@ pub(crate) async fn upgrade<A: Application>(
     mut parts: Parts,
     transport: Transport,
 ) -> Response {
-    let key = match handshake::check(&parts) {
-        Ok(key) => key,
+    let accept = match handshake::check(&parts) {
+        Ok(accept) => accept,
         Err(problem) => return problem,
     };
     let Some(on_upgrade) = parts.extensions.remove::<OnUpgrade>() else {
@@ -46,5 +46,5 @@ pub(crate) async fn upgrade<A: Application>(
             Err(error) => tracing::debug!(%error, "the client left before the upgrade was done"),
         }
     });
-    handshake::accept(&key)
+    handshake::switching_protocols(accept)
 }

@@ -149,7 +149,7 @@ async fn a_frame_without_a_mask_closes_the_socket() {
 }
 
 #[tokio::test]
-async fn what_is_no_upgrade_is_400() {
+async fn what_is_no_upgrade_is_refused() {
     let world = World::new().await;
     for path in ["/s/0/0/websocket", "/s/websocket"] {
         assert_eq!(world.client.get(path).await.status, 400);
@@ -160,6 +160,18 @@ async fn what_is_no_upgrade_is_400() {
         let answer = client.with("Sec-WebSocket-Version", "8").get(path).await;
         assert_eq!((answer.status, answer.header("sec-websocket-version")), (426, Some("13")));
         assert_eq!(client.post(path, "").await.status, 405);
+        let client = client.with("Sec-WebSocket-Version", "13");
+        assert_eq!(client.get(path).await.status, 400, "no key");
+        let key = "dGhlIHNhbXBsZSBub25jZQ==";
+        for bad in ["short", "!!!!!!!!!!!!!!!!!!!!!!==", "dGhlIHNhbXBsZSBub25jZR=="] {
+            assert_eq!(client.with("Sec-WebSocket-Key", bad).get(path).await.status, 400, "{bad}");
+        }
+        let client = client.with("Sec-WebSocket-Key", key);
+        assert_eq!(client.with("Sec-WebSocket-Key", key).get(path).await.status, 400, "two keys");
+        assert_eq!(client.with("Sec-WebSocket-Version", "13").get(path).await.status, 426, "two versions");
+        assert_eq!(client.with("Host", "other").get(path).await.status, 400, "two hosts");
+        assert_eq!(client.send("GET", path, "hello").await.status, 400, "a body");
+        assert_eq!(client.get(path).await.status, 101);
     }
 }
 

@@ -20,8 +20,8 @@ use usher_auth::secret::SecretText;
 use usher_auth::session::SessionLimits;
 use usher_auth::{Clock, Permit, Refusal};
 use usher_axum::{
-    ClientAddress, CredentialVerifier, FailureLimits, IssuerKeys, KeyFetchLimits, KeySource, Presenter, Revocations,
-    Throttle, VerifierParts,
+    ClientAddress, CredentialVerifier, FailureLimits, IssuerKeys, KeyFetchLimits, KeySource, LoginLimits, Presenter,
+    Revocations, Throttle, VerifierParts,
 };
 use usher_store::TicketBounds;
 use usher_store::memory::{MemoryStore, MemoryTickets};
@@ -129,7 +129,7 @@ impl World {
             tokens,
             issuer_keys,
             revocations: Revocations::default(),
-            throttle: Arc::new(Throttle::new(FailureLimits::default())),
+            throttle: Arc::new(Throttle::new(FailureLimits::default(), LoginLimits::default(), &[7; 32])),
             session_limits: SessionLimits { idle: Duration::from_hours(1), absolute: Duration::from_hours(1) },
             clock: shared_clock,
         });

@@ -9,7 +9,7 @@ mod sync;
 
 #[path = "../../src/budget.rs"]
 mod budget;
-#[path = "../../src/client_address.rs"]
+#[path = "../../src/client_address/mod.rs"]
 mod client_address;
 #[path = "../../src/flusher.rs"]
 mod flusher;

@@ -29,7 +29,7 @@ const METHOD: &str = "basic";
         (status = 200, description = "Logged in", body = tokens::TokenAnswer<'static>),
         (status = 400, description = "The request has a query, or the header is no Basic credential"),
         (status = 401, description = "No credential, or user and password do not go together"),
-        (status = 429, description = "Too many failed attempts; see Retry-After"),
+        (status = 429, description = "Too many failed attempts, or too many log-ins; see Retry-After"),
     )
 )]
 pub(super) async fn get_token(

@@ -13,7 +13,7 @@ use usher_auth::carriers::{Credential, session_cookie};
 use usher_auth::ids::UserId;
 use usher_auth::session::Session;
 use usher_auth::user::{PasswordHash, User};
-use usher_axum::{ClientAddress, Problem, SourceBudget, Throttle};
+use usher_axum::{AttemptRefused, ClientAddress, Problem, Throttle};
 use usher_store::Store;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -24,6 +24,7 @@ use super::scene::HttpScene;
 use super::{store_unavailable, tokens};
 use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
+use crate::login_queue::LoginQueue;
 use crate::passwords::{PasswordHasher, needs_rehash};
 use crate::sessions::{Granted, LoginOrigin, NewLogIn, Sessions};
 
@@ -58,7 +59,7 @@ const METHOD: &str = "password";
         (status = 401, description = "User and password do not go together"),
         (status = 403, description = "The page may not log its visitors in"),
         (status = 415, description = "The body is not application/json"),
-        (status = 429, description = "Too many failed attempts; see Retry-After"),
+        (status = 429, description = "Too many failed attempts, or too many log-ins; see Retry-After"),
         (status = 503, description = "Try again later; see Retry-After"),
     )
 )]
@@ -90,7 +91,7 @@ pub(super) struct ProvenPassword {
 pub(super) struct PasswordLogins {
     store: Arc<dyn Store>,
     passwords: PasswordHasher,
-    places: SourceBudget,
+    queue: LoginQueue,
     throttle: Arc<Throttle>,
     clock: Arc<dyn Clock>,
 }
@@ -100,7 +101,7 @@ impl axum::extract::FromRef<super::ApiState> for PasswordLogins {
         Self {
             store: state.store.clone(),
             passwords: state.passwords.clone(),
-            places: state.login_places.clone(),
+            queue: state.login_queue.clone(),
             throttle: state.throttle.clone(),
             clock: state.clock.clone(),
         }
@@ -152,16 +153,28 @@ impl PasswordLogins {
         let source = scene.client.source();
         let record = |record: Record| scene.record(record.claimed(name).carrier(method));
         let failed = |reason| Record::new(AuditEvent::LoginFail, Outcome::Failure).reason(reason);
-        // Held until the verdict: who sends many at once waits behind their own, and leaves room for others.
-        let Some(_place) = self.places.take(source) else {
+        let refuse = |refused: AttemptRefused| {
+            let (problem, failure) = match refused {
+                AttemptRefused::Failures(refusal) => (Problem::from(&refusal), Record::refused(&refusal)),
+                AttemptRefused::Logins { retry_after, detail } => {
+                    let denied = Record::new(AuditEvent::RateLimitExceeded, Outcome::Denied).reason("too_many_logins");
+                    (too_many_logins(retry_after), denied.detail(detail))
+                }
+            };
+            record(failure);
+            problem.into_response()
+        };
+        // Those that must be refused anyway take no place in the queue.
+        if let Some(refused) = self.throttle.refuses(name, source, self.clock.now()) {
+            return Err(refuse(refused));
+        }
+        // Held until the verdict: many of one source or account wait behind each other, and leave room for others.
+        let Ok(_turn) = self.queue.turn(source, name).await else {
             record(failed("busy"));
             return Err(busy().into_response());
         };
         // Before the password is looked at: a throttled guess must not learn whether it was right (req K2).
-        let attempt = self.throttle.attempt(name, source, &*self.clock).await.map_err(|refusal| {
-            record(Record::refused(&refusal));
-            Problem::from(&refusal).into_response()
-        })?;
+        let attempt = self.throttle.attempt(name, source, &*self.clock).await.map_err(refuse)?;
         let found = match UserId::local(name) {
             Ok(id) => self.store.user_with_password(&id).await,
             Err(_) => Ok(None),
@@ -170,19 +183,19 @@ impl PasswordLogins {
             Ok(Some((user, hash))) => (Some(user), hash),
             Ok(None) => (None, None),
             Err(error) => {
-                attempt.give_back(self.clock.now());
+                attempt.give_back();
                 record(failed("unavailable"));
                 return Err(store_unavailable(&error));
             }
         };
         let Ok(matches) = self.passwords.verify(password.clone(), hash.clone()).await else {
-            attempt.give_back(self.clock.now());
+            attempt.give_back();
             record(failed("busy"));
             return Err(busy().into_response());
         };
         match (user, hash) {
             (Some(user), Some(hash)) if matches && !user.disabled => {
-                attempt.succeeded(self.clock.now());
+                attempt.succeeded(&user.id, self.clock.now());
                 let hash = self.upgraded(&user.id, password, hash).await;
                 Ok(ProvenPassword { user, hash })
             }
@@ -220,6 +233,12 @@ impl PasswordLogins {
 
 fn busy() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many log-ins at once").with_retry_after(BUSY_RETRY)
+}
+
+fn too_many_logins(retry_after: Duration) -> Problem {
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_logins", "Too many log-ins")
+        .with_detail("a session lasts: keep the token, refresh it, or use an API key")
+        .with_retry_after(retry_after)
 }
 
 fn wrong_password() -> Problem {

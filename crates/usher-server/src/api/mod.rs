@@ -29,12 +29,13 @@ use tower::util::MapResponseLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use usher_auth::origin::AllowedOrigins;
-use usher_axum::{CredentialVerifier, Problem, SourceBudget, Throttle, TrustedProxies};
+use usher_axum::{CredentialVerifier, Problem, Throttle, TrustedProxies};
 use usher_store::Store;
 
 use crate::access_tokens::AccessTokens;
 use crate::audit::AuditTrail;
 use crate::cookies::CookieSettings;
+use crate::login_queue::LoginQueue;
 use crate::passwords::PasswordHasher;
 use crate::sessions::Sessions;
 use crate::ticket_desk::TicketDesk;
@@ -51,8 +52,8 @@ pub struct ApiState {
     pub sessions: Sessions,
     /// Passwords.
     pub passwords: PasswordHasher,
-    /// Places for log-ins that are under way.
-    pub login_places: SourceBudget,
+    /// Log-ins that are under way, and those that wait.
+    pub login_queue: LoginQueue,
     /// Tickets.
     pub ticket_desk: TicketDesk,
     /// The public keys.

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::args::{ConfigArgs, ConfigCommand, ConfigFile};
 use super::{CommandError, Outcome, output};
 use crate::config::{Config, ConfigErrors, ResolvedConfig, Warning, default_toml};
+use crate::open_files::OpenFiles;
 
 /// Reads the configuration with the process's environment over it.
 pub(super) fn load(file: &ConfigFile) -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors> {
@@ -74,6 +75,10 @@ fn summary(file: Option<&Path>, written: &Config, config: &ResolvedConfig, warni
         let _ = writeln!(out, "  rooms    no rule: nobody may join any");
     }
     for warning in warnings {
+        let _ = writeln!(out, "warning: {warning}");
+    }
+    // A server raises its limit to what this process could raise its own to, if it is started in the same way.
+    if let Some(warning) = OpenFiles::attainable().ok().and_then(|files| files.fit(&config.limits).warning) {
         let _ = writeln!(out, "warning: {warning}");
     }
     out

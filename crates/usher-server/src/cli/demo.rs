@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt as _;
 
-use tokio::runtime::Runtime;
 use usher_auth::Randomness;
 use usher_auth::ids::{Role, UserId};
 use usher_axum::ambient::SystemRandomness;
@@ -12,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::args::DemoArgs;
 use super::hand::open_store;
-use super::{CommandError, Outcome, logging, output};
+use super::{CommandError, Outcome, logging, output, runtime};
 use crate::admin::{AdminError, NewPassword, Operation, Way, find_way};
 use crate::config::{self, ResolvedConfig};
 
@@ -31,7 +30,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Outcome, CommandError> {
     })?;
     // What the demo allows is what it is for: its warnings are not worth a newcomer's time.
     let (config, _) = config::demo(&args.folder, args.listen).resolve()?;
-    let runtime = Runtime::new()?;
+    let runtime = runtime::of_a_server()?;
     let welcome = runtime.block_on(prepare_users(&config))?;
     let url = config.server.public_url.clone();
     let folder = args.folder.display().to_string();

@@ -3,12 +3,11 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
-use tokio::runtime;
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_sql::{SqlOptions, SqlStore};
 
 use super::args::ConfigFile;
-use super::{CommandError, config, logging, output};
+use super::{CommandError, config, logging, output, runtime};
 use crate::admin::{Administration, Answer, ControlClient, Operation, StoreLock, StoreRevoker, Way, find_way};
 use crate::audit::{AuditKeys, AuditTrail, SinkSetting};
 use crate::config::{ResolvedConfig, StoreSettings};
@@ -146,5 +145,5 @@ pub(super) fn perform(file: &ConfigFile, operation: Operation) -> Result<Answer,
 
 /// Runs a command that finishes by itself.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
-    runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+    runtime::of_a_command()?.block_on(work)
 }

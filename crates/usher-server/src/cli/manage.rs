@@ -138,6 +138,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<Outcome, CommandError> {
     for (file, holds) in [
         (&config.tokens.key_file, "signs tokens"),
         (&config.store.audit_key_file(), "proves that the audit trail was not changed"),
+        (&config.store.address_key_file(), "recognises addresses that accounts were used from"),
     ] {
         output::line(&format!("  {}  ({holds})", file.display()))?;
     }

@@ -12,6 +12,7 @@ mod logging;
 mod manage;
 mod output;
 mod password;
+mod runtime;
 mod serve;
 
 use std::io::{self, Write as _};

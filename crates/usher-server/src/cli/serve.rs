@@ -1,9 +1,7 @@
 //! `usher serve`.
 
-use tokio::runtime::Runtime;
-
 use super::args::ServeArgs;
-use super::{CommandError, Outcome, config, logging};
+use super::{CommandError, Outcome, config, logging, runtime};
 
 pub(super) fn run(args: &ServeArgs) -> Result<Outcome, CommandError> {
     let (config, warnings) = config::load(&args.file)?;
@@ -11,6 +9,6 @@ pub(super) fn run(args: &ServeArgs) -> Result<Outcome, CommandError> {
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    Runtime::new()?.block_on(crate::run::run(config, false, || config::load(&args.file), |_| {}))?;
+    runtime::of_a_server()?.block_on(crate::run::run(config, false, || config::load(&args.file), |_| {}))?;
     Ok(Outcome::Yes)
 }

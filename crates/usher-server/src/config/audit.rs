@@ -76,8 +76,14 @@ fn unsafe_file(path: &Path, store: Option<&StoreSettings>) -> Option<(String, &'
         return Some((reason, "make it, and let the server's user write to it"));
     }
     let ours = |store: &StoreSettings| {
-        [store.database.clone(), store.lock_file(), store.control_socket(), store.audit_key_file()]
-            .contains(&path.to_owned())
+        [
+            store.database.clone(),
+            store.lock_file(),
+            store.control_socket(),
+            store.audit_key_file(),
+            store.address_key_file(),
+        ]
+        .contains(&path.to_owned())
     };
     if store.is_some_and(ours) {
         return Some((format!("{} is a file of the store", path.display()), "choose another name"));

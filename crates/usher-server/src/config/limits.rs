@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use usher_auth::throttle::FailureRate;
-use usher_axum::{FailureLimits, WaitingLimits};
+use usher_auth::throttle::AttemptRate;
+use usher_axum::{FailureLimits, LoginLimits, WaitingLimits};
 use usher_store::TicketBounds;
 
 use super::resolve::Resolver;
@@ -47,6 +47,8 @@ pub struct Limits {
     pub heartbeat: TimeSpan,
     /// How often credentials may fail before more attempts have to wait. Good credentials cost nothing.
     pub failures: Failures,
+    /// How often users may log in with a password, which costs a hash and a session each time. More are answered with 429.
+    pub logins: Logins,
 }
 
 /// Sockets of nobody in particular.
@@ -98,6 +100,16 @@ pub struct Failures {
     pub per_source: Rate,
 }
 
+/// Log-ins that succeed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Logins {
+    /// On one account.
+    pub per_account: Rate,
+    /// From one address (for IPv6, one /64).
+    pub per_source: Rate,
+}
+
 /// `[limits]`, resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LimitSettings {
@@ -123,6 +135,8 @@ pub struct LimitSettings {
     pub heartbeat: Duration,
     /// How often credentials may fail.
     pub failures: FailureLimits,
+    /// How often users may log in.
+    pub logins: LoginLimits,
 }
 
 impl Default for Limits {
@@ -138,6 +152,7 @@ impl Default for Limits {
             outbound: ByteSize(1 << 20),
             heartbeat: TimeSpan::seconds(25),
             failures: Failures::default(),
+            logins: Logins::default(),
         }
     }
 }
@@ -163,9 +178,15 @@ impl Default for PerUser {
 
 impl Default for Failures {
     fn default() -> Self {
-        let rate = |rate: FailureRate| Rate { count: rate.failures, per: rate.per, burst: rate.failures };
-        let limits = FailureLimits::default();
-        Self { per_account: rate(limits.per_account), per_source: rate(limits.per_source) }
+        let FailureLimits { per_account, per_source } = FailureLimits::default();
+        Self { per_account: written(per_account), per_source: written(per_source) }
+    }
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        let LoginLimits { per_account, per_source } = LoginLimits::default();
+        Self { per_account: written(per_account), per_source: written(per_source) }
     }
 }
 
@@ -198,16 +219,24 @@ impl Limits {
             outbound_bytes: self.outbound.0,
             heartbeat: self.heartbeat.0,
             failures: FailureLimits {
-                per_account: failure_rate("limits.failures.per_account", self.failures.per_account, resolver),
-                per_source: failure_rate("limits.failures.per_source", self.failures.per_source, resolver),
+                per_account: attempt_rate("limits.failures.per_account", self.failures.per_account, resolver),
+                per_source: attempt_rate("limits.failures.per_source", self.failures.per_source, resolver),
+            },
+            logins: LoginLimits {
+                per_account: attempt_rate("limits.logins.per_account", self.logins.per_account, resolver),
+                per_source: attempt_rate("limits.logins.per_source", self.logins.per_source, resolver),
             },
         }
     }
 }
 
-fn failure_rate(key: &str, rate: Rate, resolver: &mut Resolver<'_>) -> FailureRate {
+fn written(rate: AttemptRate) -> Rate {
+    Rate { count: rate.attempts, per: rate.per, burst: rate.attempts }
+}
+
+fn attempt_rate(key: &str, rate: Rate, resolver: &mut Resolver<'_>) -> AttemptRate {
     if rate.burst != rate.count {
-        resolver.problem(key, "takes no burst: as many failures as the rate says may come at once", "leave it out");
+        resolver.problem(key, "takes no burst: as many attempts as the rate says may come at once", "leave it out");
     }
-    FailureRate { failures: rate.count, per: rate.per }
+    AttemptRate { attempts: rate.count, per: rate.per }
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 use usher_axum::TrustedProxies;
+use usher_axum::client_address::ForwardedHeader;
 
 use super::resolve::Resolver;
 use super::tls::{Tls, TlsFiles};
@@ -25,13 +26,41 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Certificate chain and private key, as PEM files. TLS 1.2 and 1.3.
     pub tls: Option<Tls>,
-    /// Addresses or networks of the proxies whose X-Forwarded-For is believed. Empty: nobody's is.
+    /// Addresses or networks of the proxies that are believed when they name the client in a header. Empty: none is.
     #[schemars(extend("examples" = [["10.0.0.2", "192.0.2.0/28"]]))]
     pub trusted_proxies: Vec<String>,
+    /// The header in which those proxies name the client. Lists are read from the right; a header of one value must come once.
+    pub client_address: ClientAddressHeader,
     /// Whether a proxy in trusted_proxies does the TLS, so that an address other than loopback may be listened on without it.
     pub plaintext_behind_proxy: bool,
     /// How long clients have to go when the server shuts down. They are told to, batch by batch, over the first half. At most 5m.
     pub drain: TimeSpan,
+}
+
+/// A header that names the client behind a proxy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientAddressHeader {
+    /// A list to which each proxy appends an address.
+    #[default]
+    XForwardedFor,
+    /// RFC 7239: a list to which each proxy appends `for=…`.
+    Forwarded,
+    /// One address, set by the proxy.
+    XRealIp,
+    /// One address, set by Cloudflare.
+    CfConnectingIp,
+}
+
+impl From<ClientAddressHeader> for ForwardedHeader {
+    fn from(header: ClientAddressHeader) -> Self {
+        match header {
+            ClientAddressHeader::XForwardedFor => Self::XForwardedFor,
+            ClientAddressHeader::Forwarded => Self::Forwarded,
+            ClientAddressHeader::XRealIp => Self::XRealIp,
+            ClientAddressHeader::CfConnectingIp => Self::CfConnectingIp,
+        }
+    }
 }
 
 /// `[server]`, resolved.
@@ -61,6 +90,7 @@ impl Default for Server {
             public_url: None,
             tls: None,
             trusted_proxies: Vec::new(),
+            client_address: ClientAddressHeader::default(),
             plaintext_behind_proxy: false,
             drain: TimeSpan::seconds(10),
         }
@@ -91,11 +121,17 @@ impl Server {
                 "a proxy does the TLS, and none is listed: all clients will count as one, under the proxy's address",
             );
         }
+        if self.client_address != ClientAddressHeader::default() && networks.is_empty() {
+            resolver.warn(
+                "server.client_address",
+                "has no effect: server.trusted_proxies is empty, so no header is believed about a client's address",
+            );
+        }
         Some(ServerSettings {
             listen,
             public_url,
             tls,
-            trusted_proxies: TrustedProxies::new(networks),
+            trusted_proxies: TrustedProxies::new(networks).reading(self.client_address.into()),
             plaintext_behind_proxy: self.plaintext_behind_proxy,
             drain,
         })

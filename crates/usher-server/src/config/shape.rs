@@ -14,7 +14,7 @@ const NOT_BUILT: [&str; 2] = ["cluster", "gateway"];
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 87] = [
+const READING_ORDER: [&str; 89] = [
     // The sections.
     "server",
     "admin",
@@ -34,6 +34,7 @@ const READING_ORDER: [&str; 87] = [
     "cert",
     "key",
     "trusted_proxies",
+    "client_address",
     "plaintext_behind_proxy",
     "drain",
     "url",
@@ -106,6 +107,7 @@ const READING_ORDER: [&str; 87] = [
     "outbound",
     "heartbeat",
     "failures",
+    "logins",
     "per_account",
     "per_source",
     // [audit]

@@ -49,6 +49,11 @@ impl StoreSettings {
         beside(&self.database, ".audit-key")
     }
 
+    /// The key that hashes the addresses that accounts were used from, beside the data.
+    pub fn address_key_file(&self) -> PathBuf {
+        beside(&self.database, ".address-key")
+    }
+
     /// The folder of the data.
     pub fn folder(&self) -> &Path {
         self.database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))

@@ -294,7 +294,7 @@ async fn a_sink_that_cannot_be_written_to_is_seen_and_told_of() {
 async fn s11_a_flood_is_counted_and_not_written() {
     // req N5
     let server =
-        TestServer::builder().settings(|settings| settings.failures.per_source.failures = 1_000_000).start().await;
+        TestServer::builder().settings(|settings| settings.failures.per_source.attempts = 1_000_000).start().await;
     for _ in 0..100 {
         server.connect(Upgrade::at("/http").bearer("not.a.token")).await.err().expect("refused");
     }

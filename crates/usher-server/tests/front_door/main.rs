@@ -2,6 +2,7 @@
 
 mod audit;
 mod carriers_table;
+mod client_address;
 mod csrf;
 mod demo;
 mod drain;
@@ -13,6 +14,7 @@ mod hostile_tokens;
 mod http_api;
 mod http_limits;
 mod load;
+mod login_fairness;
 mod logins;
 mod metrics;
 mod no_gap;
@@ -21,6 +23,7 @@ mod outbound;
 mod plaintext;
 mod refresh_model;
 mod reload;
+mod request_form;
 mod revocation;
 mod rights;
 mod rights_while_verifying;

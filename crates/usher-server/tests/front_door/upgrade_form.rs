@@ -30,45 +30,68 @@ fn with(name: &str, value: Option<&'static str>) -> Vec<(&'static str, &'static 
 
 const LINE: &str = "GET /ws HTTP/1.1";
 
+/// Every kind of endpoint that is opened with an upgrade: a route, SockJS with frames, and SockJS without.
+const ENDPOINTS: [&str; 3] = ["/ws", "/sockjs/000/abc/websocket", "/sockjs/websocket"];
+
+/// Malformed upgrades to `path`, each with what is wrong and the status that it gets.
+fn malformed(path: &str) -> Vec<(&'static str, u16, Vec<u8>)> {
+    let line = &format!("GET {path} HTTP/1.1");
+    vec![
+        ("no Host", 400, request(line, &with("Host", None))),
+        ("two Hosts", 400, request(line, &[&GOOD[..], &[("Host", "other")]].concat())),
+        ("a Host that is none", 400, request(line, &with("Host", Some("a b")))),
+        ("no Upgrade", 400, request(line, &with("Upgrade", None))),
+        ("another Upgrade", 400, request(line, &with("Upgrade", Some("h2c")))),
+        ("empty Upgrade", 400, request(line, &with("Upgrade", Some("")))),
+        ("no Connection", 400, request(line, &with("Connection", None))),
+        ("Connection: close", 400, request(line, &with("Connection", Some("close")))),
+        ("Connection: keep-alive", 400, request(line, &with("Connection", Some("keep-alive")))),
+        ("no key", 400, request(line, &with("Sec-WebSocket-Key", None))),
+        ("empty key", 400, request(line, &with("Sec-WebSocket-Key", Some("")))),
+        ("short key", 400, request(line, &with("Sec-WebSocket-Key", Some("c2hvcnQ=")))),
+        ("long key", 400, request(line, &with("Sec-WebSocket-Key", Some("dGhpcyBub25jZSBpcyB0b28gbG9uZw==")))),
+        ("key without padding", 400, request(line, &with("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25jZQ")))),
+        ("key not base64", 400, request(line, &with("Sec-WebSocket-Key", Some("!!!!!!!!!!!!!!!!!!!!!!==")))),
+        ("key with stray bits", 400, request(line, &with("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25jZR==")))),
+        ("two keys", 400, request(line, &[&GOOD[..], &[("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]].concat())),
+        ("no version", 400, request(line, &with("Sec-WebSocket-Version", None))),
+        ("version 8", 426, request(line, &with("Sec-WebSocket-Version", Some("8")))),
+        ("version 14", 426, request(line, &with("Sec-WebSocket-Version", Some("14")))),
+        ("version thirteen", 426, request(line, &with("Sec-WebSocket-Version", Some("thirteen")))),
+        ("two versions", 426, request(line, &[&GOOD[..], &[("Sec-WebSocket-Version", "13")]].concat())),
+        ("a version beside another", 426, request(line, &[&GOOD[..], &[("Sec-WebSocket-Version", "8")]].concat())),
+        ("HTTP/1.0", 400, request(&format!("GET {path} HTTP/1.0"), &GOOD)),
+        ("POST", 405, request(&format!("POST {path} HTTP/1.1"), &GOOD)),
+        ("HEAD", 405, request(&format!("HEAD {path} HTTP/1.1"), &GOOD)),
+        ("PUT", 405, request(&format!("PUT {path} HTTP/1.1"), &GOOD)),
+        ("a body", 400, [request(line, &[&GOOD[..], &[("Content-Length", "5")]].concat()), b"hello".to_vec()].concat()),
+        ("a chunked body", 400, request(line, &[&GOOD[..], &[("Transfer-Encoding", "chunked")]].concat())),
+    ]
+}
+
 #[tokio::test]
-async fn twenty_malformed_upgrades() {
+async fn malformed_upgrades_to_every_endpoint() {
     // req A2
     let server = TestServer::start().await;
-    let table: Vec<(&str, u16, Vec<u8>)> = vec![
-        ("no Host", 400, request(LINE, &with("Host", None))),
-        ("two Hosts", 400, request(LINE, &[&GOOD[..], &[("Host", "other")]].concat())),
-        ("no Upgrade", 400, request(LINE, &with("Upgrade", None))),
-        ("another Upgrade", 400, request(LINE, &with("Upgrade", Some("h2c")))),
-        ("empty Upgrade", 400, request(LINE, &with("Upgrade", Some("")))),
-        ("no Connection", 400, request(LINE, &with("Connection", None))),
-        ("Connection: close", 400, request(LINE, &with("Connection", Some("close")))),
-        ("Connection: keep-alive", 400, request(LINE, &with("Connection", Some("keep-alive")))),
-        ("no key", 400, request(LINE, &with("Sec-WebSocket-Key", None))),
-        ("empty key", 400, request(LINE, &with("Sec-WebSocket-Key", Some("")))),
-        ("short key", 400, request(LINE, &with("Sec-WebSocket-Key", Some("c2hvcnQ=")))),
-        ("long key", 400, request(LINE, &with("Sec-WebSocket-Key", Some("dGhpcyBub25jZSBpcyB0b28gbG9uZw==")))),
-        ("key without padding", 400, request(LINE, &with("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25jZQ")))),
-        ("key not base64", 400, request(LINE, &with("Sec-WebSocket-Key", Some("!!!!!!!!!!!!!!!!!!!!!!==")))),
-        ("two keys", 400, request(LINE, &[&GOOD[..], &[("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")]].concat())),
-        ("no version", 400, request(LINE, &with("Sec-WebSocket-Version", None))),
-        ("version 8", 426, request(LINE, &with("Sec-WebSocket-Version", Some("8")))),
-        ("version 14", 426, request(LINE, &with("Sec-WebSocket-Version", Some("14")))),
-        ("version thirteen", 426, request(LINE, &with("Sec-WebSocket-Version", Some("thirteen")))),
-        ("two versions", 426, request(LINE, &[&GOOD[..], &[("Sec-WebSocket-Version", "13")]].concat())),
-        ("HTTP/1.0", 400, request("GET /ws HTTP/1.0", &GOOD)),
-        ("POST", 405, request("POST /ws HTTP/1.1", &GOOD)),
-        ("HEAD", 405, request("HEAD /ws HTTP/1.1", &GOOD)),
-        ("a body", 400, [request(LINE, &[&GOOD[..], &[("Content-Length", "5")]].concat()), b"hello".to_vec()].concat()),
-        ("a chunked body", 400, request(LINE, &[&GOOD[..], &[("Transfer-Encoding", "chunked")]].concat())),
-    ];
-    for (what, status, request) in table {
-        let answer = raw_request(&server.url, &request).await;
-        assert_eq!(answer.status, status, "{what}: {}", answer.head);
-        match status {
-            426 => assert_eq!(answer.header("sec-websocket-version"), Some("13"), "{what}"),
-            405 => assert_eq!(answer.header("allow"), Some("GET"), "{what}"),
-            _ => assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}"),
+    for path in ENDPOINTS {
+        for (what, status, request) in malformed(path) {
+            let answer = raw_request(&server.url, &request).await;
+            assert_eq!(answer.status, status, "{what} at {path}: {}", answer.head);
+            match status {
+                426 => {
+                    assert_eq!(answer.header("sec-websocket-version"), Some("13"), "{what} at {path}");
+                    assert_eq!(answer.header("upgrade"), Some("websocket"), "{what} at {path}");
+                }
+                405 => assert_eq!(answer.header("allow"), Some("GET"), "{what} at {path}"),
+                // SockJS answers in plain text.
+                _ if path == "/ws" => {
+                    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{what}");
+                }
+                _ => {}
+            }
         }
+        let answer = raw_request(&server.url, &request(&format!("GET {path} HTTP/1.1"), &GOOD)).await;
+        assert_eq!(answer.status, 101, "a good one at {path}: {}", answer.head);
     }
     // The process and every other connection go on.
     assert_eq!(server.get("/healthz").send().await.expect("an answer").status(), 200);

@@ -1,8 +1,11 @@
 //! The server as a process of its own: what happens when it is killed, told to go, told to reload, or besieged.
 
 mod killed;
+mod known_addresses;
+mod open_files;
 mod polling_at_a_stop;
 mod process;
 mod signals;
 mod silent;
+mod small_files;
 mod sockjs_sessions;

@@ -1,8 +1,10 @@
 //! `usher serve` in a folder of its own, on a free port.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use url::Url;
@@ -17,6 +19,7 @@ pub(crate) struct Place(tempfile::TempDir);
 pub(crate) struct Process {
     child: Child,
     pub(crate) url: Url,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 /// Tokens of one log-in.
@@ -72,8 +75,45 @@ impl Place {
 
     /// Starts the server and waits for it to listen.
     pub(crate) fn start(&self) -> Process {
-        let mut child =
-            self.command(&["serve", "--log-format", "json"]).stderr(Stdio::piped()).spawn().expect("the server starts");
+        Self::start_with(self.command(&["serve", "--log-format", "json"]))
+    }
+
+    /// The same after a shell has set limits for it, such as `ulimit -n 256`.
+    pub(crate) fn start_under(&self, limits: &str) -> Process {
+        Self::start_with(self.command_under(limits, &["serve", "--log-format", "json"]))
+    }
+
+    /// What a command prints that runs under such limits.
+    pub(crate) fn run_under(&self, limits: &str, args: &[&str]) -> String {
+        let output = self.command_under(limits, args).output().expect("the command runs");
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn command_under(&self, limits: &str, args: &[&str]) -> Command {
+        let command = self.command(args);
+        let mut shell = Command::new("sh");
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell
+            .args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")])
+            .arg(command.get_program())
+            .args(command.get_args());
+        shell.current_dir(self.path()).stdin(Stdio::null());
+        shell
+    }
+
+    /// The permissions of a file.
+    pub(crate) fn mode_of(&self, name: &str) -> u32 {
+        std::fs::metadata(self.path().join(name)).expect("the file").permissions().mode() & 0o7777
+    }
+
+    fn start_with(mut command: Command) -> Process {
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let mut seen = Vec::new();
         let address = loop {
@@ -84,9 +124,13 @@ impl Place {
             }
             seen.push(line);
         };
-        // What it logs from now on is read, so that it is never kept waiting, and thrown away.
-        std::thread::spawn(move || log.count());
-        Process { child, url: Url::parse(&format!("http://{address}")).expect("a URL") }
+        // What it logs from now on is read, so that it is never kept waiting.
+        let lines = Arc::new(Mutex::new(seen));
+        let kept = lines.clone();
+        std::thread::spawn(move || {
+            log.map_while(Result::ok).for_each(|line| kept.lock().expect("no panic").push(line));
+        });
+        Process { child, url: Url::parse(&format!("http://{address}")).expect("a URL"), log: lines }
     }
 }
 
@@ -95,6 +139,30 @@ impl Process {
     pub(crate) fn kill(mut self) {
         self.child.kill().expect("it still ran");
         self.child.wait().expect("it has ended");
+    }
+
+    /// What it has logged with this text in it.
+    pub(crate) fn logged(&self, text: &str) -> Vec<String> {
+        self.log.lock().expect("no panic").iter().filter(|line| line.contains(text)).cloned().collect()
+    }
+
+    /// Changes a limit of its, such as `nofile` to `256:`.
+    pub(crate) fn set_limit(&self, resource: &str, limit: &str) {
+        let id = self.child.id().to_string();
+        let set = Command::new("prlimit").args(["--pid", &id, &format!("--{resource}={limit}")]).status();
+        assert!(set.expect("prlimit runs").success());
+    }
+
+    /// How many files it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs, on Linux").count()
+    }
+
+    /// The processor time that it has used, in hundredths of a second.
+    pub(crate) fn processor_ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs, on Linux");
+        let fields: Vec<&str> = stat.rsplit(')').next().expect("its fields").split_whitespace().collect();
+        fields[11..13].iter().map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
     }
 
     /// Its resident memory.

@@ -22,6 +22,7 @@ mod backup;
 
 mod api_keys;
 mod audit;
+mod known_addresses;
 mod refresh_tokens;
 mod revocations;
 mod rows;

@@ -99,6 +99,9 @@ impl UserStore for SqlStore {
             writing.roll_back().await?;
             return Ok(None);
         }
+        if *change == UserChange::Remove {
+            writing.execute(sqlx::query("DELETE FROM known_addresses WHERE user_id = ?").bind(id_text)).await?;
+        }
         let revoked = match change.revocation(id, when) {
             Some(revocation) => revocations::revoke(&mut writing, &revocation, context).await?,
             None => Vec::new(),
@@ -189,9 +192,13 @@ pub(super) async fn find_with_password(
     read_one(row, read, context)
 }
 
-/// Remove a user's sessions, refresh tokens (with their session) and API keys.
+/// Remove a user's sessions, refresh tokens (with their session), API keys and known addresses.
 async fn remove_belongings(writing: &mut Writing, id: &UserId) -> Result<(), StoreError> {
-    for statement in ["DELETE FROM sessions WHERE user_id = ?", "DELETE FROM api_keys WHERE user_id = ?"] {
+    for statement in [
+        "DELETE FROM sessions WHERE user_id = ?",
+        "DELETE FROM api_keys WHERE user_id = ?",
+        "DELETE FROM known_addresses WHERE user_id = ?",
+    ] {
         writing.execute(sqlx::query(statement).bind(id.as_str())).await?;
     }
     Ok(())

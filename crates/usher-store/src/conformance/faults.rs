@@ -19,7 +19,10 @@ use super::fixtures::{
     api_key, at, refresh_token, revocation, roles, secret, session, session_id, session_target, times, user, user_id,
     user_target,
 };
-use crate::{AuditEntry, AuditStore, ChainHead, NewSession, RefreshRotation, Store, StoreError, UserChange};
+use crate::{
+    AuditEntry, AuditStore, ChainHead, HashedAddress, KnownAddress, KnownAddressBounds, NewSession, RefreshRotation,
+    Store, StoreError, UserChange,
+};
 
 /// A store that can be made to fail.
 #[async_trait]
@@ -54,9 +57,7 @@ operations![
     ("change_user disable", |faulty| change(faulty, UserChange::Disable)),
     ("change_user enable", |faulty| change(faulty, UserChange::Enable)),
     ("change_user remove", |faulty| change(faulty, UserChange::Remove)),
-    ("upgrade_password_hash", |faulty| {
-        faulty.store().upgrade_password_hash(&user_id("alice"), &hash("YQ"), &hash("Yw"))
-    }),
+    ("upgrade_password_hash", |faulty| upgrade(faulty)),
     ("ban_user", |faulty| faulty.store().ban_user(&user_id("idp:7"), times(at(50)))),
     ("unban_user", |faulty| faulty.store().unban_user(&user_id("idp:8"))),
     ("create_session", |faulty| faulty.store().create_session(&session("new", "alice", at(9)))),
@@ -75,6 +76,8 @@ operations![
         RevocationCause::Administrator
     )),
     ("reap_revocations", |faulty| faulty.store().reap_revocations(UnixTime::MAX)),
+    ("remember_addresses", |faulty| remember_addresses(faulty)),
+    ("reap_known_addresses", |faulty| faulty.store().reap_known_addresses(UnixTime::MAX)),
     ("append_audit", |faulty| append_audit(faulty)),
     ("reap_audit", |faulty| faulty.audit().reap_audit(UnixTime::MAX)),
 ];
@@ -85,6 +88,10 @@ fn hash(text: &str) -> PasswordHash {
 
 async fn change(faulty: &dyn FaultyStore, change: UserChange) -> Result<impl std::fmt::Debug, StoreError> {
     faulty.store().change_user(&user_id("alice"), &change, times(at(50))).await
+}
+
+async fn upgrade(faulty: &dyn FaultyStore) -> Result<bool, StoreError> {
+    faulty.store().upgrade_password_hash(&user_id("alice"), &hash("YQ"), &hash("Yw")).await
 }
 
 async fn revoke(
@@ -125,6 +132,16 @@ async fn rotate(faulty: &dyn FaultyStore, presented: &str) -> Result<impl std::f
     faulty.store().rotate_refresh_token(&rotation).await
 }
 
+/// One more than a user may have: the oldest goes.
+async fn remember_addresses(faulty: &dyn FaultyStore) -> Result<(), StoreError> {
+    let bounds = KnownAddressBounds { per_user: 2, ..KnownAddressBounds::default() };
+    faulty.store().remember_addresses(&[address(2), address(3)], bounds).await
+}
+
+fn address(n: u8) -> KnownAddress {
+    KnownAddress { user: user_id("alice"), address: HashedAddress::from_bytes([n; 32]), seen_at: at(i64::from(n)) }
+}
+
 async fn append_audit(faulty: &dyn FaultyStore) -> Result<(), StoreError> {
     let entry = |number| AuditEntry { number, at: at(1), line: format!("{{\"number\":{number}}}") };
     let head = ChainHead { number: 3, mac: [3; 32] };
@@ -151,6 +168,7 @@ async fn fill(faulty: &dyn FaultyStore) {
     }
     store.create_api_key(&api_key("key", "alice"), 9).await.expect(works);
     store.ban_user(&user_id("idp:8"), times(at(1))).await.expect(works);
+    store.remember_addresses(&[address(1)], KnownAddressBounds::default()).await.expect(works);
     let head = ChainHead { number: 1, mac: [1; 32] };
     let entry = AuditEntry { number: 1, at: at(0), line: "{}".to_owned() };
     faulty.audit().append_audit("store", &head, &[entry]).await.expect(works);
@@ -172,6 +190,7 @@ async fn everything(faulty: &dyn FaultyStore) -> String {
     }
     note(&store.api_keys(None).await.expect(works));
     note(&store.banned_users(None, 100).await.expect(works));
+    note(&store.known_addresses(100).await.expect(works));
     note(&store.revocations(UnixTime::EPOCH).await.expect(works));
     note(&faulty.audit().audit_entries(0, 100).await.expect(works));
     note(&faulty.audit().audit_head("store").await.expect(works));

@@ -19,6 +19,7 @@ pub mod fixtures;
 
 pub mod api_keys;
 pub mod audit;
+pub mod known_addresses;
 pub mod refresh_races;
 pub mod refresh_tokens;
 pub mod revocations;
@@ -144,6 +145,14 @@ macro_rules! store_conformance {
                 other_roles_end_no_session,
                 api_keys_end_with_their_user_and_not_before,
                 a_user_has_one_revocation_for_each_cause,
+            ],
+            known_addresses: [
+                addresses_are_remembered_in_the_order_they_were_seen,
+                an_address_is_remembered_once_and_its_time_moves_forward,
+                an_address_of_an_unknown_user_is_passed_over,
+                addresses_are_bounded_by_user_and_in_all,
+                old_addresses_are_reaped,
+                addresses_go_with_their_user,
             ],
         }
     };

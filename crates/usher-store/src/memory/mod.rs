@@ -9,6 +9,7 @@ use crate::{Store, StoreError};
 
 mod api_keys;
 mod audit;
+mod known_addresses;
 mod refresh_tokens;
 mod revocations;
 mod sessions;

@@ -10,7 +10,7 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 
-use crate::{AuditEntry, ChainHead};
+use crate::{AuditEntry, ChainHead, HashedAddress};
 
 #[derive(Debug, Default)]
 pub(super) struct Tables {
@@ -26,6 +26,7 @@ pub(super) struct Tables {
     revocations: BTreeMap<u64, Revocation>,
     revocations_by_target: HashMap<RevocationKey, u64>,
     next_revocation: u64,
+    pub(super) known_addresses: BTreeMap<(UserId, HashedAddress), UnixTime>,
     /// By number.
     pub(super) audit: BTreeMap<u64, AuditEntry>,
     pub(super) audit_heads: HashMap<String, ChainHead>,

@@ -62,6 +62,7 @@ impl UserStore for MemoryStore {
         let mut user = Some(user.clone());
         if *change == UserChange::Remove {
             tables.users.remove(id);
+            tables.known_addresses.retain(|(of, _), _| of != id);
             user = None;
         }
         let revocation = change.revocation(id, when);
@@ -115,5 +116,6 @@ impl Tables {
     fn remove_belongings(&mut self, id: &UserId) {
         self.remove_sessions(|session| session.user == *id);
         self.remove_api_keys(|key| key.user == *id);
+        self.known_addresses.retain(|(user, _), _| user != id);
     }
 }

@@ -36,7 +36,7 @@ const METHOD: &str = "password";
         (status = 400, description = "The body is not what it should be, or a credential is in the URL"),
         (status = 403, description = "User and password do not go together, the credential does not hold, or the page may not log its visitors in"),
         (status = 415, description = "The body is neither JSON nor a form"),
-        (status = 429, description = "Too many failed attempts; see Retry-After"),
+        (status = 429, description = "Too many failed attempts, or too many log-ins; see Retry-After"),
         (status = 503, description = "Try again later; see Retry-After"),
     )
 )]

@@ -129,8 +129,8 @@ fn the_defaults_are_those_of_the_contract() {
     assert_eq!(config.limits.messages.to_string(), "100/s burst 200");
     assert_eq!(config.limits.rooms_per_connection, 128);
     assert_eq!(config.limits.outbound_bytes, 1024 * 1024);
-    assert_eq!(config.limits.failures.per_account.failures, 10);
-    assert_eq!(config.limits.failures.per_source.failures, 60);
+    assert_eq!(config.limits.failures.per_account.attempts, 10);
+    assert_eq!(config.limits.failures.per_source.attempts, 60);
 }
 
 #[test]
@@ -298,4 +298,35 @@ fn the_demo_is_a_good_configuration() {
     assert_eq!(paths, ["/ws", "/ws/ticket", "/ws/cookie", "/ws/url", "/ws/policy", "/ws/anonymous"]);
     // Only that one of its routes takes tokens in URLs.
     assert_eq!(warnings.len(), 1, "{warnings:?}");
+}
+
+#[test]
+fn the_header_that_names_the_client() {
+    // req M5
+    let server = "[server]\npublic_url = \"https://chat.example.com\"\ntrusted_proxies = [\"127.0.0.1\"]\n";
+    let peer = "127.0.0.1:1".parse().expect("an address");
+    let mut headers = http::HeaderMap::new();
+    for (name, address) in [
+        ("x-forwarded-for", "192.0.2.1"),
+        ("forwarded", "for=192.0.2.2"),
+        ("x-real-ip", "192.0.2.3"),
+        ("cf-connecting-ip", "192.0.2.4"),
+    ] {
+        headers.insert(name, address.parse().expect("a value"));
+    }
+    for (setting, address) in [
+        ("", "192.0.2.1"),
+        ("client_address = \"x-forwarded-for\"", "192.0.2.1"),
+        ("client_address = \"forwarded\"", "192.0.2.2"),
+        ("client_address = \"x-real-ip\"", "192.0.2.3"),
+        ("client_address = \"cf-connecting-ip\"", "192.0.2.4"),
+    ] {
+        let (config, warnings) = load(&format!("{server}{setting}")).expect("a good configuration");
+        assert_eq!(config.server.trusted_proxies.client(peer, &headers).0.to_string(), address, "{setting}");
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+    let (_, warnings) = load("[server]\nclient_address = \"x-real-ip\"").expect("a good configuration");
+    assert!(warnings.iter().any(|warning| warning.to_string().contains("server.client_address: has no effect")));
+    let refused = refusal(&format!("{server}client_address = \"x-real-up\""));
+    assert!(refused.contains("did you mean \"x-real-ip\"?"), "{refused}");
 }

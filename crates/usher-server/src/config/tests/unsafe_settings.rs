@@ -313,7 +313,7 @@ fn limits_that_contradict_each_other() {
     assert_snapshot!(message, @r#"
     usher.toml:1: limits.outbound: 1MiB is less than limits.message (2MiB): such a message could reach nobody
         make it several times as large
-    usher.toml:3: limits.failures.per_account: takes no burst: as many failures as the rate says may come at once
+    usher.toml:3: limits.failures.per_account: takes no burst: as many attempts as the rate says may come at once
         leave it out
     "#);
 }

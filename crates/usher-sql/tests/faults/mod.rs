@@ -1,12 +1,10 @@
 //! What SQLite's ways of failing leave behind: nothing of the operation, and a store that works.
 
-mod common;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::common::{self, Place, url_of};
 use async_trait::async_trait;
-use common::{Place, url_of};
 use parking_lot::Mutex;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -16,8 +14,17 @@ use usher_store::conformance::faults::{FaultyStore, every_write_fails_once};
 use usher_store::conformance::fixtures::{at, revocation, session, session_target};
 use usher_store::{AuditStore, RevocationStore as _, SessionStore as _, Store};
 
-const TABLES: [&str; 8] =
-    ["users", "sessions", "refresh_tokens", "api_keys", "revocations", "banned_users", "audit_records", "audit_chains"];
+const TABLES: [&str; 9] = [
+    "users",
+    "sessions",
+    "refresh_tokens",
+    "api_keys",
+    "revocations",
+    "banned_users",
+    "known_addresses",
+    "audit_records",
+    "audit_chains",
+];
 
 /// SQLite has rolled the transaction back by itself: as when the disk is full or fails, or when memory runs out.
 const ROLLED_BACK: &str = "rolled back";
