@@ -21,6 +21,7 @@ mod access_tokens;
 pub mod cookies;
 mod drain;
 mod hidden_text;
+pub mod log;
 pub mod passwords;
 mod revoker;
 mod sealed;

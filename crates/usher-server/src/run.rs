@@ -90,14 +90,16 @@ pub async fn run(
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     // The lock first: from here on no other process changes the data.
     let control = ControlSocket::bind(&config.store).await?;
+    let existing = config.store.database.exists();
     let sql = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
     let store: Arc<dyn Store> = sql.clone();
-    let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), &*randomness)?;
+    let begun = config.audit.have_begun(&*sql).await?;
+    let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), begun, &*randomness)?;
     let (audit, writer) = AuditTrail::new(config.audit.clone(), sql, audit_keys, clock.clone());
     tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
-    let keys = signing_key_file::load_or_create(&config.tokens.key_file)?;
+    let keys = signing_key_file::load_or_create(&config.tokens.key_file, existing)?;
     let tokens = Arc::new(token_verifier(&config, &keys)?);
     let sources = config.issuers.iter().map(|issuer| (issuer.name.clone(), issuer.source.clone())).collect();
     let issuer_keys = IssuerKeys::new(sources, &tokens, &clock, KeyFetchLimits::default())?;
@@ -180,11 +182,9 @@ pub async fn run(
         () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
     }
     audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
-    if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() {
-        tracing::error!(
-            records = audit.status().queued,
-            "audit records were lost: the sinks did not take them in time"
-        );
+    if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() || audit.status().unwritten() > 0 {
+        let records = audit.status().unwritten();
+        tracing::error!(records, "audit records were lost: the sinks did not take them before the end");
     }
     Ok(())
 }

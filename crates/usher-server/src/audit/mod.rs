@@ -9,16 +9,20 @@ mod record;
 mod check;
 mod door;
 mod flood;
+mod outlet;
 mod sinks;
+mod tally;
 mod trail;
 mod writer;
 
+mod beginning;
 mod chain;
 mod keys;
 
 #[cfg(test)]
 mod tests;
 
+pub use beginning::{SetAsideError, set_aside};
 pub use chain::Chain;
 pub use check::ChainReport;
 pub(crate) use door::AuditObserver;

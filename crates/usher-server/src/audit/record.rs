@@ -11,11 +11,14 @@ use usher_auth::{Permit, Refusal, UnixTime};
 use usher_axum::ClientAddress;
 use usher_axum::observer::Scene;
 
+use super::tally::Tally;
 use super::{AuditEvent, AuditKeys, Outcome};
 use crate::hidden_text::escape_in_json;
 
 /// Longest text of one field, in bytes; what is longer is cut (req N4).
 const MAX_FIELD_BYTES: usize = 256;
+/// Most users, sources and claimed names that a record names which stands for others.
+const MAX_NAMED: usize = 10;
 
 /// What is known of something that happened. Times are added when it is recorded.
 #[derive(Clone, Debug)]
@@ -27,8 +30,7 @@ pub struct Record {
     pub(super) connection: Option<ConnectionId>,
     pub(super) session: Option<SessionId>,
     pub(super) subject: Option<UserId>,
-    /// A name that somebody typed and nobody has: perhaps a password in the wrong field. Written as a keyed hash alone.
-    pub(super) claimed: Option<String>,
+    pub(super) claimed: Option<Claimed>,
     pub(super) carrier: Option<&'static str>,
     pub(super) ip: Option<IpAddr>,
     pub(super) origin: Option<String>,
@@ -52,12 +54,55 @@ pub(super) struct Extra {
     pub(super) connections_ended: Option<usize>,
 }
 
+/// A name that a client typed at a log-in: perhaps a password in the wrong field. Written as a keyed hash alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Claimed {
+    /// As it was typed, as long as a request may be.
+    Name(String),
+    /// Its hash: what is kept of it for longer than a call.
+    Reference(String),
+}
+
+impl Claimed {
+    fn reference(&self, keys: &AuditKeys) -> String {
+        match self {
+            Self::Name(name) => keys.reference("name", name),
+            Self::Reference(reference) => reference.clone(),
+        }
+    }
+}
+
 /// Several that are alike, as one.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Folded {
     pub(super) count: u64,
     pub(super) first: UnixTime,
     pub(super) last: UnixTime,
+    /// Where they are of several sources, or about several users.
+    pub(super) groups: Option<Box<Groups>>,
+}
+
+/// Whom several records are about, and where they come from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Groups {
+    subjects: Tally<UserId>,
+    sources: Tally<IpAddr>,
+    claimed: Tally<Claimed>,
+}
+
+impl Groups {
+    /// Takes in one more; its subject, too, if they may differ.
+    pub(super) fn add(&mut self, record: Record, subjects_differ: bool) {
+        if let Some(ip) = record.ip {
+            self.sources.add(ClientAddress(ip).source());
+        }
+        if let Some(claimed) = record.claimed {
+            self.claimed.add(claimed);
+        }
+        if let Some(subject) = record.subject.filter(|_| subjects_differ) {
+            self.subjects.add(subject);
+        }
+    }
 }
 
 /// The record's form. The first twelve are always there, `null` where there is nothing to say (req N2).
@@ -85,6 +130,57 @@ struct Line<'a> {
     first: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<String>,
+    #[serde(flatten)]
+    groups: Option<GroupsLine>,
+}
+
+/// Lists of the most frequent, and how many more there were.
+#[derive(Serialize)]
+struct GroupsLine {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    subjects: Vec<Frequent>,
+    #[serde(skip_serializing_if = "is_zero")]
+    subjects_more: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    sources: Vec<Frequent>,
+    #[serde(skip_serializing_if = "is_zero")]
+    sources_more: usize,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    claimed_names: Vec<Frequent>,
+    #[serde(skip_serializing_if = "is_zero")]
+    claimed_names_more: usize,
+}
+
+/// One of a list, with how often it occurred at least.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Frequent {
+    Subject { subject: String, count: u64 },
+    Source { ip: IpAddr, count: u64 },
+    Claimed { claimed: String, count: u64 },
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl GroupsLine {
+    fn of(groups: &Groups, keys: &AuditKeys) -> Self {
+        let (subjects, subjects_more) = groups.subjects.top(MAX_NAMED);
+        let (sources, sources_more) = groups.sources.top(MAX_NAMED);
+        let (claimed, claimed_names_more) = groups.claimed.top(MAX_NAMED);
+        let subject =
+            |(user, count): (UserId, u64)| Frequent::Subject { subject: capped(user.as_str()).into_owned(), count };
+        let name = |(name, count): (Claimed, u64)| Frequent::Claimed { claimed: name.reference(keys), count };
+        Self {
+            subjects: subjects.into_iter().map(subject).collect(),
+            subjects_more,
+            sources: sources.into_iter().map(|(ip, count)| Frequent::Source { ip, count }).collect(),
+            sources_more,
+            claimed_names: claimed.into_iter().map(name).collect(),
+            claimed_names_more,
+        }
+    }
 }
 
 impl Record {
@@ -126,7 +222,7 @@ impl Record {
             _ => (AuditEvent::LoginFail, Outcome::Failure),
         };
         Self {
-            detail: Some(refusal.detail().to_owned()),
+            detail: Some(capped(refusal.detail()).into_owned()),
             subject: holder.map(|holder| holder.user.clone()),
             session,
             ..Self::new(event, outcome).reason(refusal.code())
@@ -152,6 +248,12 @@ impl Record {
         record
     }
 
+    /// A new chain was begun because the key of the old one is lost, and so many records were set aside.
+    pub fn begun(count: u64) -> Self {
+        let record = Self::new(AuditEvent::AuditBegun, Outcome::Success).reason("key_missing");
+        record.detail(format!("{count} records of the chain before were set aside"))
+    }
+
     /// Why, by a stable name.
     #[must_use]
     pub fn reason(mut self, reason: &'static str) -> Self {
@@ -162,7 +264,8 @@ impl Record {
     /// With a note for people: of our own making, or an id.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        let detail = detail.into();
+        self.detail = Some(capped(&detail).into_owned());
         self
     }
 
@@ -177,8 +280,9 @@ impl Record {
     #[must_use]
     pub fn from(mut self, client: ClientAddress, origin: Option<&str>, route: &str) -> Self {
         self.ip = Some(client.0);
-        self.origin = origin.map(str::to_owned);
-        self.route = Some(route.to_owned());
+        // Cut here and not only where it is written: a record waits in a queue, and a header may be as long as a request.
+        self.origin = origin.map(|origin| capped(origin).into_owned());
+        self.route = Some(capped(route).into_owned());
         self
     }
 
@@ -201,7 +305,7 @@ impl Record {
     /// About whoever has that name, if anybody does.
     #[must_use]
     pub fn claimed(mut self, name: &str) -> Self {
-        self.claimed = Some(name.to_owned());
+        self.claimed = Some(Claimed::Name(name.to_owned()));
         self
     }
 
@@ -236,13 +340,67 @@ impl Record {
     /// It stands for `count`.
     #[must_use]
     pub(super) fn counting(mut self, count: u64, first: UnixTime, last: UnixTime) -> Self {
-        self.folded = Some(Folded { count, first, last });
+        self.folded = Some(Folded { count, first, last, groups: None });
         self
+    }
+
+    /// With the name that was claimed as a hash alone.
+    #[must_use]
+    pub(super) fn sealed(mut self, keys: &AuditKeys) -> Self {
+        self.claimed = self.claimed.map(|claimed| Claimed::Reference(claimed.reference(keys)));
+        self
+    }
+
+    /// The first of several, less what is its own.
+    #[must_use]
+    pub(super) fn folded(self, at: UnixTime) -> Self {
+        Self { connection: None, session: None, claimed: None, ..self }.counting(1, at, at)
+    }
+
+    /// Stands for `other`, too, which is alike and comes from `source`. What differs between them is no longer said.
+    pub(super) fn absorb(&mut self, other: &Self, source: Option<IpAddr>, at: UnixTime) {
+        if self.ip != other.ip {
+            self.ip = source;
+        }
+        if self.subject != other.subject {
+            self.subject = None;
+        }
+        self.absorb_rest(other, at);
+    }
+
+    /// Stands for `other`, too, which may come from elsewhere, and be about another user where `subjects_differ`.
+    pub(super) fn absorb_into_group(&mut self, other: Self, subjects_differ: bool, at: UnixTime) {
+        self.absorb_rest(&other, at);
+        if let Some(groups) = self.folded.as_mut().and_then(|folded| folded.groups.as_mut()) {
+            groups.add(other, subjects_differ);
+        }
+    }
+
+    fn absorb_rest(&mut self, other: &Self, at: UnixTime) {
+        fn common<T: PartialEq>(one: &mut Option<T>, other: &Option<T>) {
+            if one != other {
+                *one = None;
+            }
+        }
+        common(&mut self.detail, &other.detail);
+        common(&mut self.carrier, &other.carrier);
+        common(&mut self.origin, &other.origin);
+        common(&mut self.route, &other.route);
+        common(&mut self.extra.room, &other.extra.room);
+        common(&mut self.extra.code, &other.extra.code);
+        common(&mut self.extra.lasted_ms, &other.extra.lasted_ms);
+        common(&mut self.extra.rooms_lost, &other.extra.rooms_lost);
+        common(&mut self.extra.connections_ended, &other.extra.connections_ended);
+        if let Some(folded) = &mut self.folded {
+            folded.count += 1;
+            folded.last = at;
+        }
     }
 
     /// One JSON object on one line, without what chains it to others. Ids of sessions and names that were merely claimed are hashed
     /// with a key here (req N3).
     pub(super) fn to_json(&self, at: UnixTime, keys: &AuditKeys) -> String {
+        let folded = self.folded.as_ref();
         let line = Line {
             time: rfc3339(at),
             event: self.event.as_str(),
@@ -256,11 +414,12 @@ impl Record {
             origin: self.origin.as_deref().map(capped),
             route: self.route.as_deref().map(capped),
             detail: self.detail.as_deref().map(capped),
-            claimed: self.claimed.as_deref().map(|name| keys.reference("name", name)),
+            claimed: self.claimed.as_ref().map(|claimed| claimed.reference(keys)),
             extra: &self.extra,
-            count: self.folded.map(|folded| folded.count),
-            first: self.folded.map(|folded| rfc3339(folded.first)),
-            last: self.folded.map(|folded| rfc3339(folded.last)),
+            count: folded.map(|folded| folded.count),
+            first: folded.map(|folded| rfc3339(folded.first)),
+            last: folded.map(|folded| rfc3339(folded.last)),
+            groups: folded.and_then(|folded| folded.groups.as_deref()).map(|groups| GroupsLine::of(groups, keys)),
         };
         escape_in_json(serde_json::to_string(&line).expect("plain data"))
     }

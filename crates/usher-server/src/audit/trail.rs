@@ -22,7 +22,7 @@ use super::{AuditEvent, AuditKeys, AuditWriter, Chain, ChainReport, Outcome, Rec
 /// whoever connects never waits for a disk.
 const QUEUE_RECORDS: usize = 8_192;
 /// Records of the store that are read at once when it is verified.
-const PAGE: u32 = 1_000;
+pub(super) const PAGE: u32 = 1_000;
 /// Longest line that is read, in bytes: none that we write is longer.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 /// How much of a file's end is looked at for its last lines, in bytes for each line.
@@ -51,6 +51,8 @@ pub struct AuditSettings {
     pub sinks: Vec<SinkSetting>,
     /// How long the store keeps them.
     pub keep: Duration,
+    /// Whether joins that are allowed are recorded.
+    pub joins: bool,
 }
 
 /// Why the trail could not be read.
@@ -80,14 +82,25 @@ pub enum AuditError {
 pub struct AuditStatus {
     /// Written, by kind of sink, in the order of [`SinkKind::ALL`].
     pub written: [u64; 3],
-    /// Not written because the sink failed, likewise.
+    /// Not written when they came because the sink failed, likewise. Those that were written later are also among `written`.
     pub failed: [u64; 3],
+    /// Waiting for a sink that fails, likewise.
+    pub pending: [u64; 3],
+    /// Lost because too many waited for a sink that fails, likewise.
+    pub lost: [u64; 3],
     /// Not written because the queue was full.
     pub dropped: u64,
     /// Waiting to be written.
     pub queued: usize,
     /// Whether a sink cannot be written to now.
     pub failing: bool,
+}
+
+impl AuditStatus {
+    /// Records that are not written yet: what waits for the writer, and for each sink that fails.
+    pub fn unwritten(&self) -> u64 {
+        self.queued as u64 + self.pending.iter().sum::<u64>()
+    }
 }
 
 /// What handles and the writer share.
@@ -113,6 +126,8 @@ pub(super) struct Counters {
 pub(super) struct SinkCounters {
     pub(super) written: AtomicU64,
     pub(super) failed: AtomicU64,
+    pub(super) pending: AtomicU64,
+    pub(super) lost: AtomicU64,
 }
 
 impl Counters {
@@ -145,7 +160,7 @@ impl AuditTrail {
             SinkSetting::File { path, name } => {
                 Sink::File(FileSink::new(path.clone(), name.clone(), store.clone(), core.keys.clone()))
             }
-            SinkSetting::Stdout => Sink::Stdout,
+            SinkSetting::Stdout => Sink::Stdout { torn: false },
         });
         let writer = AuditWriter::new(orders, core.clone(), sinks.collect());
         (Self { core, queue: Some(queue), store, settings: Arc::new(settings) }, writer)
@@ -157,6 +172,7 @@ impl AuditTrail {
             return;
         }
         let now = self.core.clock.now();
+        let record = record.sealed(&self.core.keys);
         let (over, record) = {
             let mut flood = self.core.flood.lock();
             (flood.due(now), flood.admit(record, now))
@@ -193,6 +209,11 @@ impl AuditTrail {
         self.flush().await;
     }
 
+    /// Whether joins that are allowed are recorded.
+    pub fn records_joins(&self) -> bool {
+        self.settings.joins
+    }
+
     /// How it fares.
     pub fn status(&self) -> AuditStatus {
         let counters = &self.core.counters;
@@ -202,6 +223,8 @@ impl AuditTrail {
         AuditStatus {
             written: read(|counters| &counters.written),
             failed: read(|counters| &counters.failed),
+            pending: read(|counters| &counters.pending),
+            lost: read(|counters| &counters.lost),
             dropped: counters.dropped.load(Ordering::Relaxed),
             queued: self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity()),
             failing: counters.failing.load(Ordering::Relaxed),

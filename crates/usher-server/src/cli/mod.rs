@@ -36,6 +36,8 @@ enum CommandError {
     Admin(#[from] AdminError),
     #[error(transparent)]
     AuditKey(#[from] AuditKeyError),
+    #[error("{0}: {source}", source = .0.source)]
+    Store(#[from] usher_store::StoreError),
     #[error("{}", with_sources(.0))]
     Open(#[from] usher_sql::OpenError),
     #[error("{}", with_sources(.0))]

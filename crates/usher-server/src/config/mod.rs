@@ -10,6 +10,7 @@ mod close_codes;
 mod issuer_keys;
 mod issuers;
 mod limits;
+mod log;
 mod rooms;
 mod routes;
 mod server;
@@ -44,6 +45,7 @@ pub use close_codes::CloseCodeSetting;
 pub use demo::demo;
 pub use issuers::{Issuer, IssuerSettings};
 pub use limits::{Connections, Failures, LimitSettings, Limits, Waiting};
+pub use log::Log;
 pub use problem::{ConfigErrors, Location, Problem, Warning};
 pub use resolve::ResolvedConfig;
 pub use rooms::Room;
@@ -87,6 +89,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where it is recorded who was let in, who was not, and what was ended.
     pub audit: Audit,
+    /// What is logged on standard error, and how.
+    pub log: Log,
     #[serde(skip)]
     written: Written,
 }
@@ -114,6 +118,7 @@ impl Default for Config {
             rooms: Vec::new(),
             limits: Limits::default(),
             audit: Audit::default(),
+            log: Log::default(),
             written: Written::default(),
         }
     }

@@ -21,6 +21,7 @@ use super::tokens::TokenSettings;
 use super::units::TimeSpan;
 use super::{Config, ConfigErrors, Location, Problem, Warning, rooms};
 use crate::audit::AuditSettings;
+use crate::log::LogSettings;
 
 /// A configuration that is complete, consistent and safe.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct ResolvedConfig {
     pub limits: LimitSettings,
     /// Where it is recorded what happens.
     pub audit: AuditSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
 }
 
 impl ResolvedConfig {
@@ -96,6 +99,7 @@ impl Config {
         let (rooms, room_claims) = rooms::resolve(&self.rooms, resolver);
         let limits = self.limits.resolve(resolver);
         let audit = self.audit.resolve(store.as_ref(), resolver);
+        let log = self.log.resolve(resolver);
         let server = server?;
         let context = RouteContext {
             server: &server,
@@ -123,6 +127,7 @@ impl Config {
             room_claims,
             limits,
             audit,
+            log,
         })
     }
 }

@@ -76,7 +76,7 @@ async fn s11_a_day_at_the_door() {
         "authz_fail denied join_forbidden ticket user-alice",
         "authz_fail denied publish_forbidden ticket user-alice",
         "session_renewed success - first_message user-alice",
-        "session_expired success client_left first_message user-alice",
+        "connection_closed success client_left first_message user-alice",
         "session_renewed success - refresh_token user-alice",
         "session_renewed success - refresh_token user-alice",
         "session_renewed success - ticket user-alice",
@@ -263,7 +263,7 @@ async fn a_file_that_was_tampered_with_is_found_and_a_rotated_one_goes_on() {
 }
 
 #[tokio::test]
-async fn a_sink_that_cannot_be_written_to_is_seen_and_told_of() {
+async fn a_sink_that_cannot_be_written_to_is_seen_and_gets_its_records_later() {
     // req N5
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("logs/audit.jsonl");
@@ -274,16 +274,29 @@ async fn a_sink_that_cannot_be_written_to_is_seen_and_told_of() {
     server.audit.flush().await;
     let status = server.audit.status();
     assert!(status.failing, "no folder, and a full disk");
-    assert_eq!((status.written, status.failed), ([2, 0, 0], [0, 4, 0]));
-    // Connections go on, and what was lost is the first thing that is told once it works.
+    assert_eq!((status.written, status.failed, status.pending), ([2, 0, 0], [0, 4, 0], [0, 4, 0]));
+    let health: Value = server
+        .http
+        .get(server.admin_url.join("/readyz").expect("a path"))
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    assert_eq!(health, json!({"status": "ok", "audit": "failing", "audit_waiting": 4}));
+    let metrics = server.metrics().await;
+    assert!(metrics.contains("usher_audit_waiting{sink=\"file\"} 4\n"), "{metrics}");
+    // Connections go on, and what waited is written in its order once it works.
     fs::create_dir(folder.path().join("logs")).expect("a folder");
     server.log_in("user-alice").await;
     server.audit.flush().await;
     let text = fs::read_to_string(&path).expect("the file");
     let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(short(&records[0]), "sys_audit_failed failure sink_failed - -");
-    assert_eq!(records[0]["count"], 2);
-    assert_eq!(records.len(), 3);
+    let expected =
+        ["authn_login_success success - password user-alice", "session_created success - password user-alice"];
+    assert_eq!(records.iter().map(short).collect::<Vec<_>>(), [expected, expected].concat());
+    assert!(server.metrics().await.contains("usher_audit_lost_total{sink=\"file\"} 0\n"));
     assert!(server.audit.status().failing, "the full disk is still full");
     let error = server.audit.verify(Vec::new()).await.expect_err("it is no file").to_string();
     assert_eq!(error, "/dev/full cannot be read: it is no regular file");
@@ -309,4 +322,73 @@ async fn s11_a_flood_is_counted_and_not_written() {
         ("authn_login_fail failure invalid_token header -", &json!(80))
     );
     assert!(counted[0]["first"].is_string() && counted[0]["last"].is_string() && counted[0]["connection"].is_null());
+}
+
+#[tokio::test]
+async fn joins_are_recorded_if_asked_for() {
+    // req N1
+    for asked_for in [false, true] {
+        let builder = TestServer::builder();
+        let server = if asked_for { builder.audit_joins() } else { builder }.start().await;
+        let alice = server.user("user-alice", "Alice").await;
+        let mut socket = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+        socket.join("board-1").await;
+        socket.join("board-1").await;
+        socket.send(&json!({"type": "join", "room": "nowhere"})).await;
+        socket.expect("error").await;
+        let records = server.audit_records().await;
+        let joins: Vec<&Value> = records.iter().filter(|record| record["event"] == "room_joined").collect();
+        assert_eq!(joins.len(), usize::from(asked_for), "{records:#?}");
+        for join in joins {
+            assert_eq!(short(join), "room_joined success - header user-alice");
+            assert_eq!((&join["room"], &join["route"]), (&json!("board-1"), &json!("/ws")));
+            assert!(join["ip"].is_string() && join["connection"].is_string() && join["session"].is_string());
+        }
+        assert!(records.iter().any(|record| record["reason"] == "join_forbidden"));
+    }
+}
+
+#[tokio::test]
+async fn guesses_at_a_user_are_told_of_whatever_noise_is_made() {
+    // req N5, K7
+    let server = TestServer::builder()
+        .settings(|settings| {
+            settings.failures.per_source.failures = 1_000_000;
+            settings.trusted_proxies = usher_axum::TrustedProxies::new(vec!["127.0.0.0/8".parse().expect("a network")]);
+        })
+        .start()
+        .await;
+    server.user("user-alice", "Alice").await;
+    // More than is written one by one of what needs no credential, from more addresses than are counted apart.
+    for n in 0..120_u8 {
+        let source = format!("10.0.0.{n}");
+        for _ in 0..20 {
+            server
+                .get("/auth/session")
+                .header("x-forwarded-for", &source)
+                .bearer_auth("x")
+                .send()
+                .await
+                .expect("an answer");
+        }
+    }
+    for _ in 0..5 {
+        let guess = json!({"user": "user-alice", "pwd": "guess"});
+        server.post("/auth/login").header("x-forwarded-for", "10.9.9.9").json(&guess).send().await.expect("an answer");
+    }
+    let records = server.audit_records().await;
+    let guesses: Vec<&Value> = records.iter().filter(|record| record["ip"] == "10.9.9.9").collect();
+    assert_eq!(guesses.len(), 5);
+    assert!(
+        guesses.iter().all(|record| record["subject"] == "user-alice" && record["reason"] == "invalid_credentials")
+    );
+    server.clock.advance(Duration::from_mins(2));
+    server.get("/auth/session").bearer_auth("x").send().await.expect("an answer");
+    let records = server.audit_records().await;
+    let rest: Vec<&Value> = records.iter().filter(|record| record["count"].is_number()).collect();
+    assert_eq!(rest.len(), 1, "{rest:#?}");
+    assert_eq!(rest[0]["count"], 400);
+    assert_eq!(rest[0]["sources"].as_array().map(Vec::len), Some(10));
+    assert_eq!(rest[0]["sources_more"], 10);
+    assert_eq!(rest[0]["sources"][0]["count"], 20);
 }

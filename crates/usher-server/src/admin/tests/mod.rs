@@ -60,7 +60,7 @@ fn administration() -> Administration {
         on_forbidden: usher_auth::room::OnForbidden::Error,
     };
     let (audit, _writer) = AuditTrail::new(
-        AuditSettings { sinks: Vec::new(), keep: LONGEST },
+        AuditSettings { sinks: Vec::new(), keep: LONGEST, joins: false },
         Arc::new(MemoryStore::new()),
         AuditKeys::from_secret(&[0; 32]),
         Arc::new(StandingClock),
