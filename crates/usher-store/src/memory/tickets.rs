@@ -47,9 +47,9 @@ enum Buyer {
 
 impl Buyer {
     fn of(ticket: &Ticket) -> Self {
-        match &ticket.credential.session {
+        match &ticket.credential().session {
             Some(session) => Self::Session(session.clone()),
-            None => Self::User(ticket.credential.user.clone()),
+            None => Self::User(ticket.credential().user.clone()),
         }
     }
 }
@@ -71,7 +71,7 @@ impl TicketStore for MemoryTickets {
     ) -> Result<Result<(), TicketRejected>, StoreError> {
         // Made before the lock is taken, and dropped after it is released if there is no room.
         let buyer = Buyer::of(&ticket);
-        let life = ticket.expires_at.since(now);
+        let life = ticket.expires_at().since(now);
         let ticket = Box::new(ticket);
 
         let mut tickets = self.tickets.lock();
@@ -100,7 +100,7 @@ impl TicketStore for MemoryTickets {
         };
         tickets.bury(*secret, over_at, &ticket, self.bounds);
         // It is not over by our clock; by the caller's it may be, if that reading was overtaken by others when it was bought.
-        Ok(if ticket.expires_at <= now { RedeemedTicket::Gone } else { RedeemedTicket::Good(ticket) })
+        Ok(if ticket.expires_at() <= now { RedeemedTicket::Gone } else { RedeemedTicket::Good(ticket) })
     }
 }
 
