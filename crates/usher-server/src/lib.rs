@@ -23,6 +23,8 @@ mod drain;
 mod hidden_text;
 pub mod log;
 pub mod passwords;
+pub mod preflight;
+mod reload;
 mod revoker;
 mod sealed;
 mod sessions;

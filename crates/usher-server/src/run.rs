@@ -1,5 +1,6 @@
 //! A configured server from start to shutdown: opens the store, takes in what it remembers, listens, and drains.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -13,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use usher_auth::jwt::{AccessTokenProfile, InvalidVerifier, IssuerRules, KeyRing, TokenVerifier, TrustedIssuer};
 use usher_auth::throttle::MessageRate;
-use usher_auth::{Clock, Randomness};
+use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_axum::issuer_keys::InvalidKeySource;
 use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits};
@@ -22,12 +23,14 @@ use usher_sql::{OpenError, SqlOptions, SqlStore};
 use usher_store::memory::MemoryTickets;
 use usher_store::{Store, StoreError, TicketBounds};
 
-use crate::admin::{Administration, ControlError, ControlSocket};
+use crate::admin::{Administration, ControlError, ControlSocket, IssuerUsers, RulesInForce};
 use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::metrics::Metrics;
 use crate::passwords::PasswordHasher;
+use crate::preflight::{Severity, inspect};
+use crate::reload::needing_restart;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
 
@@ -37,6 +40,9 @@ const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Files that the server needs are missing or unusable: one line for each.
+    #[error("{0}")]
+    Preflight(String),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -88,6 +94,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+    look_before_starting(&config, clock.now().unix).await?;
     // The lock first: from here on no other process changes the data.
     let control = ControlSocket::bind(&config.store).await?;
     let existing = config.store.database.exists();
@@ -132,7 +139,8 @@ pub async fn run(
         store,
         revoker: Arc::new(server.revoker().clone()),
         passwords,
-        rooms: config.rooms.clone(),
+        rooms: RulesInForce::Server(server.rooms().clone()),
+        issuers: IssuerUsers::of(&config.issuers),
         session_limits: config.sessions.limits,
         longest_credential_life: config.longest_credential_life(),
         audit: audit.clone(),
@@ -165,7 +173,7 @@ pub async fn run(
     tokio::select! {
         () = signals.next() => {}
         _ = &mut accepting => tracing::error!("connections are accepted no more"),
-        () = reload_on_hangup(&server, hangups, &reload) => {}
+        () = reload_on_hangup(&server, &config.written, hangups, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
         () = issuer_keys.keep_fresh() => {}
@@ -187,6 +195,19 @@ pub async fn run(
         tracing::error!(records, "audit records were lost: the sinks did not take them before the end");
     }
     Ok(())
+}
+
+/// Names everything that is wrong, not only what is met first.
+async fn look_before_starting(config: &ResolvedConfig, now: UnixTime) -> Result<(), RunError> {
+    let mut fatal = Vec::new();
+    for finding in inspect(config, now).await {
+        match finding.severity {
+            Severity::Fatal => fatal.push(finding.to_string()),
+            Severity::Wrong => tracing::error!("{finding}"),
+            Severity::Warning => tracing::warn!("{finding}"),
+        }
+    }
+    if fatal.is_empty() { Ok(()) } else { Err(RunError::Preflight(fatal.join("\n"))) }
 }
 
 /// The operators' listener, if there is to be one.
@@ -216,6 +237,7 @@ async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: 
 /// Takes in the configuration anew at each SIGHUP. One that is wrong changes nothing.
 async fn reload_on_hangup(
     server: &Server,
+    started: &BTreeMap<String, serde_json::Value>,
     mut hangups: Signal,
     reload: &impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
 ) {
@@ -227,11 +249,19 @@ async fn reload_on_hangup(
                 }
                 server.reload(&settings(&config, false));
                 tracing::info!(
-                    "the routes, rooms, limits, origins and trusted proxies of the configuration are in force; what else was changed \
-                     needs a restart"
+                    "the configuration was reloaded: its routes, rooms, limits, origins and trusted proxies are in force"
                 );
+                let names = needing_restart(started, &config.written);
+                if !names.is_empty() {
+                    tracing::warn!(settings = %names.join(", "), "these settings changed and need a restart");
+                }
             }
-            Err(errors) => tracing::error!("the configuration was not reloaded, everything is as before:\n{errors}"),
+            Err(errors) => {
+                for problem in errors.iter() {
+                    tracing::error!("{}", problem.to_string().replace("\n    ", "; "));
+                }
+                tracing::error!("the configuration was not reloaded: everything is as before");
+            }
         }
     }
     // No more signals: nothing to do, but the server goes on.

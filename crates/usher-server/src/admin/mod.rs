@@ -20,7 +20,7 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
-pub use administration::{AdminError, Administration};
+pub use administration::{AdminError, Administration, IssuerUsers, RulesInForce};
 pub use answer::{Answer, Explained, KeyRow, NewKey, SessionRow, UserRow};
 pub use control::{ControlClient, ControlError, ControlSocket, Way, find_way};
 pub use lock::StoreLock;

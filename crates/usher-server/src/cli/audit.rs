@@ -52,7 +52,7 @@ fn new_chain(file: &ConfigFile, old: &Path) -> Result<Outcome, CommandError> {
             return Err(CommandError::Failed("the server is running and has the key: stop it first".to_owned()));
         };
         let store = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
-        if !config.audit.have_begun(&store).await? {
+        if !SqlStore::has_audit_chain(&config.store.url()).await? {
             return Err(CommandError::Failed("no chain has begun: the first start makes a key".to_owned()));
         }
         let count = set_aside(&store, old).await.map_err(|error| CommandError::Failed(error.to_string()))?;
@@ -96,7 +96,7 @@ fn tail(lines: &[String], json: bool) -> Result<Outcome, CommandError> {
         return Ok(Outcome::Yes);
     }
     let columns = ["time", "event", "outcome", "reason", "subject", "by", "from", "at", "count"];
-    output::list(false, lines, columns, |line| {
+    output::list(false, "there are no audit records", lines, columns, |line| {
         let shown: Shown = serde_json::from_str(line)
             .unwrap_or_else(|_| Shown { event: format!("not a record: {line}"), ..Shown::default() });
         let text = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

@@ -9,7 +9,9 @@ use usher_sql::{SqlOptions, SqlStore};
 
 use super::args::ConfigFile;
 use super::{CommandError, config, logging, output};
-use crate::admin::{Administration, Answer, ControlClient, Operation, StoreLock, StoreRevoker, Way, find_way};
+use crate::admin::{
+    Administration, Answer, ControlClient, IssuerUsers, Operation, RulesInForce, StoreLock, StoreRevoker, Way, find_way,
+};
 use crate::audit::{AuditKeys, AuditTrail, SinkSetting};
 use crate::config::{ResolvedConfig, StoreSettings};
 use crate::passwords::PasswordHasher;
@@ -58,7 +60,8 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
             std::thread::available_parallelism().map_or(1, NonZero::get),
             randomness.clone(),
         ),
-        rooms: config.rooms.clone(),
+        rooms: RulesInForce::Configured(config.rooms.clone()),
+        issuers: IssuerUsers::of(&config.issuers),
         session_limits: config.sessions.limits,
         longest_credential_life: config.longest_credential_life(),
         audit,

@@ -77,7 +77,9 @@ pub fn main() -> ExitCode {
         // Whoever read our output has stopped reading: `usher user list | head`.
         Err(CommandError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "usher: {error}");
+            // It may repeat what a client or the store says; its own lines stay lines.
+            let text = error.to_string().lines().map(output::printable).collect::<Vec<_>>().join("\n");
+            let _ = writeln!(io::stderr(), "usher: {text}");
             ExitCode::from(if matches!(error, CommandError::Usage(_)) { 2 } else { 1 })
         }
     }

@@ -173,6 +173,30 @@ impl Config {
         Ok(config)
     }
 
+    /// Every key with its value; a list is one value.
+    fn values(&self) -> BTreeMap<String, serde_json::Value> {
+        fn flatten(key: &str, value: serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {
+            match value {
+                serde_json::Value::Object(entries) => {
+                    for (name, value) in entries {
+                        let key = if key.is_empty() { name } else { format!("{key}.{name}") };
+                        flatten(&key, value, into);
+                    }
+                }
+                serde_json::Value::Null => {}
+                value => drop(into.insert(key.to_owned(), value)),
+            }
+        }
+        let mut values = BTreeMap::new();
+        flatten("", serde_json::to_value(self).unwrap_or_default(), &mut values);
+        values
+    }
+
+    /// Where `key` is written, for what is found outside of the configuration.
+    pub(crate) fn place_of(&self, key: &str) -> Location {
+        self.location(key)
+    }
+
     /// Where `key`, or the nearest table that it would be in, is written.
     fn location(&self, key: &str) -> Location {
         locate(&self.written.locations, key)

@@ -1,6 +1,6 @@
 //! From the sections as written to the types that the components take, with every rule that a single value cannot show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,6 +54,8 @@ pub struct ResolvedConfig {
     pub audit: AuditSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Every key with its value, as it is written or by default.
+    pub written: BTreeMap<String, serde_json::Value>,
 }
 
 impl ResolvedConfig {
@@ -128,6 +130,7 @@ impl Config {
             limits,
             audit,
             log,
+            written: self.values(),
         })
     }
 }

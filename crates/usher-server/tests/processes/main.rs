@@ -2,6 +2,7 @@
 
 mod killed;
 mod process;
+mod reloads;
 mod signals;
 mod silent;
 mod sockjs_sessions;

@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
 use url::Url;
@@ -40,6 +41,13 @@ impl Place {
         std::fs::write(self.0.path().join("usher.toml"), format!("{server}{config}")).expect("a file");
     }
 
+    /// Writes another file beside the configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("chmod");
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("USHER_")) {
@@ -63,6 +71,12 @@ impl Place {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// What a command prints, however it ends.
+    pub(crate) fn ask(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("the command runs");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// What a command prints.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("the command runs");
@@ -72,6 +86,11 @@ impl Place {
 
     /// Starts the server and waits for it to listen.
     pub(crate) fn start(&self) -> Process {
+        self.start_with_log().0
+    }
+
+    /// The same, with what it logs from then on.
+    pub(crate) fn start_with_log(&self) -> (Process, Receiver<Value>) {
         let mut child =
             self.command(&["serve", "--log-format", "json"]).stderr(Stdio::piped()).spawn().expect("the server starts");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
@@ -84,9 +103,14 @@ impl Place {
             }
             seen.push(line);
         };
-        // What it logs from now on is read, so that it is never kept waiting, and thrown away.
-        std::thread::spawn(move || log.count());
-        Process { child, url: Url::parse(&format!("http://{address}")).expect("a URL") }
+        // What it logs from now on is read, so that it is never kept waiting, also where no test looks at it.
+        let (entries, kept) = channel();
+        std::thread::spawn(move || {
+            for line in log.map_while(Result::ok) {
+                let _ = entries.send(serde_json::from_str(&line).expect("JSON"));
+            }
+        });
+        (Process { child, url: Url::parse(&format!("http://{address}")).expect("a URL") }, kept)
     }
 }
 

@@ -11,6 +11,7 @@ use self::rows::During as _;
 
 mod file;
 mod open;
+mod peek;
 mod schema;
 
 mod api_keys;
