@@ -258,7 +258,9 @@ impl Server {
             ..self.api.clone()
         };
         let mut routes = rules_by_path(settings);
-        routes.values_mut().for_each(|rules| self.keep_cookie(rules));
+        for rules in routes.values_mut() {
+            self.keep_cookie(rules);
+        }
         if let Some(sockjs) = &self.sockjs {
             // Where it is, and how it sends, is for a restart; so whoever takes the section out keeps the endpoint until then.
             let mut rules =

@@ -160,6 +160,7 @@ enum Frequent {
     Claimed { claimed: String, count: u64 },
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
 }
@@ -377,20 +378,20 @@ impl Record {
     }
 
     fn absorb_rest(&mut self, other: &Self, at: UnixTime) {
-        fn common<T: PartialEq>(one: &mut Option<T>, other: &Option<T>) {
-            if one != other {
+        fn common<T: PartialEq>(one: &mut Option<T>, other: Option<&T>) {
+            if one.as_ref() != other {
                 *one = None;
             }
         }
-        common(&mut self.detail, &other.detail);
-        common(&mut self.carrier, &other.carrier);
-        common(&mut self.origin, &other.origin);
-        common(&mut self.route, &other.route);
-        common(&mut self.extra.room, &other.extra.room);
-        common(&mut self.extra.code, &other.extra.code);
-        common(&mut self.extra.lasted_ms, &other.extra.lasted_ms);
-        common(&mut self.extra.rooms_lost, &other.extra.rooms_lost);
-        common(&mut self.extra.connections_ended, &other.extra.connections_ended);
+        common(&mut self.detail, other.detail.as_ref());
+        common(&mut self.carrier, other.carrier.as_ref());
+        common(&mut self.origin, other.origin.as_ref());
+        common(&mut self.route, other.route.as_ref());
+        common(&mut self.extra.room, other.extra.room.as_ref());
+        common(&mut self.extra.code, other.extra.code.as_ref());
+        common(&mut self.extra.lasted_ms, other.extra.lasted_ms.as_ref());
+        common(&mut self.extra.rooms_lost, other.extra.rooms_lost.as_ref());
+        common(&mut self.extra.connections_ended, other.extra.connections_ended.as_ref());
         if let Some(folded) = &mut self.folded {
             folded.count += 1;
             folded.last = at;

@@ -18,7 +18,7 @@ use super::sinks::{FileSink, STORE_CHAIN, Sink, StoreSink, in_background};
 use super::writer::Order;
 use super::{AuditEvent, AuditKeys, AuditWriter, Chain, ChainReport, Outcome, Record, SinkKind};
 
-/// Most records that wait to be written: some 5 MB. When it is full a record is dropped and counted, and a record says how many were:
+/// Most records that wait to be written: some 10 MB, because what a client sends is cut before. When it is full a record is dropped and counted, and a record says how many were:
 /// whoever connects never waits for a disk.
 const QUEUE_RECORDS: usize = 8_192;
 /// Records of the store that are read at once when it is verified.

@@ -119,11 +119,14 @@ where
         let mut fields = Fields::default();
         event.record(&mut fields);
         let log_target = fields.log_target.take();
-        let spans = context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()).map(|span| {
-            let extensions = span.extensions();
-            let values = extensions.get::<Fields>().map(|fields| fields.values.clone()).unwrap_or_default();
-            (span.name(), Fields { values, ..Fields::default() })
-        });
+        let spans =
+            context.event_scope(event).into_iter().flat_map(tracing_subscriber::registry::Scope::from_root).map(
+                |span| {
+                    let extensions = span.extensions();
+                    let values = extensions.get::<Fields>().map(|fields| fields.values.clone()).unwrap_or_default();
+                    (span.name(), Fields { values, ..Fields::default() })
+                },
+            );
         let line = Line {
             level: event.metadata().level(),
             target: log_target.as_deref().unwrap_or_else(|| event.metadata().target()),
