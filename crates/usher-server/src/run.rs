@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 use usher_auth::jwt::{AccessTokenProfile, InvalidVerifier, IssuerRules, KeyRing, TokenVerifier, TrustedIssuer};
 use usher_auth::throttle::MessageRate;
-use usher_auth::{Clock, Randomness, UnixTime};
+use usher_auth::{Clock, Randomness};
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_axum::issuer_keys::InvalidKeySource;
 use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits};
@@ -29,7 +29,7 @@ use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::metrics::Metrics;
 use crate::passwords::PasswordHasher;
-use crate::preflight::{Severity, inspect};
+use crate::preflight::look_before_starting;
 use crate::reload::needing_restart;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
@@ -94,7 +94,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
-    look_before_starting(&config, clock.now().unix).await?;
+    look_before_starting(&config, clock.now().unix).await.map_err(RunError::Preflight)?;
     // The lock first: from here on no other process changes the data.
     let control = ControlSocket::bind(&config.store).await?;
     let existing = config.store.database.exists();
@@ -195,19 +195,6 @@ pub async fn run(
         tracing::error!(records, "audit records were lost: the sinks did not take them before the end");
     }
     Ok(())
-}
-
-/// Names everything that is wrong, not only what is met first.
-async fn look_before_starting(config: &ResolvedConfig, now: UnixTime) -> Result<(), RunError> {
-    let mut fatal = Vec::new();
-    for finding in inspect(config, now).await {
-        match finding.severity {
-            Severity::Fatal => fatal.push(finding.to_string()),
-            Severity::Wrong => tracing::error!("{finding}"),
-            Severity::Warning => tracing::warn!("{finding}"),
-        }
-    }
-    if fatal.is_empty() { Ok(()) } else { Err(RunError::Preflight(fatal.join("\n"))) }
 }
 
 /// The operators' listener, if there is to be one.

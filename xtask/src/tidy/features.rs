@@ -41,7 +41,8 @@ mod tests {
     use super::*;
 
     fn told(name: &str, change: impl FnOnce(&mut Crate)) -> usize {
-        let mut member = Crate { name: name.to_owned(), ..Crate::default() };
+        let mut member = Crate::default();
+        name.clone_into(&mut member.name);
         change(&mut member);
         check(&[member]).len()
     }

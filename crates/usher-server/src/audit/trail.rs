@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -15,8 +15,9 @@ use usher_store::{AuditStore, StoreError};
 use super::check::Checker;
 use super::flood::Flood;
 use super::sinks::{FileSink, STORE_CHAIN, Sink, StoreSink, in_background};
+use super::status::Counters;
 use super::writer::Order;
-use super::{AuditEvent, AuditKeys, AuditWriter, Chain, ChainReport, Outcome, Record, SinkKind};
+use super::{AuditEvent, AuditKeys, AuditStatus, AuditWriter, Chain, ChainReport, Outcome, Record};
 
 /// Most records that wait to be written: some 10 MB, because what a client sends is cut before. When it is full a record is dropped and counted, and a record says how many were:
 /// whoever connects never waits for a disk.
@@ -77,32 +78,6 @@ pub enum AuditError {
     Store(#[from] StoreError),
 }
 
-/// How the trail fares. Counts are of records, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AuditStatus {
-    /// Written, by kind of sink, in the order of [`SinkKind::ALL`].
-    pub written: [u64; 3],
-    /// Not written when they came because the sink failed, likewise. Those that were written later are also among `written`.
-    pub failed: [u64; 3],
-    /// Waiting for a sink that fails, likewise.
-    pub pending: [u64; 3],
-    /// Lost because too many waited for a sink that fails, likewise.
-    pub lost: [u64; 3],
-    /// Not written because the queue was full.
-    pub dropped: u64,
-    /// Waiting to be written.
-    pub queued: usize,
-    /// Whether a sink cannot be written to now.
-    pub failing: bool,
-}
-
-impl AuditStatus {
-    /// Records that are not written yet: what waits for the writer, and for each sink that fails.
-    pub fn unwritten(&self) -> u64 {
-        self.queued as u64 + self.pending.iter().sum::<u64>()
-    }
-}
-
 /// What handles and the writer share.
 pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
@@ -110,30 +85,6 @@ pub(super) struct Core {
     /// Locked for a look-up, never over a wait.
     pub(super) flood: Mutex<Flood>,
     pub(super) counters: Counters,
-}
-
-/// Counted by whoever records and by the writer, read by whoever looks.
-#[derive(Default)]
-pub(super) struct Counters {
-    sinks: [SinkCounters; 3],
-    dropped: AtomicU64,
-    /// Those of `dropped` that no record has told of yet.
-    pub(super) unreported: AtomicU64,
-    pub(super) failing: AtomicBool,
-}
-
-#[derive(Default)]
-pub(super) struct SinkCounters {
-    pub(super) written: AtomicU64,
-    pub(super) failed: AtomicU64,
-    pub(super) pending: AtomicU64,
-    pub(super) lost: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn of(&self, kind: SinkKind) -> &SinkCounters {
-        &self.sinks[kind as usize]
-    }
 }
 
 /// The audit trail. A cheap handle.
@@ -216,19 +167,8 @@ impl AuditTrail {
 
     /// How it fares.
     pub fn status(&self) -> AuditStatus {
-        let counters = &self.core.counters;
-        let read = |counter: fn(&SinkCounters) -> &AtomicU64| {
-            SinkKind::ALL.map(|kind| counter(counters.of(kind)).load(Ordering::Relaxed))
-        };
-        AuditStatus {
-            written: read(|counters| &counters.written),
-            failed: read(|counters| &counters.failed),
-            pending: read(|counters| &counters.pending),
-            lost: read(|counters| &counters.lost),
-            dropped: counters.dropped.load(Ordering::Relaxed),
-            queued: self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity()),
-            failing: counters.failing.load(Ordering::Relaxed),
-        }
+        let queued = self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        self.core.counters.status(queued)
     }
 
     /// Removes from the store what is older than it keeps, and records how much that was.

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
 
+use super::logging::LogArgs;
 use crate::admin::{ExplainedAction, MAX_TAIL};
 use crate::config::TimeSpan;
-use crate::log::{InvalidFilter, LogFilter, LogFormat};
 
 /// A WebSocket authentication server.
 ///
@@ -79,31 +78,6 @@ pub(super) struct ServeArgs {
     pub(super) file: ConfigFile,
     #[command(flatten)]
     pub(super) log: LogArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct LogArgs {
-    /// What is logged, such as warn or info,usher_axum=debug [default: log.level of the configuration]
-    ///
-    /// A level (off, error, warn, info, debug, trace), or a list with levels for parts of the program. Of crates that are not ours never
-    /// more than info is logged, because they would log credentials.
-    #[arg(long, value_name = "FILTER", env = "USHER_LOG")]
-    pub(super) log: Option<GivenFilter>,
-    /// The form of the log on standard error [default: log.format of the configuration]
-    #[arg(long, value_name = "FORM")]
-    pub(super) log_format: Option<LogFormat>,
-}
-
-/// A filter; an empty one is as good as none, because that is how an environment variable is often unset.
-#[derive(Clone, Debug)]
-pub(super) struct GivenFilter(pub(super) Option<LogFilter>);
-
-impl FromStr for GivenFilter {
-    type Err = InvalidFilter;
-
-    fn from_str(text: &str) -> Result<Self, InvalidFilter> {
-        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(Some).map(Self) }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -95,6 +95,19 @@ pub async fn inspect(config: &ResolvedConfig, now: UnixTime) -> Vec<Finding> {
     findings
 }
 
+/// For a server: logs what does not keep it from starting, and otherwise names everything that does, one a line.
+pub(crate) async fn look_before_starting(config: &ResolvedConfig, now: UnixTime) -> Result<(), String> {
+    let mut fatal = Vec::new();
+    for finding in inspect(config, now).await {
+        match finding.severity {
+            Severity::Fatal => fatal.push(finding.to_string()),
+            Severity::Wrong => tracing::error!("{finding}"),
+            Severity::Warning => tracing::warn!("{finding}"),
+        }
+    }
+    if fatal.is_empty() { Ok(()) } else { Err(fatal.join("\n")) }
+}
+
 /// Whether a file can be written, or made if it is not there.
 fn usable(path: &Path) -> io::Result<()> {
     match OpenOptions::new().read(true).append(true).open(path) {
