@@ -30,6 +30,9 @@ pub mod ids;
 pub mod secret;
 pub mod time;
 
+#[cfg(feature = "test-util")]
+pub mod test_util;
+
 pub use permit::{Permit, Principal};
 pub use refusal::Refusal;
 pub use time::{Clock, Now, Randomness, UnixTime};

@@ -40,7 +40,8 @@ pub struct CredentialFacts {
     pub roles_read_at: Option<UnixTime>,
 }
 
-/// A verified identity, how it was shown, and how long it holds.
+/// A verified identity, how it was shown, and how long it holds. Only [`crate::verify`] makes one; a clone or [`Permit::capped_at`] gives
+/// no more than there was.
 #[derive(Clone, Debug)]
 pub struct Permit {
     principal: Arc<Principal>,

@@ -1,7 +1,18 @@
 //! The decisions: from a credential and what was looked up about it to a [`Permit`], or a [`Refusal`].
 //!
 //! Every carrier ends here, so that revocation, disabling and expiry hold for all of them alike (req C6). These are functions of
-//! their arguments: whoever calls them does the look-ups.
+//! their arguments: the caller does the look-ups.
+//!
+//! What a client says is believed only as a type that verification made: [`VerifiedToken`], [`VerifiedSessionKey`] and [`TokenBearer`]
+//! have private fields, and a [`Ticket`] is made of its buyer's permit. The records of the store ([`Session`], [`User`], [`ApiKey`]) are
+//! plain data, because backends of other crates read them: they are believed as the store is, which can say anything. The caller finds them
+//! by the hash of what the client presented. There is no other way to a [`Permit`]:
+//!
+//! ```compile_fail
+//! use usher_auth::Permit;
+//!
+//! let forged = Permit::new(todo!(), None, todo!(), None);
+//! ```
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +25,7 @@ use crate::jwt::{VerifiedSessionKey, VerifiedToken};
 use crate::permit::{CredentialFacts, Permit, Principal};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::revocation::{RevocationCause, RevocationIndex};
+use crate::route::RouteRules;
 use crate::session::{Session, SessionLimits};
 use crate::ticket::Ticket;
 use crate::time::{Now, UnixTime};
@@ -54,7 +66,7 @@ pub fn session(
 }
 
 /// Who bears a token whose signature and claims have been verified. Whoever presents the same token again is let in with the same
-/// one: what is in it is shared by all their connections.
+/// one: what is in it is shared by all their connections. It is made of a [`VerifiedToken`] alone, and has private fields.
 #[derive(Clone, Debug)]
 pub struct TokenBearer {
     principal: Arc<Principal>,
@@ -187,11 +199,27 @@ pub fn ticket(ticket: Ticket, origin: Option<&str>, path: &str, at: Circumstance
     at.admit(ticket.principal, ticket.credential, ticket.credential_expires_at)
 }
 
-/// Let in somebody who presents nothing, where the route allows it.
+/// Let in a client that presents nothing, if the route lets such visitors in. The route is an argument so that this cannot be left out:
 ///
+/// ```compile_fail
+/// use usher_auth::ids::ConnectionId;
+/// use usher_auth::{Now, Permit, verify};
+///
+/// fn let_in(connection: ConnectionId, now: Now) -> Permit {
+///     verify::anonymous(connection, now)
+/// }
+/// ```
+pub fn anonymous(rules: &RouteRules, connection: ConnectionId, now: Now) -> Result<Permit, Refusal> {
+    if rules.anonymous {
+        Ok(visitor(connection, now))
+    } else {
+        Err(Refusal::new(RefusalKind::MissingCredential, "the route lets nobody in without a credential"))
+    }
+}
+
 /// # Panics
 /// Never: a connection's id makes a valid user id.
-pub fn anonymous(connection: ConnectionId, now: Now) -> Permit {
+pub(crate) fn visitor(connection: ConnectionId, now: Now) -> Permit {
     let id = UserId::new(format!("anonymous:{connection}")).expect("a connection's id has no spaces");
     let principal = Principal {
         id: id.clone(),
@@ -215,6 +243,9 @@ pub fn anonymous(connection: ConnectionId, now: Now) -> Permit {
 ///
 /// What was let in by a token, or by a ticket bought with one, goes on with the session's new token, and never for a shorter time than
 /// before; what was let in by the cookie goes on with the session.
+///
+/// It takes a permit to make one: a renewal lets nobody in. It is of a permit's own session and user alone, and a [`SessionRenewal`] is
+/// made of the store's records of both.
 pub(crate) fn renewed_session(permit: &Permit, renewal: &SessionRenewal) -> Option<Permit> {
     let facts = permit.credential();
     if facts.session.as_ref() != Some(&renewal.session) || facts.user != renewal.user.id {
@@ -236,8 +267,8 @@ pub(crate) fn renewed_session(permit: &Permit, renewal: &SessionRenewal) -> Opti
     Some(Permit::new(principal, permit.carrier(), facts, Some(expires_at)))
 }
 
-/// The permit of a connection whose user was changed in our store, as read at `read_at`; `None` if it is not about them, or somebody
-/// else says what roles they have.
+/// The permit of a connection whose user was changed in our store, as read at `read_at`; `None` if it is not about them, or another issuer
+/// says what roles they have. It changes name and roles of a permit's own user and nothing else; its end stays.
 pub(crate) fn changed_user(permit: &Permit, user: &User, read_at: UnixTime) -> Option<Permit> {
     let facts = permit.credential();
     if facts.user != user.id || facts.roles_read_at.is_none_or(|before| before > read_at) {

@@ -149,7 +149,7 @@ impl Revocations {
 
     /// A session was proved anew: its connections go on for longer.
     pub fn session_renewed(&self, renewal: &Arc<SessionRenewal>) {
-        for handle in self.shared.registry.of_session(&renewal.session) {
+        for handle in self.shared.registry.of_session(renewal.session()) {
             handle.amend(|amendments| amendments.session_renewed = Some(renewal.clone()));
         }
     }

@@ -97,7 +97,7 @@ mod tests {
     use std::time::Duration;
 
     use usher_auth::ids::UserId;
-    use usher_auth::jwt::VerifiedToken;
+    use usher_auth::test_util::UnverifiedToken;
 
     use super::*;
 
@@ -108,9 +108,9 @@ mod tests {
         TokenBearer::from(verified())
     }
 
-    fn verified() -> VerifiedToken {
+    fn verified() -> UnverifiedToken {
         let user = UserId::new("idp:alice").expect("an id");
-        VerifiedToken {
+        UnverifiedToken {
             name: user.to_string(),
             user,
             issuer: None,
@@ -158,7 +158,7 @@ mod tests {
         let cache = TokenCache::new();
         assert!(cache.place_of(&SecretText::new("x".repeat(MAX_TOKEN_BYTES + 1))).is_none());
         let groups = vec!["g".repeat(100); 80];
-        let large = VerifiedToken { claims: BTreeMap::from([("groups".to_owned(), groups)]), ..verified() };
+        let large = UnverifiedToken { claims: BTreeMap::from([("groups".to_owned(), groups)]), ..verified() };
         let large = TokenBearer::from(large);
         assert!(large.footprint() > 8_000, "{}", large.footprint());
         for number in 0..5_000_u32 {

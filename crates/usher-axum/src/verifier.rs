@@ -143,7 +143,7 @@ impl CredentialVerifier {
     async fn session_key(&self, carrier: Carrier, claimed: &UserId, key: &SecretText) -> Result<Permit, Refusal> {
         let verified = self.parts.tokens.verify_session_key(key.reveal(), self.parts.clock.now().unix);
         let verified = verified.map_err(refused_token)?;
-        let session = self.parts.store.session(&verified.session).await.map_err(|error| unavailable(&error))?;
+        let session = self.parts.store.session(verified.session()).await.map_err(|error| unavailable(&error))?;
         let credential = verify::session_of_key(&verified, claimed, session)?;
         let (user, read_at) = self.user(&credential.user).await?;
         let found = Known { credential, user, read_at };

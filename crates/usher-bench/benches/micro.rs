@@ -19,6 +19,7 @@ use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex, Revoc
 use usher_auth::room::{OnForbidden, Presence, Right, RoomName, RoomPattern, RoomPolicy, RoomRule};
 use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::secret::SecretText;
+use usher_auth::test_util::visitor;
 use usher_auth::verify::{self, Circumstances};
 use usher_auth::wire::{ClientMessage, Frame};
 use usher_auth::{Now, Permit, UnixTime};
@@ -185,7 +186,7 @@ fn broadcast(bencher: Bencher<'_, '_>, members: u32) {
     let mut crowd: Vec<Attendance> = (0..=members)
         .map(|number| {
             let connection = ConnectionId::from_random(u128::from(number).to_be_bytes());
-            let mut attendance = rooms.attach(&verify::anonymous(connection, now), connection, Arc::new(Nobody));
+            let mut attendance = rooms.attach(&visitor(connection, now), connection, Arc::new(Nobody));
             attendance.join(&room, None).expect("may join");
             attendance
         })

@@ -27,7 +27,8 @@
 //! use usher_auth::ids::ConnectionId;
 //! use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
 //! use usher_auth::wire::{ClientMessage, Frame};
-//! use usher_auth::{Now, UnixTime, verify};
+//! use usher_auth::test_util::visitor;
+//! use usher_auth::{Now, UnixTime};
 //! use usher_rooms::{Receiver, RoomLimits, Rooms};
 //!
 //! #[derive(Default)]
@@ -52,7 +53,7 @@
 //! let now = Now { monotonic: Duration::ZERO, unix: UnixTime::from_seconds(1_760_000_000) };
 //! let connection = ConnectionId::from_random([0; 16]);
 //! let outbox = Arc::<Outbox>::default();
-//! let mut attendance = rooms.attach(&verify::anonymous(connection, now), connection, outbox.clone());
+//! let mut attendance = rooms.attach(&visitor(connection, now), connection, outbox.clone());
 //! attendance.handle(&ClientMessage::parse(r#"{"type":"join","room":"board-1"}"#).unwrap())?;
 //! assert_eq!(outbox.0.lock().unwrap()[0].text(), r#"{"type":"joined","room":"board-1","viewers":1}"#);
 //!

@@ -77,6 +77,11 @@ impl Rooms {
         self.0.generation.store(current.generation, Ordering::Release);
     }
 
+    /// The policy in force.
+    pub fn policy(&self) -> RoomPolicy {
+        self.0.policy().policy
+    }
+
     /// Sends the updates that are due at `now` and says when the next one is, on the monotonic clock. No room sends more than
     /// one each [`RoomLimits::update_interval`].
     pub fn flush(&self, now: Now) -> Option<Duration> {

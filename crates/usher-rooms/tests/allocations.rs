@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use usher_auth::ids::ConnectionId;
 use usher_auth::room::{OnForbidden, Presence, Right, RoomName, RoomPattern, RoomPolicy, RoomRule};
+use usher_auth::test_util::visitor;
 use usher_auth::wire::Frame;
-use usher_auth::{Now, UnixTime, verify};
+use usher_auth::{Now, UnixTime};
 use usher_rooms::{Attendance, Receiver, RoomLimits, Rooms};
 
 const START: Now = Now { monotonic: Duration::ZERO, unix: UnixTime::from_seconds(1_760_000_000) };
@@ -44,7 +45,7 @@ fn crowd(rooms: &Rooms, board: &RoomName, receiver: &Arc<Last>, size: u64) -> Ve
     (0..size)
         .map(|number| {
             let connection = ConnectionId::from_random(u128::from(number).to_be_bytes());
-            let mut attendance = rooms.attach(&verify::anonymous(connection, START), connection, receiver.clone());
+            let mut attendance = rooms.attach(&visitor(connection, START), connection, receiver.clone());
             attendance.join(board, None).expect("may join");
             attendance
         })
@@ -99,7 +100,7 @@ fn a_connection_in_a_room_costs_little_memory() {
     let mut attendances = Vec::with_capacity(size as usize);
     let permits: Vec<_> = (0..size)
         .map(|number| ConnectionId::from_random(u128::from(number).to_be_bytes()))
-        .map(|connection| (connection, verify::anonymous(connection, START)))
+        .map(|connection| (connection, visitor(connection, START)))
         .collect();
     let shared_room = allocation_counter::measure(|| {
         for (connection, permit) in &permits {
@@ -130,7 +131,7 @@ fn a_frame_is_one_for_all() {
     let receivers: Vec<Arc<Last>> = (0..3_u8)
         .map(|number| {
             let (receiver, connection) = (Arc::new(Last::default()), ConnectionId::from_random([number; 16]));
-            let mut attendance = rooms.attach(&verify::anonymous(connection, START), connection, receiver.clone());
+            let mut attendance = rooms.attach(&visitor(connection, START), connection, receiver.clone());
             attendance.join(&board, None).expect("may join");
             attendances.push(attendance);
             receiver

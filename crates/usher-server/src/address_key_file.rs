@@ -46,27 +46,33 @@ pub enum AddressKeyError {
 
 /// The key in the file at `path`; if there is none, a new one is made and written there with mode 0600.
 pub fn load_or_create(path: &Path, randomness: &dyn Randomness) -> Result<Zeroizing<[u8; 32]>, AddressKeyError> {
-    let failed = |source| AddressKeyError::Io { path: path.to_owned(), source };
-    match OpenOptions::new().read(true).open(path) {
-        Ok(file) => {
-            let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-            if mode & 0o077 != 0 {
-                return Err(AddressKeyError::Exposed { path: path.to_owned(), mode });
-            }
-            let mut text = Zeroizing::new(String::new());
-            file.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
-            let bytes = URL_SAFE_NO_PAD.decode(text.trim_end()).map(Zeroizing::new);
-            let key = bytes.ok().and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
-            key.ok_or_else(|| AddressKeyError::Invalid { path: path.to_owned() })
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let key = Zeroizing::new(randomness.bytes::<32>());
-            let text = Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(*key)));
-            signing_key_file::create(path, &text).map_err(failed)?;
-            Ok(key)
-        }
-        Err(error) => Err(failed(error)),
+    if let Some(key) = load(path)? {
+        return Ok(key);
     }
+    let key = Zeroizing::new(randomness.bytes::<32>());
+    let text = Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(*key)));
+    let failed = |source| AddressKeyError::Io { path: path.to_owned(), source };
+    signing_key_file::create(path, &text).map_err(failed)?;
+    Ok(key)
+}
+
+/// The key in the file at `path`; `None` if there is no file.
+pub fn load(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, AddressKeyError> {
+    let failed = |source| AddressKeyError::Io { path: path.to_owned(), source };
+    let file = match OpenOptions::new().read(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(AddressKeyError::Exposed { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
+    let bytes = URL_SAFE_NO_PAD.decode(text.trim_end()).map(Zeroizing::new);
+    let key = bytes.ok().and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
+    key.map(Some).ok_or_else(|| AddressKeyError::Invalid { path: path.to_owned() })
 }
 
 #[cfg(test)]

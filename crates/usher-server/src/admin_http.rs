@@ -84,13 +84,30 @@ async fn metrics(State(metrics): State<Metrics>, State(owners): State<Arc<Owners
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
-    /// `ok`, or `failing`: connections go on, and what cannot be written is counted.
+    /// `ok`, or `failing`: connections go on, and what cannot be written is kept and tried again.
     audit: &'static str,
+    /// Audit records that wait for a sink that fails; absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    audit_waiting: u64,
+    /// Audit records lost since the start; absent if there are none.
+    #[serde(skip_serializing_if = "is_zero")]
+    audit_lost: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Health {
     fn of(audit: &AuditTrail) -> Json<Self> {
-        Json(Self { status: "ok", audit: if audit.status().failing { "failing" } else { "ok" } })
+        let status = audit.status();
+        Json(Self {
+            status: "ok",
+            audit: if status.failing { "failing" } else { "ok" },
+            audit_waiting: status.pending.iter().sum(),
+            audit_lost: status.lost.iter().sum::<u64>() + status.dropped,
+        })
     }
 }
 

@@ -220,13 +220,20 @@ impl Collector for Owners {
         dropped.encode(encoder.encode_descriptor("audit_dropped", help, None, dropped.metric_type())?)?;
         for (name, help, counts) in [
             ("audit_written", "Audit records written, by sink", status.written),
-            ("audit_failed", "Audit records that a sink could not take", status.failed),
+            ("audit_failed", "Audit records that a sink could not take when they came, by sink", status.failed),
+            ("audit_lost", "Audit records lost because too many waited for a sink that fails, by sink", status.lost),
         ] {
             let counter = ConstCounter::new(0_u64);
             let mut family = encoder.encode_descriptor(name, help, None, counter.metric_type())?;
             for (kind, count) in SinkKind::ALL.into_iter().zip(counts) {
                 ConstCounter::new(count).encode(family.encode_family(&[("sink", kind.as_str())])?)?;
             }
+        }
+        let help = "Audit records that wait for a sink that fails, by sink";
+        let mut family = encoder.encode_descriptor("audit_waiting", help, None, of(0).metric_type())?;
+        for (kind, count) in SinkKind::ALL.into_iter().zip(status.pending) {
+            let count = of(usize::try_from(count).unwrap_or(usize::MAX));
+            count.encode(family.encode_family(&[("sink", kind.as_str())])?)?;
         }
         Ok(())
     }

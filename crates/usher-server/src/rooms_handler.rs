@@ -39,6 +39,17 @@ pub struct Attendant {
     connection: Arc<ConnectionHandle>,
 }
 
+impl Attendant {
+    /// A record of what its holder did in a room.
+    fn record(&self, event: AuditEvent, outcome: Outcome, room: &str) -> Record {
+        let record = Record::new(event, outcome).by(&self.permit).room(room);
+        match self.connection.scene() {
+            Some(scene) => record.on(&scene),
+            None => record,
+        }
+    }
+}
+
 impl Handler for RoomsHandler {
     type Session = Attendant;
 
@@ -48,8 +59,20 @@ impl Handler for RoomsHandler {
     }
 
     fn message(&self, attendant: &mut Attendant, message: ClientMessage, _now: Now) -> Flow {
+        // Asked again for a room that it is in already, a client is answered again, and nothing was joined.
+        let joins = match &message {
+            ClientMessage::Join { room, .. } if self.audit.records_joins() => {
+                Some(room).filter(|room| !attendant.attendance.rooms().any(|joined| joined == *room))
+            }
+            _ => None,
+        };
         match attendant.attendance.handle(&message) {
-            Ok(()) => Flow::Continue,
+            Ok(()) => {
+                if let Some(room) = joins {
+                    self.audit.record(attendant.record(AuditEvent::RoomJoined, Outcome::Success, room.as_str()));
+                }
+                Flow::Continue
+            }
             Err(error) => {
                 if let Some(record) = denied(attendant, &error) {
                     self.audit.record(record);
@@ -78,9 +101,5 @@ fn denied(attendant: &Attendant, error: &RoomError) -> Option<Record> {
         RoomError::TooManyRooms { .. } => (AuditEvent::RateLimitExceeded, "too_many_rooms"),
         RoomError::NotJoined { .. } => return None,
     };
-    let record = Record::new(event, Outcome::Denied).reason(reason).by(&attendant.permit).room(error.room().as_str());
-    Some(match attendant.connection.scene() {
-        Some(scene) => record.on(&scene),
-        None => record,
-    })
+    Some(attendant.record(event, Outcome::Denied, error.room().as_str()).reason(reason))
 }

@@ -1,5 +1,6 @@
 //! A configured server from start to shutdown: opens the store, takes in what it remembers, listens, and drains.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -23,13 +24,15 @@ use usher_store::memory::MemoryTickets;
 use usher_store::{Store, StoreError, TicketBounds};
 
 use crate::address_key_file::{self, AddressKeyError};
-use crate::admin::{Administration, ControlError, ControlSocket};
+use crate::admin::{Administration, ControlError, ControlSocket, IssuerUsers, RulesInForce};
 use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::metrics::Metrics;
 use crate::open_files::{FittedLimits, OpenFiles};
 use crate::passwords::PasswordHasher;
+use crate::preflight::look_before_starting;
+use crate::reload::needing_restart;
 use crate::server::{Backends, Server, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
 
@@ -44,6 +47,9 @@ const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// Files that the server needs are missing or unusable: one line for each.
+    #[error("{0}")]
+    Preflight(String),
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -104,17 +110,20 @@ pub async fn run(
     let fitted = fitted(files, &config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+    look_before_starting(&config, clock.now().unix).await.map_err(RunError::Preflight)?;
     // The lock first: from here on no other process changes the data.
     let control = ControlSocket::bind(&config.store).await?;
+    let existing = config.store.database.exists();
     let sql = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
     let store: Arc<dyn Store> = sql.clone();
-    let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), &*randomness)?;
+    let begun = config.audit.have_begun(&*sql).await?;
+    let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), begun, &*randomness)?;
     let (audit, writer) = AuditTrail::new(config.audit.clone(), sql.clone(), audit_keys, clock.clone());
     tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
     let address_key = address_key_file::load_or_create(&config.store.address_key_file(), &*randomness)?;
-    let keys = signing_key_file::load_or_create(&config.tokens.key_file)?;
+    let keys = signing_key_file::load_or_create(&config.tokens.key_file, existing)?;
     let tokens = Arc::new(token_verifier(&config, &keys)?);
     let sources = config.issuers.iter().map(|issuer| (issuer.name.clone(), issuer.source.clone())).collect();
     let issuer_keys = IssuerKeys::new(sources, &tokens, &clock, KeyFetchLimits::default())?;
@@ -153,7 +162,8 @@ pub async fn run(
         store,
         revoker: Arc::new(server.revoker().clone()),
         passwords,
-        rooms: config.rooms.clone(),
+        rooms: RulesInForce::Server(server.rooms().clone()),
+        issuers: IssuerUsers::of(&config.issuers),
         session_limits: config.sessions.limits,
         lifetimes: config.lifetimes(),
         most_api_keys: config.limits.per_user.api_keys,
@@ -192,7 +202,7 @@ pub async fn run(
             tracing::error!("connections are accepted no more");
             accepts = false;
         }
-        () = reload_on_hangup(&server, hangups, files, &reload) => {}
+        () = reload_on_hangup(&server, &config.written, hangups, files, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
         () = server.remember_addresses() => {}
@@ -220,11 +230,9 @@ pub async fn run(
         tracing::warn!("known addresses were not saved: the store did not take them in time");
     }
     audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
-    if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() {
-        tracing::error!(
-            records = audit.status().queued,
-            "audit records were lost: the sinks did not take them in time"
-        );
+    if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() || audit.status().unwritten() > 0 {
+        let records = audit.status().unwritten();
+        tracing::error!(records, "audit records were lost: the sinks did not take them before the end");
     }
     if tokio::time::timeout(CLOSE_PATIENCE, sql.close()).await.is_err() {
         tracing::warn!("the store was not closed in time: its write-ahead log is read at the next start");
@@ -259,6 +267,7 @@ async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: 
 /// Takes in the configuration anew at each SIGHUP. One that is wrong changes nothing.
 async fn reload_on_hangup(
     server: &Server,
+    started: &BTreeMap<String, serde_json::Value>,
     mut hangups: Signal,
     files: OpenFiles,
     reload: &impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
@@ -271,11 +280,19 @@ async fn reload_on_hangup(
                 }
                 server.reload(&settings(&config, &fitted(files, &config), false)).taken_in().await;
                 tracing::info!(
-                    "the routes, rooms, limits, origins and trusted proxies of the configuration are in force; what else was changed \
-                     needs a restart"
+                    "the configuration was reloaded: its routes, rooms, limits, origins and trusted proxies are in force"
                 );
+                let names = needing_restart(started, &config.written);
+                if !names.is_empty() {
+                    tracing::warn!(settings = %names.join(", "), "these settings changed and need a restart");
+                }
             }
-            Err(errors) => tracing::error!("the configuration was not reloaded, everything is as before:\n{errors}"),
+            Err(errors) => {
+                for problem in errors.iter() {
+                    tracing::error!("{}", problem.to_string().replace("\n    ", "; "));
+                }
+                tracing::error!("the configuration was not reloaded: everything is as before");
+            }
         }
     }
     // No more signals: nothing to do, but the server goes on.

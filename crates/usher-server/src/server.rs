@@ -290,9 +290,14 @@ impl Server {
             ..self.api.clone()
         };
         let mut routes = rules_by_path(settings);
+        for rules in routes.values_mut() {
+            self.keep_cookie(rules);
+        }
         if let Some(sockjs) = &self.sockjs {
             // Where it is, and how it sends, is for a restart; so whoever takes the section out keeps the endpoint until then.
-            let rules = settings.sockjs.as_ref().map_or_else(|| sockjs.rules(), |new| sockjs.rules_like(&new.rules));
+            let mut rules =
+                settings.sockjs.as_ref().map_or_else(|| sockjs.rules(), |new| sockjs.rules_like(&new.rules));
+            self.keep_cookie(&mut rules);
             sockjs.reload(&door, &rules);
             routes.insert(rules.path.clone(), rules);
         }
@@ -304,6 +309,13 @@ impl Server {
         drop(current);
         // Whoever comes from here on meets the new rules; those who are in look at them now.
         self.revocations.routes_changed(&routes)
+    }
+
+    /// The session cookie's name is for a restart: log-ins go on to set the one that they began with.
+    fn keep_cookie(&self, rules: &mut Arc<RouteRules>) {
+        if rules.cookie_name != self.api.cookies.name {
+            Arc::make_mut(rules).cookie_name.clone_from(&self.api.cookies.name);
+        }
     }
 
     /// Lets no client in any more: upgrades and new SockJS sessions are answered with 503.
@@ -421,6 +433,11 @@ impl Server {
     /// What ends sessions and sockets.
     pub fn revoker(&self) -> &LiveRevoker {
         &self.revoker
+    }
+
+    /// The rooms, with the rules that are in force.
+    pub fn rooms(&self) -> &Rooms {
+        &self.rooms
     }
 
     /// What is revoked, and who is connected.

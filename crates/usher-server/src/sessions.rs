@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use usher_auth::connection::SessionRenewal;
+use usher_auth::connection::{RenewedToken, SessionRenewal};
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{SessionId, TokenId, UserId};
 use usher_auth::jwt::{AccessTokenClaims, SessionKeyClaims};
@@ -283,17 +283,14 @@ impl Sessions {
     /// A new access token for a session that was just proved anew, and more time for what is open under it.
     fn renew(&self, session: Session, user: User, now: UnixTime) -> Granted {
         let granted = self.grant(session, user, now);
-        self.parts.revoker.session_renewed(
-            &granted.session.secret,
-            SessionRenewal {
-                session: granted.session.id.clone(),
-                session_expires_at: granted.session.expires_at(self.parts.limits),
-                user: granted.user.clone(),
-                token_id: granted.token_id.clone(),
-                issued_at: now,
-                token_expires_at: now.plus(granted.expires_in),
-            },
-        );
+        let token = RenewedToken {
+            token_id: granted.token_id.clone(),
+            issued_at: now,
+            expires_at: now.plus(granted.expires_in),
+        };
+        if let Some(renewal) = SessionRenewal::new(&granted.session, &granted.user, self.parts.limits, token) {
+            self.parts.revoker.session_renewed(&granted.session.secret, renewal);
+        }
         granted
     }
 

@@ -47,18 +47,36 @@ pub enum SigningKeyError {
 const BEGIN: &str = "-----BEGIN ";
 
 /// The keys in the file at `path`; if there is no file, a new ES256 key is made and written there with mode 0600.
-pub fn load_or_create(path: &Path) -> Result<KeyRing, SigningKeyError> {
-    let io_error = |source| SigningKeyError::Io { path: path.to_owned(), source };
+///
+/// Unlike a missing audit key, one that is missing beside `existing` data is not an error: nothing that is kept was signed with it.
+/// Sessions, refresh tokens, API keys and tickets are found by their hashes. What is refused are access tokens of minutes and session
+/// keys: their clients refresh or log in again. The operator is warned, because another service may have kept the old public key.
+pub fn load_or_create(path: &Path, existing: bool) -> Result<KeyRing, SigningKeyError> {
+    if let Some(keys) = load(path)? {
+        return Ok(keys);
+    }
+    let pem =
+        generate_es256_pem(&SystemRandom::new()).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
+    create(path, &pem).map_err(|source| SigningKeyError::Io { path: path.to_owned(), source })?;
+    let path_shown = path.display();
+    if existing {
+        tracing::warn!(
+            path = %path_shown,
+            "the signing key was missing beside existing data: made a new one. Access tokens and session keys from before are refused; \
+             sessions and refresh tokens go on"
+        );
+    } else {
+        tracing::info!(path = %path_shown, "made a new signing key");
+    }
+    parse(&pem, path)
+}
+
+/// The keys in the file at `path`; `None` if there is no such file.
+pub fn load(path: &Path) -> Result<Option<KeyRing>, SigningKeyError> {
     match OpenOptions::new().read(true).open(path) {
-        Ok(file) => read(file, path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let pem = generate_es256_pem(&SystemRandom::new())
-                .map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
-            create(path, &pem).map_err(io_error)?;
-            tracing::info!(path = %path.display(), "made a new signing key");
-            parse(&pem, path)
-        }
-        Err(error) => Err(io_error(error)),
+        Ok(file) => read(file, path).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(SigningKeyError::Io { path: path.to_owned(), source }),
     }
 }
 
@@ -114,9 +132,9 @@ mod tests {
         // req G9
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key.pem");
-        let made = load_or_create(&path).expect("a key");
+        let made = load_or_create(&path, false).expect("a key");
         assert_eq!(fs::metadata(&path).expect("the file").mode() & 0o777, 0o600);
-        let read = load_or_create(&path).expect("the same key");
+        let read = load_or_create(&path, false).expect("the same key");
         assert_eq!(made.current().key_id(), read.current().key_id());
         assert!(!format!("{made:?}").contains("PRIVATE"));
     }
@@ -126,11 +144,11 @@ mod tests {
         // req G3
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key.pem");
-        let old = load_or_create(&path).expect("a key").current().key_id().to_owned();
+        let old = load_or_create(&path, false).expect("a key").current().key_id().to_owned();
         let new = generate_es256_pem(&SystemRandom::new()).expect("a key");
         let rotated = format!("{}\n{}", *new, fs::read_to_string(&path).expect("the old key"));
         create(&path, &rotated).expect("written");
-        let ring = load_or_create(&path).expect("both keys");
+        let ring = load_or_create(&path, false).expect("both keys");
         assert_eq!(ring.current().key_id(), SigningKey::from_pem(&new).expect("a key").key_id());
         let published = ring.jwks()["keys"].as_array().expect("keys").len();
         assert_eq!(published, 2);
@@ -142,9 +160,9 @@ mod tests {
         // req G9
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key.pem");
-        load_or_create(&path).expect("a key");
+        load_or_create(&path, false).expect("a key");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("chmod");
-        assert!(matches!(load_or_create(&path), Err(SigningKeyError::Exposed { mode: 0o640, .. })));
+        assert!(matches!(load_or_create(&path, false), Err(SigningKeyError::Exposed { mode: 0o640, .. })));
     }
 
     #[test]
@@ -152,7 +170,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key.pem");
         create(&path, "not a key").expect("written");
-        assert!(matches!(load_or_create(&path), Err(SigningKeyError::Invalid { .. })));
+        assert!(matches!(load_or_create(&path, false), Err(SigningKeyError::Invalid { .. })));
         assert_eq!(fs::read_to_string(&path).expect("still there"), "not a key");
     }
 }

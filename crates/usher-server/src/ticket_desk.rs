@@ -49,14 +49,7 @@ impl TicketDesk {
         let now = self.clock.now().unix;
         let expires_at = now.plus(self.lifetime);
         let secret = PlainToken::from_random(TokenKind::Ticket, self.randomness.bytes());
-        let ticket = Ticket {
-            principal: permit.principal().clone(),
-            credential: permit.credential().clone(),
-            credential_expires_at: permit.expires_at(),
-            expires_at,
-            origin,
-            path,
-        };
+        let ticket = Ticket::bought_with(permit, expires_at, origin, path);
         match self.tickets.put(&secret.hashed(), ticket, now).await? {
             Ok(()) => Ok((secret, expires_at)),
             Err(rejected) => Err(TicketError::TooMany(rejected)),

@@ -65,6 +65,7 @@ pub struct TestServerBuilder {
     tickets: TicketBounds,
     store: Option<Arc<dyn Store>>,
     audit: Vec<SinkSetting>,
+    audit_joins: bool,
     ticket_store: Option<Arc<dyn TicketStore>>,
     issuers: Vec<TrustedIssuer>,
     entrance: Entrance,
@@ -93,6 +94,13 @@ impl TestServerBuilder {
     #[must_use]
     pub fn audit(mut self, sinks: Vec<SinkSetting>) -> Self {
         self.audit = sinks;
+        self
+    }
+
+    /// Recording each room that is joined.
+    #[must_use]
+    pub fn audit_joins(mut self) -> Self {
+        self.audit_joins = true;
         self
     }
 
@@ -160,7 +168,7 @@ impl TestServerBuilder {
         let tokens = Arc::new(TokenVerifier::new(issuers, mint::kept_claims()).expect("issuers that fit together"));
         let tickets = self.ticket_store.unwrap_or_else(|| Arc::new(MemoryTickets::new(self.tickets)));
         let (audit, writer) = AuditTrail::new(
-            AuditSettings { sinks: self.audit, keep: Duration::from_hours(24) },
+            AuditSettings { sinks: self.audit, keep: Duration::from_hours(24), joins: self.audit_joins },
             Arc::new(MemoryStore::new()),
             AuditKeys::from_secret(&randomness.bytes()),
             clock.clone(),
@@ -231,6 +239,7 @@ impl TestServer {
             tickets: TicketBounds::default(),
             store: None,
             audit: vec![SinkSetting::Store],
+            audit_joins: false,
             ticket_store: None,
             issuers: Vec::new(),
             entrance: Entrance::default(),

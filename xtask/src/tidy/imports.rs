@@ -97,7 +97,7 @@ const TABLE: [Row; 10] = [
 /// A crate of ours: its manifest, and what it imports.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Crate {
-    name: String,
+    pub(super) name: String,
     /// Of its manifest, relative to the root.
     pub(super) path: PathBuf,
     /// The manifest's text.
@@ -106,6 +106,10 @@ pub(super) struct Crate {
     imports: BTreeSet<String>,
     /// The same for its tests.
     test_imports: BTreeSet<String>,
+    /// Each import, for what, and the features of it that are asked for.
+    pub(super) asks: Vec<(String, DependencyKind, Vec<String>)>,
+    /// Its own features, and what each enables.
+    pub(super) features: Vec<(String, Vec<String>)>,
     /// Everything that comes along with `imports`, each with the way to it.
     reaches: BTreeMap<String, Vec<String>>,
 }
@@ -122,6 +126,7 @@ pub(super) fn read(workspace: &Workspace) -> Result<Vec<Crate>, Failure> {
             let wanted = wanted.filter(move |found| (found.kind == DependencyKind::Development) == for_tests);
             wanted.map(|found| found.name.clone()).collect()
         };
+        let asks = package.dependencies.iter().map(|found| (found.name.clone(), found.kind, found.features.clone()));
         let path = package.manifest_path.as_std_path();
         crates.push(Crate {
             name: package.name.to_string(),
@@ -129,6 +134,8 @@ pub(super) fn read(workspace: &Workspace) -> Result<Vec<Crate>, Failure> {
             manifest,
             imports: named(false),
             test_imports: named(true),
+            asks: asks.collect(),
+            features: package.features.iter().map(|(name, enables)| (name.to_string(), enables.clone())).collect(),
             reaches: reached_from(&metadata, &package.id),
         });
     }
@@ -192,7 +199,9 @@ fn check_crate(member: &Crate, row: &Row, ours: &BTreeSet<&str>) -> Vec<Finding>
             .push(finding(import, format!("{} may not import {import}; take what it gives as an argument", row.name)));
     }
 
-    let test_imports: Vec<String> = our(&member.test_imports);
+    let mut test_imports: Vec<String> = our(&member.test_imports);
+    // Its own tests may ask it for a feature.
+    test_imports.retain(|import| import != row.name);
     for import in test_imports.iter().filter(|import| !row.may.contains(&import.as_str())) {
         let allowed = match row.tests_may {
             Tests::All => import != "xtask",

@@ -3,6 +3,7 @@
 //! Each rule is a function from what it looks at to what is wrong with it, so that its tests show it failing on a small fixture.
 //! The whole runs as a test, too.
 
+mod features;
 mod files;
 mod heads;
 mod imports;
@@ -66,6 +67,7 @@ fn look(workspace: &Workspace) -> Result<Report, Failure> {
     let mut report = Report::default();
     let crates = imports::read(workspace)?;
     report.errors.extend(imports::check(&crates));
+    report.errors.extend(features::check(&crates));
     report.errors.extend(crates.iter().filter_map(manifests::check));
 
     for (path, text) in files::text_files(workspace)? {

@@ -58,9 +58,9 @@ impl Connection {
 
     /// Nothing that counts was presented: in as anonymous, or wait for a first message, or out.
     fn without_credential(&mut self, now: Now, browser: bool, carrier: Option<Carrier>, refusal: Refusal) {
-        if self.rules.anonymous {
+        if let Ok(visitor) = verify::anonymous(&self.rules, self.id, now) {
             self.accept();
-            self.open(now, verify::anonymous(self.id, now), None);
+            self.open(now, visitor, None);
         } else if self.rules.would_await() {
             self.accept();
             self.state = State::Waiting(Wait::for_first_message(&self.rules, now));

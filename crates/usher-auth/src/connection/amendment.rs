@@ -11,26 +11,68 @@ use crate::permit::Permit;
 use crate::revocation::RevocationCause;
 use crate::room::RoomName;
 use crate::route::RouteRules;
+use crate::session::{Session, SessionLimits};
 use crate::time::{Now, UnixTime};
 use crate::user::User;
 use crate::verify;
 use crate::wire::{Frame, FrameId, ServerMessage};
 
-/// A session was proved anew over HTTP: by its refresh token or its cookie.
+/// A session was proved anew over HTTP: by its refresh token or its cookie. It is made of the store's records, and moves what is open under
+/// that session and user alone. It cannot be written down:
+///
+/// ```compile_fail
+/// use usher_auth::UnixTime;
+/// use usher_auth::connection::SessionRenewal;
+/// use usher_auth::ids::{SessionId, TokenId};
+/// use usher_auth::user::User;
+///
+/// fn forge(user: User) -> SessionRenewal {
+///     let (session, token_id) = (SessionId::from_random([1; 16]), TokenId::from_random([1; 16]));
+///     let (session_expires_at, token_expires_at) = (UnixTime::MAX, UnixTime::MAX);
+///     SessionRenewal { session, session_expires_at, user, token_id, issued_at: UnixTime::EPOCH, token_expires_at }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct SessionRenewal {
-    /// Which.
-    pub session: SessionId,
+    pub(crate) session: SessionId,
     /// When it ends now.
-    pub session_expires_at: UnixTime,
+    pub(crate) session_expires_at: UnixTime,
     /// Its user as they are now.
-    pub user: User,
+    pub(crate) user: User,
     /// The new access token's `jti`.
+    pub(crate) token_id: TokenId,
+    pub(crate) issued_at: UnixTime,
+    pub(crate) token_expires_at: UnixTime,
+}
+
+/// The access token that a session was given when it was proved anew.
+#[derive(Clone, Debug)]
+pub struct RenewedToken {
+    /// `jti`.
     pub token_id: TokenId,
-    /// When the new access token was issued.
+    /// `iat`.
     pub issued_at: UnixTime,
-    /// When the new access token ends.
-    pub token_expires_at: UnixTime,
+    /// `exp`.
+    pub expires_at: UnixTime,
+}
+
+impl SessionRenewal {
+    /// The renewal of `session`, as it is after this use; `None` if `user` is another one's record.
+    pub fn new(session: &Session, user: &User, limits: SessionLimits, token: RenewedToken) -> Option<Self> {
+        (session.user == user.id).then(|| Self {
+            session: session.id.clone(),
+            session_expires_at: session.expires_at(limits),
+            user: user.clone(),
+            token_id: token.token_id,
+            issued_at: token.issued_at,
+            token_expires_at: token.expires_at,
+        })
+    }
+
+    /// The session.
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
 }
 
 /// A new credential that is being verified, which may take seconds. What changes meanwhile is in force at once, and once more on what the
@@ -107,8 +149,8 @@ impl Connection {
         }
     }
 
-    /// The session behind the connection was used, here or on another of its connections, and ends at `expires_at` now. Only what was
-    /// let in by the session itself goes on with it.
+    /// The session behind the connection was used, here or on another of its connections, and ends at `expires_at` now, as the caller has
+    /// read from the store. Only what was let in by the session itself goes on with it; a connection that is not open stays so.
     pub fn handle_session_used(&mut self, now: Now, session: &SessionId, expires_at: UnixTime) {
         self.handle_timeout(now);
         if let Some(verifying) = self.verifying() {

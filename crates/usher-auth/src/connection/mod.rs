@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use action::{Action, Verification};
-pub use amendment::SessionRenewal;
+pub use amendment::{RenewedToken, SessionRenewal};
 
 use amendment::Renewal;
 use life::Life;

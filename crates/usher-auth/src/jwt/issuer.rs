@@ -109,6 +109,11 @@ impl IssuerRules {
         self.mapping().map(|_| ())
     }
 
+    /// What stands before the colon of its users' ids; `None` if they are local users, or the settings are wrong.
+    pub fn namespace(&self) -> Option<String> {
+        self.mapping().ok().flatten().and_then(|mapping| mapping.namespace().map(str::to_owned))
+    }
+
     /// Checks the settings; returns how subjects are mapped, which for ourselves is not at all.
     pub(super) fn mapping(&self) -> Result<Option<SubjectMapping>, InvalidIssuerRules> {
         let name = self.name.as_ref().map(IssuerName::as_str);

@@ -34,12 +34,31 @@ pub struct SessionKeyClaims {
 }
 
 /// What a session key proved. Whether there still is such a session is looked up.
+///
+/// Only [`TokenVerifier::verify_session_key`] makes one. It cannot be written down:
+///
+/// ```compile_fail
+/// use usher_auth::ids::SessionId;
+/// use usher_auth::jwt::VerifiedSessionKey;
+///
+/// let forged = VerifiedSessionKey { user: "alice".parse().unwrap(), session: SessionId::from_random([1; 16]) };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedSessionKey {
+    pub(crate) user: UserId,
+    pub(crate) session: SessionId,
+}
+
+impl VerifiedSessionKey {
     /// Whose it is.
-    pub user: UserId,
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
     /// The session it stands for.
-    pub session: SessionId,
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
 }
 
 impl SigningKey {

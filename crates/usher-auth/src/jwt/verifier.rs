@@ -28,30 +28,94 @@ pub(super) struct Known {
 }
 
 /// What a token proved. It says nothing of revocation, which is looked up by what is in it.
+///
+/// Only [`TokenVerifier::verify`] makes one: whoever has a value of this type has had a signature and claims verified. It cannot be
+/// written down:
+///
+/// ```compile_fail
+/// use usher_auth::UnixTime;
+/// use usher_auth::jwt::VerifiedToken;
+///
+/// let forged = VerifiedToken {
+///     user: "alice".parse().unwrap(),
+///     issuer: None,
+///     name: "Alice".to_owned(),
+///     roles: vec!["admin".parse().unwrap()],
+///     claims: Default::default(),
+///     token_id: None,
+///     session: None,
+///     issued_at: UnixTime::EPOCH,
+///     skew: std::time::Duration::ZERO,
+///     expires_at: UnixTime::MAX,
+///     key_id: None,
+/// };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
-    /// Whose it is.
-    pub user: UserId,
-    /// Who gave it; `None` is ourselves.
-    pub issuer: Option<IssuerName>,
-    /// For people to read: the claim `name`, else the `sub`.
-    pub name: String,
-    /// Sorted, without repetition.
-    pub roles: Vec<Role>,
-    /// Those of its claims that the verifier was told to keep, by the name it was told, with their values as text.
-    pub claims: BTreeMap<String, Vec<String>>,
-    /// `jti`.
-    pub token_id: Option<TokenId>,
-    /// `sid`, of our own tokens only.
-    pub session: Option<SessionId>,
-    /// `iat`, or the epoch where it is missing, so that every revocation of its user meets it.
-    pub issued_at: UnixTime,
+    pub(crate) user: UserId,
+    pub(crate) issuer: Option<IssuerName>,
+    pub(crate) name: String,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) claims: BTreeMap<String, Vec<String>>,
+    pub(crate) token_id: Option<TokenId>,
+    pub(crate) session: Option<SessionId>,
+    pub(crate) issued_at: UnixTime,
     /// How far its issuer's clock may be ahead of ours; zero for our own.
-    pub skew: Duration,
+    pub(crate) skew: Duration,
+    pub(crate) expires_at: UnixTime,
+    pub(crate) key_id: Option<String>,
+}
+
+impl VerifiedToken {
+    /// Whose it is.
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    /// The issuer; `None` is ourselves.
+    pub fn issuer(&self) -> Option<&IssuerName> {
+        self.issuer.as_ref()
+    }
+
+    /// For people to read: the claim `name`, else the `sub`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sorted, without repetition.
+    pub fn roles(&self) -> &[Role] {
+        &self.roles
+    }
+
+    /// Those of its claims that the verifier was told to keep, by the name it was told, with their values as text.
+    pub fn claims(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.claims
+    }
+
+    /// `jti`.
+    pub fn token_id(&self) -> Option<&TokenId> {
+        self.token_id.as_ref()
+    }
+
+    /// `sid`, of our own tokens only.
+    pub fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
+    }
+
+    /// `iat`, or the epoch where it is missing, so that every revocation of its user meets it.
+    pub fn issued_at(&self) -> UnixTime {
+        self.issued_at
+    }
+
     /// `exp`, without the leeway.
-    pub expires_at: UnixTime,
+    pub fn expires_at(&self) -> UnixTime {
+        self.expires_at
+    }
+
     /// The id of the key that verified it, if that has one.
-    pub key_id: Option<String>,
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
 }
 
 /// Why a token was not taken, for the operator's log: the client is not told which of these it was (req F17). It holds nothing of

@@ -54,6 +54,13 @@ impl RoomPattern {
         p == pattern.len()
     }
 
+    /// Whether every name that `other` matches is matched by this pattern, too.
+    pub fn covers(&self, other: &Self) -> bool {
+        // A character that is in neither stands for whatever a `*` of `other` stands for: only a `*` of this one can match it.
+        let fresh = ('\u{e000}'..='\u{f8ff}').find(|c| !self.0.contains(*c) && !other.0.contains(*c));
+        fresh.is_some_and(|fresh| self.matches(&other.0.replace('*', fresh.encode_utf8(&mut [0; 4]))))
+    }
+
     /// As configured.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -106,6 +113,34 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_pattern_covers_those_that_match_less() {
+        let covers = |one: &str, other: &str| {
+            RoomPattern::parse(one).expect("a pattern").covers(&RoomPattern::parse(other).expect("a pattern"))
+        };
+        for (one, other) in [
+            ("board-*", "board-1"),
+            ("board-*", "board-*"),
+            ("*", "board-*"),
+            ("b*", "board-*-x"),
+            ("*a*", "*aa*"),
+            ("org/*/room", "org/7/room"),
+            ("lobby", "lobby"),
+        ] {
+            assert!(covers(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("board-1", "board-*"),
+            ("board-*", "*"),
+            ("*", "org/*"),
+            ("a*b", "a*"),
+            ("*aa*", "*a*"),
+            ("lobby", "lobbies"),
+        ] {
+            assert!(!covers(one, other), "{one} {other}");
+        }
+    }
+
     /// The definition, written for clarity and not for speed.
     fn reference(pattern: &[char], name: &[char]) -> bool {
         match pattern.split_first() {
@@ -123,6 +158,15 @@ mod tests {
             prop_assume!(!pattern.is_empty());
             let expected = reference(&pattern.chars().collect::<Vec<_>>(), &name.chars().collect::<Vec<_>>());
             prop_assert_eq!(matches(&pattern, &name), expected);
+        }
+
+        #[test]
+        fn what_is_covered_is_matched(one in "[ab]{0,2}(\\*[ab]{1,2}){0,2}\\*?", other in "[ab]{0,2}(\\*[ab]{1,2}){0,2}\\*?", name in "[ab]{1,6}") {
+            prop_assume!(!one.is_empty() && !other.is_empty());
+            let [one, other] = [one, other].map(|text| RoomPattern::parse(&text).expect("a pattern"));
+            if one.covers(&other) && other.matches(&name) {
+                prop_assert!(one.matches(&name), "{} {} {}", one, other, name);
+            }
         }
     }
 }

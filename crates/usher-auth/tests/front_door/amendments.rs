@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use usher_auth::UnixTime;
 use usher_auth::carriers::Carrier;
-use usher_auth::connection::SessionRenewal;
+use usher_auth::connection::{RenewedToken, SessionRenewal};
 use usher_auth::ids::{Role, SessionId, TokenId};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::room::RoomName;
 use usher_auth::route::{ReauthRules, RouteRules};
+use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
 
 use crate::scene::{AUTH, SECOND, START, Scene, just_before, nothing, presented, route, session, user};
@@ -19,15 +20,18 @@ const REVOKED: [&str; 3] = ["discard queued", "send bye 4004 Session ended no", 
 const FORBIDDEN: [&str; 2] = ["send bye 4003 Forbidden no", "close 4003 Forbidden"];
 
 fn renewal(of: &str, session_ends: u32, token_ends: u32) -> SessionRenewal {
-    let user = user(of);
-    SessionRenewal {
-        session: session(&user).id,
-        session_expires_at: START.unix.plus(session_ends * SECOND),
+    renewal_of(&session(&user(of)), &user(of), session_ends, token_ends)
+}
+
+fn renewal_of(session: &Session, user: &User, session_ends: u32, token_ends: u32) -> SessionRenewal {
+    let session = Session { created_at: START.unix, last_seen_at: START.unix, ..session.clone() };
+    let limits = SessionLimits { idle: session_ends * SECOND, absolute: session_ends * SECOND };
+    let token = RenewedToken {
         token_id: TokenId::new("jti-new").expect("an id"),
         issued_at: START.unix.plus(10 * SECOND),
-        token_expires_at: START.unix.plus(token_ends * SECOND),
-        user,
-    }
+        expires_at: START.unix.plus(token_ends * SECOND),
+    };
+    SessionRenewal::new(&session, user, limits, token).expect("the session is the user's")
 }
 
 fn roles(scene: &Scene) -> Vec<String> {
@@ -56,11 +60,13 @@ fn a_session_renewed_over_http_goes_on_here() {
 #[test]
 fn another_sessions_renewal_is_not_ours() {
     let mut scene = Scene::alice(Some(60 * SECOND));
-    let other = SessionRenewal { session: SessionId::from_random([5; 16]), ..renewal("alice", 300, 300) };
+    let alices = session(&user("alice"));
+    let other = Session { id: SessionId::from_random([5; 16]), ..alices.clone() };
+    let other = renewal_of(&other, &user("alice"), 300, 300);
     scene.connection.handle_session_renewed(scene.now, &other);
     scene.connection.handle_session_renewed(scene.now, &renewal("bob", 300, 300));
     let disabled = User { disabled: true, ..user("alice") };
-    let disabled = SessionRenewal { user: disabled, ..renewal("alice", 300, 300) };
+    let disabled = renewal_of(&alices, &disabled, 300, 300);
     scene.connection.handle_session_renewed(scene.now, &disabled);
     assert_eq!(scene.actions(), [""; 0]);
     assert_eq!(scene.deadline(), Some(60 * SECOND));

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use usher_auth::UnixTime;
 use usher_auth::carriers::Carrier;
-use usher_auth::connection::SessionRenewal;
+use usher_auth::connection::{RenewedToken, SessionRenewal};
 use usher_auth::ids::{Role, TokenId};
+use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
 
 use crate::scene::{AUTH, SECOND, START, Scene, permit, presented, route, session, user};
@@ -63,14 +65,7 @@ fn a_bad_credential_leaves_the_roles_as_they_are() {
 
 #[test]
 fn a_session_that_is_used_or_renewed_meanwhile_ends_when_it_does_now() {
-    let renewed = |scene: &Scene| SessionRenewal {
-        session: session(&user("alice")).id,
-        session_expires_at: START.unix.plus(900 * SECOND),
-        user: user("alice"),
-        token_id: TokenId::new("jti-new").expect("an id"),
-        issued_at: scene.now.unix,
-        token_expires_at: START.unix.plus(90 * SECOND),
-    };
+    let renewed = |scene: &Scene| renewal(scene.now.unix);
     for used in [true, false] {
         let mut scene = Scene::renewing(Some(60 * SECOND));
         let before = scene.now;
@@ -112,15 +107,21 @@ fn a_renewal_that_read_the_user_before_a_change_does_not_bring_the_old_roles() {
     let mut scene = Scene::alice(Some(60 * SECOND));
     scene.connection.handle_user_changed(scene.now, &demoted(), START.unix.plus(20 * SECOND));
     scene.connection.handle_renewed(scene.now, &[]);
-    let renewal = SessionRenewal {
-        session: session(&user("alice")).id,
-        session_expires_at: START.unix.plus(900 * SECOND),
-        user: user("alice"),
-        token_id: TokenId::new("jti-new").expect("an id"),
-        issued_at: START.unix.plus(10 * SECOND),
-        token_expires_at: START.unix.plus(90 * SECOND),
-    };
+    let renewal = renewal(START.unix.plus(10 * SECOND));
     scene.connection.handle_session_renewed(scene.now, &renewal);
     assert_eq!(roles(&scene), ["guest"]);
     assert_eq!(scene.deadline(), Some(900 * SECOND), "it goes on for longer all the same");
+}
+
+/// Alice's session renewed by what was read at `issued_at`; it ends 900 s after [`START`].
+fn renewal(issued_at: UnixTime) -> SessionRenewal {
+    let alice = user("alice");
+    let session = Session { last_seen_at: START.unix, ..session(&alice) };
+    let limits = SessionLimits { idle: 900 * SECOND, absolute: 3600 * SECOND };
+    let token = RenewedToken {
+        token_id: TokenId::new("jti-new").expect("an id"),
+        issued_at,
+        expires_at: START.unix.plus(90 * SECOND),
+    };
+    SessionRenewal::new(&session, &alice, limits, token).expect("the session is hers")
 }

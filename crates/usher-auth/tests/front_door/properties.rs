@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use usher_auth::carriers::{Carrier, Presented};
 use usher_auth::close_code::CloseCause;
-use usher_auth::connection::{Action, LINGER, SessionRenewal, Violation};
+use usher_auth::connection::{Action, LINGER, RenewedToken, SessionRenewal, Violation};
 use usher_auth::ids::{TokenId, UserId};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::revocation::RevocationCause;
 use usher_auth::route::{Dialect, RefuseMode, RouteRules, SockJsRules};
+use usher_auth::session::{Session, SessionLimits};
 use usher_auth::wire::Mistake;
 use usher_auth::{Now, Permit};
 
@@ -145,14 +146,14 @@ fn inputs() -> impl Strategy<Value = Vec<Input>> {
 
 fn session_renewal(now: Now) -> SessionRenewal {
     let user = user("alice");
-    SessionRenewal {
-        session: session(&user).id,
-        session_expires_at: now.unix.plus(Duration::from_secs(9)),
+    let session = Session { created_at: now.unix, last_seen_at: now.unix, ..session(&user) };
+    let limits = SessionLimits { idle: Duration::from_secs(9), absolute: Duration::from_secs(9) };
+    let token = RenewedToken {
         token_id: TokenId::new("jti-new").expect("an id"),
         issued_at: now.unix,
-        token_expires_at: now.unix.plus(Duration::from_secs(5)),
-        user,
-    }
+        expires_at: now.unix.plus(Duration::from_secs(5)),
+    };
+    SessionRenewal::new(&session, &user, limits, token).expect("the session is the user's")
 }
 
 /// Follows one connection from outside and checks every action it asks for.

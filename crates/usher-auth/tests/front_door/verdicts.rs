@@ -6,17 +6,17 @@ use std::time::Duration;
 use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::Carrier;
 use usher_auth::ids::{ConnectionId, IssuerName, Role, TokenId, UserId};
-use usher_auth::jwt::{VerifiedSessionKey, VerifiedToken};
 use usher_auth::permit::{CredentialFacts, Principal};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationIndex, RevocationTarget};
+use usher_auth::route::RouteRules;
 use usher_auth::session::{Session, SessionLimits};
-use usher_auth::ticket::Ticket;
+use usher_auth::test_util::{UnboughtTicket, UnverifiedToken, session_key, visitor};
 use usher_auth::user::User;
 use usher_auth::verify::{self, Circumstances};
 use usher_auth::{Now, Permit, UnixTime};
 
-use crate::scene::{SECOND, START, api_key, just_before, session, user};
+use crate::scene::{SECOND, START, api_key, just_before, route, session, user};
 
 const LIMITS: SessionLimits = SessionLimits { idle: SECOND.saturating_mul(60), absolute: SECOND.saturating_mul(3600) };
 
@@ -53,9 +53,9 @@ fn refused(verdict: Result<Permit, Refusal>) -> RefusalKind {
     verdict.expect_err("no permit").kind()
 }
 
-fn token(issuer: Option<&str>) -> VerifiedToken {
+fn token(issuer: Option<&str>) -> UnverifiedToken {
     let user = user("alice");
-    VerifiedToken {
+    UnverifiedToken {
         user: user.id.clone(),
         issuer: issuer.map(|name| IssuerName::new(name).expect("a name")),
         name: user.name.clone(),
@@ -70,9 +70,9 @@ fn token(issuer: Option<&str>) -> VerifiedToken {
     }
 }
 
-fn ticket() -> Ticket {
+fn ticket() -> UnboughtTicket {
     let user = user("alice");
-    Ticket {
+    UnboughtTicket {
         principal: Principal {
             id: user.id.clone(),
             name: user.name.clone(),
@@ -114,14 +114,14 @@ const KINDS: [(&str, Verify); 6] = [
     }),
     ("session key", |user, now, revoked| {
         let session = session(&crate::scene::user("alice"));
-        let key = VerifiedSessionKey { user: session.user.clone(), session: session.id.clone() };
-        let session = verify::session_of_key(&key, &key.user, Some(session))?;
+        let key = session_key(&session.user, &session.id);
+        let session = verify::session_of_key(&key, key.user(), Some(session))?;
         verify::session(&session, user, now.unix, LIMITS, at(now, revoked))
     }),
     ("ticket", |_, now, revoked| {
         let end = START.unix.plus(60 * SECOND);
         verify::ticket(
-            Ticket { credential_expires_at: Some(end), expires_at: end.plus(SECOND), ..ticket() },
+            UnboughtTicket { credential_expires_at: Some(end), expires_at: end.plus(SECOND), ..ticket() }.into(),
             None,
             "/ws",
             at(now, revoked),
@@ -194,7 +194,7 @@ fn each_kind_ends_with_a_revocation_of_its_user() {
 fn a_clock_that_is_ahead_carries_no_token_past_a_revocation() {
     // req H3: the issuer's clock is 20 s ahead, which its leeway allows.
     let alice = user("alice");
-    let token = VerifiedToken { issued_at: START.unix.plus(20 * SECOND), ..token(Some("idp")) };
+    let token = UnverifiedToken { issued_at: START.unix.plus(20 * SECOND), ..token(Some("idp")) };
     let target = RevocationTarget::User { user: alice.id, issued_before: START.unix, except: None };
     let index = revoked(target, RevocationCause::LogoutEverywhere);
     for now in [START, START.after(25 * SECOND)] {
@@ -310,7 +310,7 @@ fn a_token_brings_its_claims_and_its_issuer() {
     assert_eq!(issuer.expect("an issuer").as_str(), "google");
     assert_eq!(id.as_str(), "jti-1");
     // A token without `jti` can be revoked by its user and session all the same.
-    let bare = verify::token(VerifiedToken { token_id: None, ..token(None) }, at(START, &none)).expect("a permit");
+    let bare = verify::token(UnverifiedToken { token_id: None, ..token(None) }, at(START, &none)).expect("a permit");
     assert_eq!(bare.credential().token, None);
 }
 
@@ -318,11 +318,11 @@ fn a_token_brings_its_claims_and_its_issuer() {
 fn a_ticket_is_good_until_its_last_moment() {
     // req D4
     let none = RevocationIndex::default();
-    let redeem = |now| verify::ticket(ticket(), None, "/ws", at(now, &none));
+    let redeem = |now| verify::ticket(ticket().into(), None, "/ws", at(now, &none));
     let permit = redeem(START.after(just_before(30 * SECOND))).expect("still good");
     assert_eq!(permit.expires_at(), Some(START.unix.plus(3600 * SECOND)), "what its buyer's credential had left");
     assert_eq!(refused(redeem(START.after(30 * SECOND))), RefusalKind::SpentTicket);
-    let endless = Ticket { credential_expires_at: None, ..ticket() };
+    let endless = UnboughtTicket { credential_expires_at: None, ..ticket() }.into();
     assert_eq!(verify::ticket(endless, None, "/ws", at(START, &none)).expect("a permit").expires_at(), None);
 }
 
@@ -345,8 +345,8 @@ fn a_ticket_is_bound_to_what_it_was_given() {
         (Some(app), Some("/ws"), Some(app), "/other", false),
         (Some(app), Some("/ws"), None, "/ws", false),
     ] {
-        let bound = Ticket { origin: origin.map(str::to_owned), path: path.map(str::to_owned), ..ticket() };
-        let verdict = verify::ticket(bound, upgrade_origin, upgrade_path, at(START, &none));
+        let bound = UnboughtTicket { origin: origin.map(str::to_owned), path: path.map(str::to_owned), ..ticket() };
+        let verdict = verify::ticket(bound.into(), upgrade_origin, upgrade_path, at(START, &none));
         let case = format!("{origin:?} {path:?} at {upgrade_origin:?} {upgrade_path}");
         if good {
             assert!(verdict.is_ok(), "{case}");
@@ -360,14 +360,18 @@ fn a_ticket_is_bound_to_what_it_was_given() {
 #[test]
 fn a_visitor_is_nobody_in_particular() {
     let id = ConnectionId::from_random([1; 16]);
-    let permit = verify::anonymous(id, START);
+    let visitors = RouteRules { anonymous: true, ..route(&[]) };
+    let permit = verify::anonymous(&visitors, id, START).expect("the route lets visitors in");
     assert!(
         permit.principal().anonymous && permit.principal().roles.is_empty() && permit.principal().claims.is_empty()
     );
     assert_eq!((permit.carrier(), permit.expires_at()), (None, None));
     assert!(!permit.principal().id.is_local(), "no local user can be taken for a visitor");
-    let other = verify::anonymous(ConnectionId::from_random([2; 16]), START);
+    let other = verify::anonymous(&visitors, ConnectionId::from_random([2; 16]), START).expect("another one");
     assert_ne!(permit.principal().id, other.principal().id);
+    let closed = RouteRules { anonymous: false, ..visitors };
+    let refusal = verify::anonymous(&closed, id, START).expect_err("no route for visitors");
+    assert_eq!((refusal.kind(), refusal.status().as_u16()), (RefusalKind::MissingCredential, 401));
 }
 
 #[test]
@@ -377,7 +381,7 @@ fn a_cap_only_shortens() {
     let end = |limit: u32| permit.clone().capped_at(START.unix.plus(limit * SECOND)).expires_at();
     assert_eq!(end(10), Some(START.unix.plus(10 * SECOND)));
     assert_eq!(end(100), Some(START.unix.plus(60 * SECOND)));
-    let endless = verify::anonymous(ConnectionId::from_random([1; 16]), START).capped_at(START.unix);
+    let endless = visitor(ConnectionId::from_random([1; 16]), START).capped_at(START.unix);
     assert_eq!(endless.expires_at(), Some(START.unix));
 }
 
@@ -391,7 +395,7 @@ fn a_credential_with_a_name_is_that_users_or_nobodys() {
     assert!(verify::token_of(token(None), &alice.id, at(START, &none)).is_ok());
 
     let of_alice = session(&alice);
-    let key = VerifiedSessionKey { user: alice.id.clone(), session: of_alice.id.clone() };
+    let key = session_key(&alice.id, &of_alice.id);
     for (claimed, found) in [
         (&bob.id, Some(of_alice.clone())),
         (&alice.id, None),

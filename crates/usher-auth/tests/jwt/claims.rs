@@ -79,18 +79,18 @@ fn times_are_kept_to_the_millisecond_within_the_leeway() {
     assert!(at(&ends, 0).is_ok());
     assert!(at(&ends, 29_999).is_ok());
     assert_eq!(at(&ends, 30_000), Err(TokenError::Expired));
-    assert_eq!(at(&ends, 0).unwrap().expires_at, UnixTime::from_seconds(NOW), "the leeway is no life");
+    assert_eq!(at(&ends, 0).unwrap().expires_at(), UnixTime::from_seconds(NOW), "the leeway is no life");
     let starts = token(json!({"nbf": NOW + 100}));
     assert_eq!(at(&starts, 69_999), Err(TokenError::NotYetValid));
     assert!(at(&starts, 70_000).is_ok());
     let issued = token(json!({"iat": NOW + 100}));
     assert_eq!(at(&issued, 69_999), Err(TokenError::IssuedInFuture));
     assert!(at(&issued, 70_000).is_ok());
-    assert_eq!(at(&issued, 70_000).unwrap().issued_at, UnixTime::from_seconds(NOW + 100));
+    assert_eq!(at(&issued, 70_000).unwrap().issued_at(), UnixTime::from_seconds(NOW + 100));
     let fraction = token(json!({"exp": 1_760_000_000.5, "iat": 1_759_999_999.25}));
     let verified = at(&fraction, 0).unwrap();
-    assert_eq!(verified.expires_at, UnixTime::from_millis(NOW * 1000 + 500));
-    assert_eq!(verified.issued_at, UnixTime::from_millis(NOW * 1000 - 750));
+    assert_eq!(verified.expires_at(), UnixTime::from_millis(NOW * 1000 + 500));
+    assert_eq!(verified.issued_at(), UnixTime::from_millis(NOW * 1000 - 750));
 }
 
 #[test]
@@ -233,5 +233,5 @@ fn the_required_claims_are_required() {
         }
     }
     let bare = verify(&plain, &token(json!({"client_id": null, "iat": null, "jti": null}))).unwrap();
-    assert_eq!((bare.issued_at, bare.token_id, bare.session), (UnixTime::EPOCH, None, None));
+    assert_eq!((bare.issued_at(), bare.token_id(), bare.session()), (UnixTime::EPOCH, None, None));
 }

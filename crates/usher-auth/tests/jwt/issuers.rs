@@ -72,7 +72,7 @@ fn the_same_subject_of_two_issuers_is_two_users() {
     let verifier = verifier(vec![issuer_a(), issuer_b(), ours()]);
     let user = |key: &TestKey, issuer: &str, subject: &str| {
         let verified = verify(&verifier, &token(key, json!({"iss": issuer, "sub": subject}))).unwrap();
-        (verified.user.as_str().to_owned(), verified.name)
+        (verified.user().as_str().to_owned(), verified.name().to_owned())
     };
     assert_eq!(user(&P256, A, "alice"), ("a:alice".to_owned(), "alice".to_owned()));
     assert_eq!(user(&OTHER_P256, B, "alice"), ("b:alice".to_owned(), "alice".to_owned()));
@@ -83,7 +83,7 @@ fn the_same_subject_of_two_issuers_is_two_users() {
     }
     // Email and username name nobody.
     let email = token(&P256, json!({"iss": A, "email": "bob@a.example", "preferred_username": "bob", "upn": "bob"}));
-    assert_eq!(verify(&verifier, &email).unwrap().user.as_str(), "a:alice");
+    assert_eq!(verify(&verifier, &email).unwrap().user().as_str(), "a:alice");
     for subject in ["b:alice", "anonymous:x"] {
         let error = verify(&verifier, &token(&ED25519, json!({"iss": OURS, "sub": subject}))).unwrap_err();
         assert!(matches!(error, TokenError::Subject(_)), "{error}");
@@ -104,8 +104,9 @@ fn an_operator_may_say_that_subjects_are_local() {
     let mut local = rules_of("a", A);
     local.subject = "{sub}".parse().unwrap();
     let verifier = verifier(vec![TrustedIssuer::new(local, keys(&P256, "k1")), issuer_b(), ours()]);
-    let user =
-        |subject: &str| verify(&verifier, &token(&P256, json!({"iss": A, "sub": subject}))).map(|token| token.user);
+    let user = |subject: &str| {
+        verify(&verifier, &token(&P256, json!({"iss": A, "sub": subject}))).map(|token| token.user().clone())
+    };
     assert_eq!(user("alice").unwrap().as_str(), "alice");
     for subject in ["b:alice", "anonymous:x", "a:alice", ":"] {
         assert!(matches!(user(subject), Err(TokenError::Subject(_))), "{subject}");
@@ -200,22 +201,25 @@ fn what_is_known_of_a_bearer() {
         ),
     )
     .unwrap();
-    assert_eq!(verified.issuer, Some(name("a")));
-    assert_eq!(verified.name, "Alice A.");
-    assert_eq!(verified.roles, ["editor", "guest", "user"].map(|role| Role::new(role).unwrap()));
+    assert_eq!(verified.issuer(), Some(&name("a")));
+    assert_eq!(verified.name(), "Alice A.");
+    assert_eq!(verified.roles(), ["editor", "guest", "user"].map(|role| Role::new(role).unwrap()));
     let claims: Vec<(&str, Vec<&str>)> = verified
-        .claims
+        .claims()
         .iter()
         .map(|(name, values)| (name.as_str(), values.iter().map(String::as_str).collect()))
         .collect();
     assert_eq!(claims, [("level", vec!["3"]), ("org.unit", vec!["x"]), ("team", vec!["red", "blue"])]);
-    assert_eq!(verified.session, None, "a session id is ours to give");
+    assert_eq!(verified.session(), None, "a session id is ours to give");
     // Without a roles claim in the rules, the token's word gives no role.
     let b = verify(&verifier, &token(&OTHER_P256, json!({"iss": B, "roles": ["admin"]}))).unwrap();
-    assert!(b.roles.is_empty());
+    assert!(b.roles().is_empty());
     // Ours: from `roles`, and a session id that is one.
     let own = verify(&verifier, &token(&ED25519, json!({"iss": OURS, "roles": ["user"], "sid": "ses_1"}))).unwrap();
-    assert_eq!((own.roles, own.session), (vec![Role::new("user").unwrap()], Some(SessionId::new("ses_1").unwrap())));
+    assert_eq!(
+        (own.roles(), own.session()),
+        (&[Role::new("user").unwrap()][..], Some(&SessionId::new("ses_1").unwrap()))
+    );
     for sid in [json!(7), json!(""), json!("a b")] {
         let error = verify(&verifier, &token(&ED25519, json!({"iss": OURS, "sid": sid}))).unwrap_err();
         assert_eq!(error, TokenError::Claim(ClaimError::Malformed("sid")));
@@ -233,11 +237,11 @@ fn a_revoked_token_stays_revoked_in_another_form() {
     let facts = |token: &str| {
         let verified = verify(&verifier, token).unwrap();
         CredentialFacts {
-            user: verified.user,
-            session: verified.session,
-            token: verified.token_id.map(|id| (verified.issuer, id)),
+            user: verified.user().clone(),
+            session: verified.session().cloned(),
+            token: verified.token_id().cloned().map(|id| (verified.issuer().cloned(), id)),
             api_key: None,
-            issued_at: verified.issued_at,
+            issued_at: verified.issued_at(),
             roles_read_at: None,
         }
     };

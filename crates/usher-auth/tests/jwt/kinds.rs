@@ -120,16 +120,16 @@ fn our_own_kinds_open_their_own_doors_only() {
         },
     );
     let verified = verify(&verifier, access_token.reveal()).unwrap();
-    assert_eq!(verified.user.as_str(), "alice");
-    assert_eq!(verified.issuer, None);
-    assert_eq!(verified.name, "Alice");
-    assert_eq!(verified.roles, [Role::new("admin").unwrap(), Role::new("user").unwrap()]);
-    assert_eq!(verified.session, Some(SessionId::new("ses_1").unwrap()));
-    assert_eq!(verified.token_id, Some(TokenId::new("jti_1").unwrap()));
-    assert_eq!(verified.issued_at, UnixTime::from_seconds(NOW));
-    assert_eq!(verified.expires_at, UnixTime::from_seconds(NOW + 600));
-    assert_eq!(verified.key_id.as_deref(), Some(ring.current().key_id()));
-    assert!(verified.claims.is_empty());
+    assert_eq!(verified.user().as_str(), "alice");
+    assert_eq!(verified.issuer(), None);
+    assert_eq!(verified.name(), "Alice");
+    assert_eq!(verified.roles(), [Role::new("admin").unwrap(), Role::new("user").unwrap()]);
+    assert_eq!(verified.session(), Some(&SessionId::new("ses_1").unwrap()));
+    assert_eq!(verified.token_id(), Some(&TokenId::new("jti_1").unwrap()));
+    assert_eq!(verified.issued_at(), UnixTime::from_seconds(NOW));
+    assert_eq!(verified.expires_at(), UnixTime::from_seconds(NOW + 600));
+    assert_eq!(verified.key_id(), Some(ring.current().key_id()));
+    assert!(verified.claims().is_empty());
 
     for kind in [TokenKind::Session, TokenKind::Refresh, TokenKind::Ticket, TokenKind::ApiKey] {
         let secret = PlainToken::from_random(kind, [7; 32]);

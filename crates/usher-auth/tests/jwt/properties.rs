@@ -51,7 +51,7 @@ proptest! {
     fn arbitrary_signed_payloads_never_panic(payload in json_text(), now: i64) {
         let token = P256.sign_as(Algorithm::ES256, r#"{"alg":"ES256","kid":"k1"}"#, &payload);
         if let Ok(verified) = trusting(&P256).verify(&token, UnixTime::from_millis(now)) {
-            prop_assert!(verified.user.as_str().starts_with("idp:"));
+            prop_assert!(verified.user().as_str().starts_with("idp:"));
         }
     }
 
@@ -60,8 +60,8 @@ proptest! {
         // req F15
         let token = P256.sign(json!({"kid": "k1"}), &claims_with(json!({"sub": subject})));
         if let Ok(verified) = verify(&trusting(&P256), &token) {
-            prop_assert_eq!(verified.user.as_str(), format!("idp:{subject}"));
-            prop_assert!(!verified.user.is_local());
+            prop_assert_eq!(verified.user().as_str(), format!("idp:{subject}"));
+            prop_assert!(!verified.user().is_local());
         }
     }
 

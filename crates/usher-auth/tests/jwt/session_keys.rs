@@ -11,6 +11,7 @@ use usher_auth::jwt::{
     TokenError, TokenVerifier, TrustedIssuer, TypeError, VerifiedSessionKey, generate_es256_pem,
 };
 use usher_auth::secret::SESSION_KEY_PREFIX;
+use usher_auth::test_util::session_key;
 
 use crate::support::{
     AUDIENCE, ISSUER, NOW, OTHER_P256, P256, TestKey, claims_with, rules, trusting_by, verifier, verify,
@@ -60,7 +61,7 @@ fn a_key_of_ours_says_whose_session_it_is() {
     let profile = AccessTokenProfile { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() };
     let key = ring.sign_session_key(&profile, &claims);
     let at = |seconds| verifier.verify_session_key(key.reveal(), UnixTime::from_seconds(seconds));
-    let expected = VerifiedSessionKey { user: claims.subject, session: claims.session };
+    let expected = session_key(&claims.subject, &claims.session);
     assert_eq!(at(NOW), Ok(expected.clone()));
     // The leeway is for the clocks of our nodes.
     assert_eq!(at(NOW + 604), Ok(expected));

@@ -146,7 +146,8 @@ mod tests {
 
     use usher_auth::ids::ConnectionId;
     use usher_auth::room::{OnForbidden, Right, RoomName, RoomPattern, RoomPolicy, RoomRule};
-    use usher_auth::{Now, UnixTime, verify};
+    use usher_auth::test_util::visitor;
+    use usher_auth::{Now, UnixTime};
 
     use super::*;
     use crate::{Receiver, RoomLimits, Rooms};
@@ -175,7 +176,7 @@ mod tests {
         let rooms = Rooms::new(RoomPolicy::new(vec![rule]), RoomLimits::default());
         let (name, connection) = (RoomName::canonical("hall").unwrap(), ConnectionId::from_random([1; 16]));
         let count = Arc::<Count>::default();
-        let mut attendance = rooms.attach(&verify::anonymous(connection, now), connection, count.clone());
+        let mut attendance = rooms.attach(&visitor(connection, now), connection, count.clone());
         attendance.join(&name, None).unwrap();
         let room = rooms.0.registry.get(&name).unwrap();
         let updates_after = |seconds, presence, generation| {

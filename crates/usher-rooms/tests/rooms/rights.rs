@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use usher_auth::ids::ConnectionId;
 use usher_auth::room::{Presence, RoomAction, RoomPolicy};
-use usher_auth::verify;
+use usher_auth::test_util::visitor;
 use usher_rooms::{RoomError, RoomLimits, Rooms};
 
 use crate::support::{Actor, START, boards, named_permit, open_rule, permit, room, rule};
@@ -54,7 +54,7 @@ fn what_no_rule_names_is_nobodys() {
     }
     assert_eq!(rooms.room_count(), 0);
     // Anonymous visitors are not "any".
-    let mut visitor = Actor::attach(&rooms, &verify::anonymous(ConnectionId::from_random([1; 16]), START));
+    let mut visitor = Actor::attach(&rooms, &visitor(ConnectionId::from_random([1; 16]), START));
     assert_eq!(forbidden(&visitor.send(r#"{"type":"join","room":"board-1"}"#)), Some(RoomAction::Join));
 }
 
@@ -207,7 +207,7 @@ fn a_visitor_who_logs_in_becomes_somebody_else_for_the_others() {
     let policy = RoomPolicy::new(vec![rule("hall", "any,anonymous", "any", "any")]);
     let rooms = Rooms::new(policy, RoomLimits::default());
     let bob = Actor::in_room(&rooms, &permit("user-bob", &[]), "hall");
-    let anonymous = verify::anonymous(ConnectionId::from_random([9; 16]), START);
+    let anonymous = visitor(ConnectionId::from_random([9; 16]), START);
     let visitor_id = anonymous.principal().id.to_string();
     let mut visitor = Actor::in_room(&rooms, &anonymous, "hall");
     bob.received();

@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usher_auth::credential_lifetimes::CredentialLifetimes;
-use usher_auth::ids::{ApiKeyId, SessionId, UserId};
+use usher_auth::ids::{ApiKeyId, IssuerName, Role, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::room::{InvalidRoomName, RoomPolicy};
 use usher_auth::session::SessionLimits;
 use usher_auth::{Clock, Randomness, UnixTime};
+use usher_rooms::Rooms;
 use usher_store::{Store, StoreError};
 
 use super::audit::Done;
 use super::backup::BackUp;
 use super::{Answer, Operation, Revoker};
 use crate::audit::{AuditError, AuditTrail};
+use crate::config::IssuerSettings;
 use crate::passwords::{Busy, PasswordHasher, UnacceptablePassword};
 
 /// What operations need. The command line and the server each put one together.
@@ -26,7 +28,9 @@ pub struct Administration {
     /// Hashes new passwords.
     pub passwords: PasswordHasher,
     /// The rules that are explained.
-    pub rooms: RoomPolicy,
+    pub rooms: RulesInForce,
+    /// The configured issuers' users: what their ids begin with, and the roles that each of them has whatever a token says.
+    pub issuers: Vec<IssuerUsers>,
     /// How long sessions last.
     pub session_limits: SessionLimits,
     /// How long credentials live, and so how long revocations are remembered.
@@ -43,6 +47,47 @@ pub struct Administration {
     pub randomness: Arc<dyn Randomness>,
     /// Held by the operation that is being carried out: each is several steps, and two about one user must not mix.
     pub turn: tokio::sync::Mutex<()>,
+}
+
+/// Where the rules over rooms are.
+#[derive(Clone, Debug)]
+pub enum RulesInForce {
+    /// Those of the running server: a reload replaces them.
+    Server(Rooms),
+    /// Those of the configuration, where no server runs.
+    Configured(RoomPolicy),
+}
+
+impl RulesInForce {
+    pub(super) fn policy(&self) -> RoomPolicy {
+        match self {
+            Self::Server(rooms) => rooms.policy(),
+            Self::Configured(policy) => policy.clone(),
+        }
+    }
+}
+
+/// What is known of an issuer's users without a token.
+#[derive(Clone, Debug)]
+pub struct IssuerUsers {
+    /// The issuer's name.
+    pub name: IssuerName,
+    /// What stands before the colon of their ids; `None` if they are local users.
+    pub namespace: Option<String>,
+    /// The roles that each of them has.
+    pub default_roles: Vec<Role>,
+}
+
+impl IssuerUsers {
+    /// Of the configured issuers.
+    pub fn of(issuers: &[IssuerSettings]) -> Vec<Self> {
+        let users = |issuer: &IssuerSettings| Self {
+            name: issuer.name.clone(),
+            namespace: issuer.rules.namespace(),
+            default_roles: issuer.rules.default_roles.clone(),
+        };
+        issuers.iter().map(users).collect()
+    }
 }
 
 /// Why an operation was not carried out.

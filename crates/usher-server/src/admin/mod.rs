@@ -21,7 +21,7 @@ mod lock;
 #[cfg(test)]
 mod tests;
 
-pub use administration::{AdminError, Administration};
+pub use administration::{AdminError, Administration, IssuerUsers, RulesInForce};
 pub use answer::{Answer, BannedRow, Explained, KeyRow, NewKey, SessionRow, UserRow};
 pub use backup::BackUp;
 pub use control::{ControlClient, ControlError, ControlSocket, Way, find_way};

@@ -48,16 +48,16 @@ impl Observer for AuditObserver {
     }
 }
 
-/// How the end of a connection is called, by its cause.
+/// How the end of a connection is called, by its cause. Only a credential that ended, by itself or because it was revoked, is the end of
+/// a session; whatever else ends a connection leaves the session as it was.
 fn ended(cause: CloseCause) -> (AuditEvent, Outcome) {
     match cause {
+        CloseCause::Expired | CloseCause::Revoked => (AuditEvent::SessionExpired, Outcome::Success),
+        CloseCause::ClientLeft | CloseCause::GoingAway | CloseCause::Draining => {
+            (AuditEvent::ConnectionClosed, Outcome::Success)
+        }
         CloseCause::TooMany => (AuditEvent::RateLimitExceeded, Outcome::Denied),
-        CloseCause::Forbidden => (AuditEvent::SessionExpired, Outcome::Denied),
-        CloseCause::ClientLeft
-        | CloseCause::GoingAway
-        | CloseCause::Draining
-        | CloseCause::Expired
-        | CloseCause::Revoked => (AuditEvent::SessionExpired, Outcome::Success),
-        _ => (AuditEvent::SessionExpired, Outcome::Failure),
+        CloseCause::Forbidden => (AuditEvent::ConnectionClosed, Outcome::Denied),
+        _ => (AuditEvent::ConnectionClosed, Outcome::Failure),
     }
 }

@@ -1,4 +1,4 @@
-//! The vocabulary: that of the OWASP Logging Vocabulary Cheat Sheet, and two words of our own about the trail itself.
+//! The vocabulary: that of the OWASP Logging Vocabulary Cheat Sheet, and words of our own for connections, rooms and the trail itself.
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,12 +25,16 @@ pub enum AuditEvent {
     SessionCreated,
     /// A session was refreshed, or a connection's credential renewed.
     SessionRenewed,
-    /// A session or a connection ended; the reason says why.
+    /// A session was ended other than by its user, or a connection's credential ended; the reason says why.
     SessionExpired,
     /// A user ended a session.
     SessionLogout,
     /// A credential came back after its end.
     SessionUseAfterExpire,
+    /// A connection ended for a reason that leaves its session alone; the reason says why.
+    ConnectionClosed,
+    /// A room was joined. Recorded only if asked for.
+    RoomJoined,
     /// Over a rate or a number.
     RateLimitExceeded,
     /// An administrator added a user.
@@ -47,6 +51,8 @@ pub enum AuditEvent {
     AuditFailed,
     /// Records were removed because of their age: so many.
     AuditReaped,
+    /// A new chain was begun on purpose, because the key of the old one is lost: so many records were set aside.
+    AuditBegun,
 }
 
 /// How it went.
@@ -62,7 +68,7 @@ pub enum Outcome {
 
 impl AuditEvent {
     /// Every event.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::LoginSuccess,
         Self::LoginFail,
         Self::LoginFailMax,
@@ -77,6 +83,8 @@ impl AuditEvent {
         Self::SessionExpired,
         Self::SessionLogout,
         Self::SessionUseAfterExpire,
+        Self::ConnectionClosed,
+        Self::RoomJoined,
         Self::RateLimitExceeded,
         Self::UserCreated,
         Self::UserUpdated,
@@ -85,7 +93,13 @@ impl AuditEvent {
         Self::Shutdown,
         Self::AuditFailed,
         Self::AuditReaped,
+        Self::AuditBegun,
     ];
+
+    /// Whether the server records it by itself, a bounded number of times.
+    pub(super) const fn is_about_the_trail(self) -> bool {
+        matches!(self, Self::Startup | Self::Shutdown | Self::AuditReaped | Self::AuditBegun)
+    }
 
     /// Its stable name.
     pub const fn as_str(self) -> &'static str {
@@ -104,6 +118,8 @@ impl AuditEvent {
             Self::SessionExpired => "session_expired",
             Self::SessionLogout => "session_logout",
             Self::SessionUseAfterExpire => "session_use_after_expire",
+            Self::ConnectionClosed => "connection_closed",
+            Self::RoomJoined => "room_joined",
             Self::RateLimitExceeded => "excess_rate_limit_exceeded",
             Self::UserCreated => "user_created",
             Self::UserUpdated => "user_updated",
@@ -112,6 +128,7 @@ impl AuditEvent {
             Self::Shutdown => "sys_shutdown",
             Self::AuditFailed => "sys_audit_failed",
             Self::AuditReaped => "sys_audit_reaped",
+            Self::AuditBegun => "sys_audit_begun",
         }
     }
 }

@@ -35,8 +35,19 @@ pub enum AuditKeyError {
         /// Its mode.
         mode: u32,
     },
+    /// The file is not there, and records were chained with what was in it.
+    #[error(
+        "the audit key {} is missing, and the audit trail beside it was written with it: restore the file from the backup of the data; \
+         if it is lost for good, `usher audit new-chain FILE` puts the old records, which nobody can verify any more, into FILE and \
+         begins a new chain",
+        path.display()
+    )]
+    Missing {
+        /// Which file.
+        path: PathBuf,
+    },
     /// The file holds no key.
-    #[error("the audit key {} is damaged: restore it; if you remove it to have a new one made, no record from before can be verified", path.display())]
+    #[error("the audit key {} is damaged: restore it from the backup of the data; if it is lost for good, move it away and run `usher audit new-chain FILE`", path.display())]
     Invalid {
         /// Which file.
         path: PathBuf,
@@ -59,31 +70,45 @@ impl AuditKeys {
         Self { chain: derived("usher audit chain"), references: derived("usher audit references") }
     }
 
-    /// The key in the file at `path`; if there is none, a new one is made and written there with mode 0600.
-    pub fn load_or_create(path: &Path, randomness: &dyn Randomness) -> Result<Self, AuditKeyError> {
+    /// The key in the file at `path`; `None` if there is no such file.
+    pub fn load(path: &Path) -> Result<Option<Self>, AuditKeyError> {
         let failed = |source| AuditKeyError::Io { path: path.to_owned(), source };
-        match OpenOptions::new().read(true).open(path) {
-            Ok(file) => {
-                let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-                if mode & 0o077 != 0 {
-                    return Err(AuditKeyError::Exposed { path: path.to_owned(), mode });
-                }
-                let mut text = Zeroizing::new(String::new());
-                file.take(128).read_to_string(&mut text).map_err(failed)?;
-                let bytes = URL_SAFE_NO_PAD.decode(text.trim_end()).map(Zeroizing::new);
-                let secret = bytes.ok().and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
-                let secret: Zeroizing<[u8; 32]> =
-                    secret.ok_or_else(|| AuditKeyError::Invalid { path: path.to_owned() })?;
-                Ok(Self::from_secret(&secret))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let secret = Zeroizing::new(randomness.bytes::<32>());
-                let text = Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(*secret)));
-                signing_key_file::create(path, &text).map_err(failed)?;
-                Ok(Self::from_secret(&secret))
-            }
-            Err(error) => Err(failed(error)),
+        let file = match OpenOptions::new().read(true).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(failed)?,
+        };
+        let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(AuditKeyError::Exposed { path: path.to_owned(), mode });
         }
+        let invalid = || AuditKeyError::Invalid { path: path.to_owned() };
+        let mut text = Zeroizing::new(String::new());
+        file.take(128).read_to_string(&mut text).map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => invalid(),
+            _ => failed(error),
+        })?;
+        let bytes = URL_SAFE_NO_PAD.decode(text.trim_end()).map(Zeroizing::new);
+        let secret = bytes.ok().and_then(|bytes| bytes.as_slice().try_into().ok().map(Zeroizing::new));
+        let secret: Zeroizing<[u8; 32]> = secret.ok_or_else(invalid)?;
+        Ok(Some(Self::from_secret(&secret)))
+    }
+
+    /// The key in the file at `path`. If there is no such file, a new key is made and written there with mode 0600, unless a chain has
+    /// `begun`: the records in it could not be verified any more, and nobody would notice.
+    pub fn load_or_create(path: &Path, begun: bool, randomness: &dyn Randomness) -> Result<Self, AuditKeyError> {
+        match Self::load(path)? {
+            Some(keys) => Ok(keys),
+            None if begun => Err(AuditKeyError::Missing { path: path.to_owned() }),
+            None => Self::create(path, randomness),
+        }
+    }
+
+    /// A new key, written to the file at `path`.
+    pub fn create(path: &Path, randomness: &dyn Randomness) -> Result<Self, AuditKeyError> {
+        let secret = Zeroizing::new(randomness.bytes::<32>());
+        let text = Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(*secret)));
+        signing_key_file::create(path, &text).map_err(|source| AuditKeyError::Io { path: path.to_owned(), source })?;
+        Ok(Self::from_secret(&secret))
     }
 
     /// The same for the same id and another for every other: whoever has the trail alone learns no id from it (req N3).
@@ -107,17 +132,24 @@ mod tests {
         // req N3
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("audit-key");
-        let made = AuditKeys::load_or_create(&path, &SystemRandomness).expect("a key");
+        let made = AuditKeys::load_or_create(&path, false, &SystemRandomness).expect("a key");
         assert_eq!(fs::metadata(&path).expect("the file").mode() & 0o777, 0o600);
-        let read = AuditKeys::load_or_create(&path, &SystemRandomness).expect("the same key");
+        let read = AuditKeys::load_or_create(&path, false, &SystemRandomness).expect("the same key");
         assert_eq!(made.reference("session", "ses_1"), read.reference("session", "ses_1"));
         assert_ne!(made.reference("session", "ses_1"), made.reference("name", "ses_1"));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("chmod");
-        let error = AuditKeys::load_or_create(&path, &SystemRandomness).expect_err("exposed");
+        let error = AuditKeys::load_or_create(&path, false, &SystemRandomness).expect_err("exposed");
         assert!(matches!(error, AuditKeyError::Exposed { mode: 0o644, .. }));
         fs::remove_file(&path).expect("removed");
         signing_key_file::create(&path, "short").expect("written");
-        let error = AuditKeys::load_or_create(&path, &SystemRandomness).expect_err("damaged");
+        let error = AuditKeys::load_or_create(&path, false, &SystemRandomness).expect_err("damaged");
         assert!(matches!(error, AuditKeyError::Invalid { .. }));
+        fs::write(&path, [0xff; 43]).expect("written");
+        let error = AuditKeys::load(&path).expect_err("damaged");
+        assert!(matches!(error, AuditKeyError::Invalid { .. }));
+        fs::remove_file(&path).expect("removed");
+        let error = AuditKeys::load_or_create(&path, true, &SystemRandomness).expect_err("missing");
+        assert!(matches!(error, AuditKeyError::Missing { .. }));
+        assert!(!path.exists(), "no other key takes its place");
     }
 }

@@ -9,16 +9,21 @@ mod record;
 mod check;
 mod door;
 mod flood;
+mod outlet;
 mod sinks;
+mod status;
+mod tally;
 mod trail;
 mod writer;
 
+mod beginning;
 mod chain;
 mod keys;
 
 #[cfg(test)]
 mod tests;
 
+pub use beginning::{SetAsideError, set_aside};
 pub use chain::Chain;
 pub use check::ChainReport;
 pub(crate) use door::AuditObserver;
@@ -26,5 +31,6 @@ pub use event::{AuditEvent, Outcome};
 pub use keys::{AuditKeyError, AuditKeys};
 pub use record::Record;
 pub use sinks::SinkKind;
-pub use trail::{AuditError, AuditSettings, AuditStatus, AuditTrail, SinkSetting};
+pub use status::AuditStatus;
+pub use trail::{AuditError, AuditSettings, AuditTrail, SinkSetting};
 pub use writer::AuditWriter;

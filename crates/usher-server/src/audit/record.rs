@@ -1,4 +1,7 @@
-//! One record, and how it is written.
+//! One record: what is known of something that happened.
+
+mod folded;
+mod line;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -7,12 +10,13 @@ use serde::Serialize;
 use usher_auth::ids::{ConnectionId, SessionId, UserId};
 use usher_auth::refusal::RefusalKind;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
-use usher_auth::{Permit, Refusal, UnixTime};
+use usher_auth::{Permit, Refusal};
 use usher_axum::ClientAddress;
 use usher_axum::observer::Scene;
 
+pub(super) use self::folded::Groups;
+use self::folded::{Claimed, Folded};
 use super::{AuditEvent, AuditKeys, Outcome};
-use crate::hidden_text::escape_in_json;
 
 /// Longest text of one field, in bytes; what is longer is cut (req N4).
 const MAX_FIELD_BYTES: usize = 256;
@@ -27,8 +31,7 @@ pub struct Record {
     pub(super) connection: Option<ConnectionId>,
     pub(super) session: Option<SessionId>,
     pub(super) subject: Option<UserId>,
-    /// A name that somebody typed and nobody has: perhaps a password in the wrong field. Written as a keyed hash alone.
-    pub(super) claimed: Option<String>,
+    pub(super) claimed: Option<Claimed>,
     pub(super) carrier: Option<&'static str>,
     pub(super) ip: Option<IpAddr>,
     pub(super) origin: Option<String>,
@@ -50,41 +53,6 @@ pub(super) struct Extra {
     pub(super) rooms_lost: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) connections_ended: Option<usize>,
-}
-
-/// Several that are alike, as one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Folded {
-    pub(super) count: u64,
-    pub(super) first: UnixTime,
-    pub(super) last: UnixTime,
-}
-
-/// The record's form. The first twelve are always there, `null` where there is nothing to say (req N2).
-#[derive(Serialize)]
-struct Line<'a> {
-    time: String,
-    event: &'static str,
-    outcome: &'static str,
-    reason: Option<&'static str>,
-    connection: Option<String>,
-    session: Option<String>,
-    subject: Option<Cow<'a, str>>,
-    carrier: Option<&'static str>,
-    ip: Option<IpAddr>,
-    origin: Option<Cow<'a, str>>,
-    route: Option<Cow<'a, str>>,
-    detail: Option<Cow<'a, str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    claimed: Option<String>,
-    #[serde(flatten)]
-    extra: &'a Extra,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<String>,
 }
 
 impl Record {
@@ -126,7 +94,7 @@ impl Record {
             _ => (AuditEvent::LoginFail, Outcome::Failure),
         };
         Self {
-            detail: Some(refusal.detail().to_owned()),
+            detail: Some(capped(refusal.detail()).into_owned()),
             subject: holder.map(|holder| holder.user.clone()),
             session,
             ..Self::new(event, outcome).reason(refusal.code())
@@ -152,6 +120,12 @@ impl Record {
         record
     }
 
+    /// A new chain was begun because the key of the old one is lost, and so many records were set aside.
+    pub fn begun(count: u64) -> Self {
+        let record = Self::new(AuditEvent::AuditBegun, Outcome::Success).reason("key_missing");
+        record.detail(format!("{count} records of the chain before were set aside"))
+    }
+
     /// Why, by a stable name.
     #[must_use]
     pub fn reason(mut self, reason: &'static str) -> Self {
@@ -162,7 +136,8 @@ impl Record {
     /// With a note for people: of our own making, or an id.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        let detail = detail.into();
+        self.detail = Some(capped(&detail).into_owned());
         self
     }
 
@@ -177,8 +152,9 @@ impl Record {
     #[must_use]
     pub fn from(mut self, client: ClientAddress, origin: Option<&str>, route: &str) -> Self {
         self.ip = Some(client.0);
-        self.origin = origin.map(str::to_owned);
-        self.route = Some(route.to_owned());
+        // Cut here and not only where it is written: a record waits in a queue, and a header may be as long as a request.
+        self.origin = origin.map(|origin| capped(origin).into_owned());
+        self.route = Some(capped(route).into_owned());
         self
     }
 
@@ -201,7 +177,7 @@ impl Record {
     /// About whoever has that name, if anybody does.
     #[must_use]
     pub fn claimed(mut self, name: &str) -> Self {
-        self.claimed = Some(name.to_owned());
+        self.claimed = Some(Claimed::Name(name.to_owned()));
         self
     }
 
@@ -232,44 +208,6 @@ impl Record {
         self.extra.connections_ended = Some(count);
         self
     }
-
-    /// It stands for `count`.
-    #[must_use]
-    pub(super) fn counting(mut self, count: u64, first: UnixTime, last: UnixTime) -> Self {
-        self.folded = Some(Folded { count, first, last });
-        self
-    }
-
-    /// One JSON object on one line, without what chains it to others. Ids of sessions and names that were merely claimed are hashed
-    /// with a key here (req N3).
-    pub(super) fn to_json(&self, at: UnixTime, keys: &AuditKeys) -> String {
-        let line = Line {
-            time: rfc3339(at),
-            event: self.event.as_str(),
-            outcome: self.outcome.as_str(),
-            reason: self.reason,
-            connection: self.connection.map(|id| id.to_string()),
-            session: self.session.as_ref().map(|id| keys.reference("session", id.as_str())),
-            subject: self.subject.as_ref().map(|user| capped(user.as_str())),
-            carrier: self.carrier,
-            ip: self.ip,
-            origin: self.origin.as_deref().map(capped),
-            route: self.route.as_deref().map(capped),
-            detail: self.detail.as_deref().map(capped),
-            claimed: self.claimed.as_deref().map(|name| keys.reference("name", name)),
-            extra: &self.extra,
-            count: self.folded.map(|folded| folded.count),
-            first: self.folded.map(|folded| rfc3339(folded.first)),
-            last: self.folded.map(|folded| rfc3339(folded.last)),
-        };
-        escape_in_json(serde_json::to_string(&line).expect("plain data"))
-    }
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-fn rfc3339(at: UnixTime) -> String {
-    let time = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    format!("{time:.3}")
 }
 
 fn capped(text: &str) -> Cow<'_, str> {
@@ -277,31 +215,4 @@ fn capped(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(format!("{}…", &text[..text.floor_char_boundary(MAX_FIELD_BYTES)]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_is_sent_can_break_out_of_its_field() {
-        // req N4
-        let keys = AuditKeys::from_secret(&[7; 32]);
-        let hostile = "a\r\n{\"event\":\"authn_login_success\"}\u{1b}[2J\u{2028}\u{202e}\u{7f}";
-        let client = ClientAddress(IpAddr::from([192, 0, 2, 1]));
-        let record = Record::new(AuditEvent::LoginFail, Outcome::Failure)
-            .from(client, Some(&format!("{hostile}{}", "x".repeat(1 << 20))), "/ws")
-            .detail(hostile)
-            .room(hostile)
-            .claimed(hostile);
-        let line = record.to_json(UnixTime::from_millis(1_760_000_000_007), &keys);
-        assert!(!line.contains(['\n', '\r', '\u{1b}', '\u{2028}', '\u{202e}', '\u{7f}']), "{line}");
-        assert!(line.len() < 2048, "{}", line.len());
-        let value: serde_json::Value = serde_json::from_str(&line).expect("one object");
-        assert_eq!(value["time"], "2025-10-09T08:53:20.007Z");
-        assert_eq!(value["event"], "authn_login_fail");
-        assert_eq!(value["detail"], hostile);
-        assert!(value["origin"].as_str().expect("text").ends_with('…'));
-        assert_eq!(value["claimed"].as_str().expect("text").len(), 22);
-    }
 }

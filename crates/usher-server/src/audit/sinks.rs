@@ -12,8 +12,8 @@ use usher_store::StoreError;
 pub(super) use file::FileSink;
 pub(super) use store::{CHAIN as STORE_CHAIN, StoreSink};
 
-/// A record as JSON, and when it was made.
-pub(super) type Rendered = (UnixTime, String);
+/// A record as JSON, and when it was made. Sinks share the text.
+pub(super) type Rendered = (UnixTime, Arc<str>);
 
 /// What kind of sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +56,10 @@ pub(super) enum SinkError {
 pub(super) enum Sink {
     Store(StoreSink),
     File(FileSink),
-    Stdout,
+    Stdout {
+        /// Whether the last attempt failed, perhaps in the middle of a line.
+        torn: bool,
+    },
 }
 
 impl Sink {
@@ -64,22 +67,26 @@ impl Sink {
         match self {
             Self::Store(_) => SinkKind::Store,
             Self::File(_) => SinkKind::File,
-            Self::Stdout => SinkKind::Stdout,
+            Self::Stdout { .. } => SinkKind::Stdout,
         }
     }
 
-    /// Append all of `records` in their order, or none. They are durable when this returns.
+    /// Append all of `records` in their order. They are durable when this returns. After an error it is called again with records that
+    /// begin with the same ones; the store and files then have each of them once, standard output perhaps twice.
     pub(super) async fn append(&mut self, records: &Arc<[Rendered]>) -> Result<(), SinkError> {
         match self {
             Self::Store(sink) => Ok(sink.append(records).await?),
             Self::File(sink) => sink.append(records.clone()).await,
-            Self::Stdout => {
-                let lines = records.iter().fold(String::new(), |lines, (_, line)| lines + line + "\n");
+            Self::Stdout { torn } => {
+                let begin = String::from(if *torn { "\n" } else { "" });
+                let lines = records.iter().fold(begin, |lines, (_, line)| lines + line + "\n");
                 let write = move || {
                     let mut out = io::stdout().lock();
                     out.write_all(lines.as_bytes()).and_then(|()| out.flush())
                 };
-                in_background(write).await.map_err(SinkError::Stdout)
+                let written = in_background(write).await;
+                *torn = written.is_err();
+                written.map_err(SinkError::Stdout)
             }
         }
     }

@@ -13,8 +13,10 @@ use usher_store::memory::MemoryStore;
 
 use super::*;
 
-fn trail(sinks: Vec<SinkSetting>, store: &Arc<MemoryStore>) -> (AuditTrail, AuditWriter) {
-    let settings = AuditSettings { sinks, keep: Duration::from_hours(1) };
+mod trouble;
+
+fn trail(sinks: Vec<SinkSetting>, store: &Arc<impl AuditStore + 'static>) -> (AuditTrail, AuditWriter) {
+    let settings = AuditSettings { sinks, keep: Duration::from_hours(1), joins: false };
     AuditTrail::new(settings, store.clone(), AuditKeys::from_secret(&[3; 32]), Arc::new(SystemClock::new()))
 }
 

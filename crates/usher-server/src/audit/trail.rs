@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -15,14 +15,15 @@ use usher_store::{AuditStore, StoreError};
 use super::check::Checker;
 use super::flood::Flood;
 use super::sinks::{FileSink, STORE_CHAIN, Sink, StoreSink, in_background};
+use super::status::Counters;
 use super::writer::Order;
-use super::{AuditEvent, AuditKeys, AuditWriter, Chain, ChainReport, Outcome, Record, SinkKind};
+use super::{AuditEvent, AuditKeys, AuditStatus, AuditWriter, Chain, ChainReport, Outcome, Record};
 
-/// Most records that wait to be written: some 5 MB. When it is full a record is dropped and counted, and a record says how many were:
+/// Most records that wait to be written: some 10 MB, because what a client sends is cut before. When it is full a record is dropped and counted, and a record says how many were:
 /// whoever connects never waits for a disk.
 const QUEUE_RECORDS: usize = 8_192;
 /// Records of the store that are read at once when it is verified.
-const PAGE: u32 = 1_000;
+pub(super) const PAGE: u32 = 1_000;
 /// Longest line that is read, in bytes: none that we write is longer.
 const MAX_LINE_BYTES: u64 = 64 * 1024;
 /// How much of a file's end is looked at for its last lines, in bytes for each line.
@@ -51,6 +52,8 @@ pub struct AuditSettings {
     pub sinks: Vec<SinkSetting>,
     /// How long the store keeps them.
     pub keep: Duration,
+    /// Whether joins that are allowed are recorded.
+    pub joins: bool,
 }
 
 /// Why the trail could not be read.
@@ -75,21 +78,6 @@ pub enum AuditError {
     Store(#[from] StoreError),
 }
 
-/// How the trail fares. Counts are of records, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AuditStatus {
-    /// Written, by kind of sink, in the order of [`SinkKind::ALL`].
-    pub written: [u64; 3],
-    /// Not written because the sink failed, likewise.
-    pub failed: [u64; 3],
-    /// Not written because the queue was full.
-    pub dropped: u64,
-    /// Waiting to be written.
-    pub queued: usize,
-    /// Whether a sink cannot be written to now.
-    pub failing: bool,
-}
-
 /// What handles and the writer share.
 pub(super) struct Core {
     pub(super) clock: Arc<dyn Clock>,
@@ -97,28 +85,6 @@ pub(super) struct Core {
     /// Locked for a look-up, never over a wait.
     pub(super) flood: Mutex<Flood>,
     pub(super) counters: Counters,
-}
-
-/// Counted by whoever records and by the writer, read by whoever looks.
-#[derive(Default)]
-pub(super) struct Counters {
-    sinks: [SinkCounters; 3],
-    dropped: AtomicU64,
-    /// Those of `dropped` that no record has told of yet.
-    pub(super) unreported: AtomicU64,
-    pub(super) failing: AtomicBool,
-}
-
-#[derive(Default)]
-pub(super) struct SinkCounters {
-    pub(super) written: AtomicU64,
-    pub(super) failed: AtomicU64,
-}
-
-impl Counters {
-    pub(super) fn of(&self, kind: SinkKind) -> &SinkCounters {
-        &self.sinks[kind as usize]
-    }
 }
 
 /// The audit trail. A cheap handle.
@@ -145,7 +111,7 @@ impl AuditTrail {
             SinkSetting::File { path, name } => {
                 Sink::File(FileSink::new(path.clone(), name.clone(), store.clone(), core.keys.clone()))
             }
-            SinkSetting::Stdout => Sink::Stdout,
+            SinkSetting::Stdout => Sink::Stdout { torn: false },
         });
         let writer = AuditWriter::new(orders, core.clone(), sinks.collect());
         (Self { core, queue: Some(queue), store, settings: Arc::new(settings) }, writer)
@@ -157,6 +123,7 @@ impl AuditTrail {
             return;
         }
         let now = self.core.clock.now();
+        let record = record.sealed(&self.core.keys);
         let (over, record) = {
             let mut flood = self.core.flood.lock();
             (flood.due(now), flood.admit(record, now))
@@ -193,19 +160,15 @@ impl AuditTrail {
         self.flush().await;
     }
 
+    /// Whether joins that are allowed are recorded.
+    pub fn records_joins(&self) -> bool {
+        self.settings.joins
+    }
+
     /// How it fares.
     pub fn status(&self) -> AuditStatus {
-        let counters = &self.core.counters;
-        let read = |counter: fn(&SinkCounters) -> &AtomicU64| {
-            SinkKind::ALL.map(|kind| counter(counters.of(kind)).load(Ordering::Relaxed))
-        };
-        AuditStatus {
-            written: read(|counters| &counters.written),
-            failed: read(|counters| &counters.failed),
-            dropped: counters.dropped.load(Ordering::Relaxed),
-            queued: self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity()),
-            failing: counters.failing.load(Ordering::Relaxed),
-        }
+        let queued = self.queue.as_ref().map_or(0, |queue| queue.max_capacity() - queue.capacity());
+        self.core.counters.status(queued)
     }
 
     /// Removes from the store what is older than it keeps, and records how much that was.

@@ -8,12 +8,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use usher_auth::UnixTime;
 
+use super::Record;
+use super::outlet::{Loss, MAX_BATCH, Outlet};
 use super::sinks::{Rendered, Sink};
 use super::trail::Core;
-use super::{AuditEvent, Outcome, Record};
 
-/// Most records that are written together: an event storm costs few syncs, and what a crash can tear is bounded.
-const MAX_BATCH: usize = 1_024;
 /// How long after a record it is waited for others to be written with it: under load, most of what a record costs is the sync.
 const GATHER: Duration = Duration::from_millis(20);
 /// How often it is looked whether counted records are due, lost ones can be told of, and something is not settled.
@@ -35,23 +34,9 @@ pub struct AuditWriter {
     settled_at: Duration,
 }
 
-/// A sink, and what it has lost.
-struct Outlet {
-    sink: Sink,
-    lost: Option<Loss>,
-}
-
-/// Records that could not be written and were not told of yet.
-#[derive(Clone, Copy)]
-struct Loss {
-    count: u64,
-    first: UnixTime,
-    last: UnixTime,
-}
-
 impl AuditWriter {
     pub(super) fn new(orders: mpsc::Receiver<Order>, core: Arc<Core>, sinks: Vec<Sink>) -> Self {
-        let sinks = sinks.into_iter().map(|sink| Outlet { sink, lost: None }).collect();
+        let sinks = sinks.into_iter().map(Outlet::new).collect();
         Self { orders, core, sinks, settled_at: Duration::ZERO }
     }
 
@@ -72,7 +57,7 @@ impl AuditWriter {
                     }
                 }
                 _ = tick.tick() => {
-                    self.write(&mut Vec::new()).await;
+                    self.write(&mut Vec::new(), false).await;
                     self.settle().await;
                 }
             }
@@ -99,21 +84,22 @@ impl AuditWriter {
             match order {
                 Order::Write(at, record) => records.push((at, *record)),
                 Order::Flush(done) => {
-                    self.write(&mut records).await;
+                    self.write(&mut records, true).await;
                     self.settle().await;
                     let _ = done.send(());
                 }
             }
         }
-        self.write(&mut records).await;
+        self.write(&mut records, false).await;
         // The tick does not come while there is always more to write.
         if self.core.clock.now().monotonic.saturating_sub(self.settled_at) >= TICK {
             self.settle().await;
         }
     }
 
-    /// Writes `records`, what was counted meanwhile, and what must be said about the trail itself.
-    async fn write(&mut self, records: &mut Vec<(UnixTime, Record)>) {
+    /// Writes `records`, what was counted meanwhile, and what must be said about the trail itself. Sinks that failed a moment ago are tried
+    /// again only if it is `urgent`.
+    async fn write(&mut self, records: &mut Vec<(UnixTime, Record)>, urgent: bool) {
         let now = self.core.clock.now();
         records.extend(self.core.flood.lock().due(now).into_iter().map(|record| (now.unix, record)));
         let dropped = self.core.counters.unreported.swap(0, Ordering::Relaxed);
@@ -122,63 +108,20 @@ impl AuditWriter {
             let loss = Loss { count: dropped, first: now.unix, last: now.unix };
             records.push((now.unix, loss.record("queue_full")));
         }
-        let rendered: Arc<[Rendered]> =
-            records.drain(..).map(|(at, record)| (at, record.to_json(at, &self.core.keys))).collect();
+        let rendered: Vec<Rendered> =
+            records.drain(..).map(|(at, record)| (at, record.to_json(at, &self.core.keys).into())).collect();
         for outlet in &mut self.sinks {
-            outlet.write(&rendered, now.unix, &self.core).await;
+            outlet.write(&rendered, urgent, &self.core).await;
         }
-        let failing = self.sinks.iter().any(|outlet| outlet.lost.is_some());
+        let failing = self.sinks.iter().any(Outlet::is_failing);
         self.core.counters.failing.store(failing, Ordering::Relaxed);
     }
 
     /// Has every sink do what it put off.
     async fn settle(&mut self) {
         for outlet in &mut self.sinks {
-            outlet.sink.settle().await;
+            outlet.settle().await;
         }
         self.settled_at = self.core.clock.now().monotonic;
-    }
-}
-
-impl Outlet {
-    async fn write(&mut self, records: &Arc<[Rendered]>, now: UnixTime, core: &Core) {
-        if records.is_empty() && self.lost.is_none() {
-            return;
-        }
-        let kind = self.sink.kind();
-        let count = records.len() as u64;
-        let told = self.lost.map(|loss| (now, loss.record("sink_failed").to_json(now, &core.keys)));
-        let result = match &told {
-            // What was lost is told of before what comes after it.
-            Some(told) => {
-                let all: Arc<[Rendered]> = std::iter::once(told).chain(records.iter()).cloned().collect();
-                self.sink.append(&all).await
-            }
-            None => self.sink.append(records).await,
-        };
-        match result {
-            Ok(()) => {
-                core.counters.of(kind).written.fetch_add(count, Ordering::Relaxed);
-                if let Some(loss) = self.lost.take() {
-                    tracing::warn!(sink = kind.as_str(), lost = loss.count, "the audit sink works again");
-                }
-            }
-            Err(error) => {
-                core.counters.of(kind).failed.fetch_add(count, Ordering::Relaxed);
-                if self.lost.is_none() {
-                    tracing::error!(sink = kind.as_str(), %error, "audit records cannot be written: they are counted, and connections go on");
-                }
-                let first = self.lost.map_or(now, |loss| loss.first);
-                self.lost = Some(Loss { count: self.lost.map_or(0, |loss| loss.count) + count, first, last: now });
-            }
-        }
-    }
-}
-
-impl Loss {
-    fn record(self, reason: &'static str) -> Record {
-        Record::new(AuditEvent::AuditFailed, Outcome::Failure)
-            .reason(reason)
-            .counting(self.count, self.first, self.last)
     }
 }

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
 
+use super::logging::LogArgs;
 use crate::admin::{ExplainedAction, MAX_TAIL};
 use crate::config::TimeSpan;
 
@@ -81,25 +82,6 @@ pub(super) struct ServeArgs {
     pub(super) file: ConfigFile,
     #[command(flatten)]
     pub(super) log: LogArgs,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct LogArgs {
-    /// What is logged, such as warn or info,usher_axum=debug; of crates that are not ours never more than info, because they
-    /// would log credentials
-    #[arg(long, value_name = "FILTER", env = "USHER_LOG", default_value = "info")]
-    pub(super) log: String,
-    /// The form of the log on standard error
-    #[arg(long, value_name = "FORM", default_value = "text")]
-    pub(super) log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
-    /// Lines for people
-    Text,
-    /// One JSON object a line
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -311,6 +293,15 @@ pub(super) enum AuditCommand {
         #[arg(value_name = "FILE")]
         rotated: Vec<PathBuf>,
     },
+    /// Begin a new chain on purpose, where the audit key is lost for good
+    ///
+    /// Without its key nothing can verify the old records. They are written to FILE and removed from the store; then a new key is made.
+    /// The server must not run, and audit files with old records must be moved away first.
+    NewChain {
+        /// New file for the old records, one JSON object a line
+        #[arg(value_name = "FILE")]
+        old: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -380,9 +371,11 @@ mod tests {
             "usher audit tail -n 5 --json --config usher.toml",
             "usher audit verify",
             "usher audit verify audit.jsonl.2 audit.jsonl.1",
+            "usher audit new-chain old-audit.jsonl --config usher.toml",
             "usher config schema",
             "usher config default",
             "usher migrate --config usher.toml",
+            "usher serve --log info,usher_axum=debug --log-format json",
         ] {
             if let Err(error) = Cli::try_parse_from(line.split(' ')) {
                 panic!("{line}: {error}");
@@ -395,6 +388,8 @@ mod tests {
             "usher session revoke ses_abc --user alice",
             "usher explain --user alice --room board-1 --action shout",
             "usher key add --user alice --expires-in 90",
+            "usher serve --log inof",
+            "usher serve --log info,usher_axum=debugg",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

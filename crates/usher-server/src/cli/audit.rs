@@ -1,15 +1,17 @@
 //! `usher audit`: by the running server if there is one, else on the store and the files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use usher_axum::ambient::SystemRandomness;
+use usher_sql::{SqlOptions, SqlStore};
 
-use super::args::{AuditArgs, AuditCommand};
-use super::hand::perform;
+use super::args::{AuditArgs, AuditCommand, ConfigFile};
+use super::hand::{block_on, nothing_there, open_store, perform};
 use super::manage::unexpected;
-use super::{CommandError, Outcome, output};
-use crate::admin::{Answer, Operation};
-use crate::audit::ChainReport;
+use super::{CommandError, Outcome, config, logging, output};
+use crate::admin::{Answer, Operation, Way, find_way};
+use crate::audit::{AuditKeys, ChainReport, Record, set_aside};
 
 pub(super) fn run(args: AuditArgs) -> Result<Outcome, CommandError> {
     match args.command {
@@ -25,7 +27,49 @@ pub(super) fn run(args: AuditArgs) -> Result<Outcome, CommandError> {
             let Answer::AuditVerified { chains } = perform(&args.file, operation)? else { return Err(unexpected()) };
             report(&chains)
         }
+        AuditCommand::NewChain { old } => new_chain(&args.file, &old),
     }
+}
+
+/// The key is lost: what it chained is set aside, and a new one is made. A record says so, so that it cannot happen unseen.
+fn new_chain(file: &ConfigFile, old: &Path) -> Result<Outcome, CommandError> {
+    logging::quiet();
+    let (config, _) = config::load(file)?;
+    let key_file = config.store.audit_key_file();
+    if key_file.exists() {
+        let text = format!("the audit key {} is there: a new chain is for where it is lost", key_file.display());
+        return Err(CommandError::Failed(text));
+    }
+    if let Some(path) = config.audit.first_file_with_lines() {
+        let text = format!("{} holds records of the old chain: move it away first", path.display());
+        return Err(CommandError::Failed(text));
+    }
+    if !config.store.database.exists() {
+        return Err(nothing_there(file, &config.store));
+    }
+    let count = block_on(async {
+        let Way::Store(_lock) = find_way(&config.store).await? else {
+            return Err(CommandError::Failed("the server is running and has the key: stop it first".to_owned()));
+        };
+        let store = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
+        if !SqlStore::has_audit_chain(&config.store.url()).await? {
+            return Err(CommandError::Failed("no chain has begun: the first start makes a key".to_owned()));
+        }
+        let count = set_aside(&store, old).await.map_err(|error| CommandError::Failed(error.to_string()))?;
+        AuditKeys::create(&key_file, &SystemRandomness)?;
+        store.close().await;
+        let opened = open_store(&config).await?;
+        let audit = &opened.administration.audit;
+        audit.record(Record::begun(count));
+        opened.close().await;
+        Ok(count)
+    })?;
+    output::line(&format!(
+        "put {count} records that cannot be verified into {}, made a new audit key at {} and began a new chain",
+        old.display(),
+        key_file.display()
+    ))?;
+    Ok(Outcome::Yes)
 }
 
 /// What of a record is shown. Whatever cannot be read is shown as it is: that is what somebody looks for.
@@ -52,7 +96,7 @@ fn tail(lines: &[String], json: bool) -> Result<Outcome, CommandError> {
         return Ok(Outcome::Yes);
     }
     let columns = ["time", "event", "outcome", "reason", "subject", "by", "from", "at", "count"];
-    output::list(false, lines, columns, |line| {
+    output::list(false, "there are no audit records", lines, columns, |line| {
         let shown: Shown = serde_json::from_str(line)
             .unwrap_or_else(|_| Shown { event: format!("not a record: {line}"), ..Shown::default() });
         let text = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());

@@ -3,10 +3,16 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use usher_auth::Clock as _;
+use usher_auth::route::Dialect;
+use usher_axum::ambient::SystemClock;
+
 use super::args::{ConfigArgs, ConfigCommand, ConfigFile};
+use super::hand::block_on;
 use super::{CommandError, Outcome, output};
-use crate::config::{Config, ConfigErrors, ResolvedConfig, Warning, default_toml};
+use crate::config::{Config, ConfigErrors, Problem, ResolvedConfig, Warning, default_toml};
 use crate::open_files::OpenFiles;
+use crate::preflight::{Finding, Severity, inspect};
 
 /// Reads the configuration with the process's environment over it.
 pub(super) fn load(file: &ConfigFile) -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors> {
@@ -22,17 +28,39 @@ fn environment() -> impl Iterator<Item = (String, String)> {
 pub(super) fn check(file: &ConfigFile) -> Result<Outcome, CommandError> {
     let read = Config::read(file.config.as_deref(), environment());
     match read.and_then(|written| written.resolve().map(|(config, warnings)| (written, config, warnings))) {
-        Ok((written, config, warnings)) => {
-            output::line(summary(file.config.as_deref(), &written, &config, &warnings).trim_end())?;
-            Ok(Outcome::Yes)
+        Ok((written, config, mut warnings)) => {
+            let findings = block_on(async { Ok(inspect(&config, SystemClock::new().now().unix).await) })?;
+            let (minor, problems): (Vec<Finding>, Vec<Finding>) =
+                findings.into_iter().partition(|finding| finding.severity == Severity::Warning);
+            if problems.is_empty() {
+                warnings.extend(minor.into_iter().map(|finding| Warning {
+                    location: written.place_of(finding.key),
+                    key: finding.key.to_owned(),
+                    message: finding.text,
+                }));
+                output::line(summary(file.config.as_deref(), &written, &config, &warnings).trim_end())?;
+                return Ok(Outcome::Yes);
+            }
+            let problems: Vec<Problem> = problems.into_iter().map(|finding| problem(&written, finding)).collect();
+            report(problems.iter())
         }
-        Err(errors) => {
-            output::line(&errors.to_string())?;
-            let count = errors.iter().count();
-            output::note(&format!("usher: {count} problem{}", if count == 1 { "" } else { "s" }))?;
-            Ok(Outcome::No)
-        }
+        Err(errors) => report(errors.iter()),
     }
+}
+
+fn problem(written: &Config, finding: Finding) -> Problem {
+    let Finding { key, text, .. } = finding;
+    Problem { location: written.place_of(key), key: key.to_owned(), reason: text, advice: None }
+}
+
+fn report<'a>(problems: impl Iterator<Item = &'a Problem>) -> Result<Outcome, CommandError> {
+    let mut count = 0;
+    for problem in problems {
+        count += 1;
+        output::line(&problem.to_string())?;
+    }
+    output::note(&format!("usher: {count} problem{}", if count == 1 { "" } else { "s" }))?;
+    Ok(Outcome::No)
 }
 
 pub(super) fn print(args: &ConfigArgs) -> Result<Outcome, CommandError> {
@@ -57,11 +85,17 @@ fn summary(file: Option<&Path>, written: &Config, config: &ResolvedConfig, warni
     }
     let _ = writeln!(out, "  store    {}", config.store.database.display());
     let _ = writeln!(out, "  audit    {}", written.audit.sinks.join(", "));
-    let width = config.routes.iter().map(|route| route.path.len()).max().unwrap_or(0);
-    for route in &config.routes {
+    let sockjs = config.sockjs.as_ref().map(|sockjs| &sockjs.rules);
+    let width = config.routes.iter().chain(sockjs).map(|route| route.path.len()).max().unwrap_or(0);
+    for route in config.routes.iter().chain(sockjs) {
         let mut ways: Vec<&str> = route.carriers.iter().map(usher_auth::carriers::Carrier::as_str).collect();
         ways.extend(route.anonymous.then_some("anonymous"));
-        let _ = writeln!(out, "  route    {:width$}  {}", route.path, ways.join(", "));
+        let dialect = match route.dialect {
+            Dialect::Usher => "",
+            Dialect::SockJs(rules) if rules.octoprint => "SockJS with OctoPrint's conventions: ",
+            Dialect::SockJs(_) => "SockJS: ",
+        };
+        let _ = writeln!(out, "  route    {:width$}  {dialect}{}", route.path, ways.join(", "));
     }
     for issuer in &config.issuers {
         let _ = writeln!(out, "  issuer   {}  {}", issuer.name, issuer.rules.issuer);

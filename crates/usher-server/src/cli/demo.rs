@@ -14,6 +14,7 @@ use super::hand::open_store;
 use super::{CommandError, Outcome, logging, output, runtime};
 use crate::admin::{AdminError, NewPassword, Operation, Way, find_way};
 use crate::config::{self, ResolvedConfig};
+use crate::log::LogSettings;
 
 const USERS: [(&str, &str); 2] = [("alice", "Alice"), ("bob", "Bob")];
 
@@ -21,7 +22,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<Outcome, CommandError> {
     if !args.listen.ip().is_loopback() {
         return Err(CommandError::Usage("the demo is for this machine alone: give --listen a loopback address"));
     }
-    logging::start(&args.log)?;
+    logging::start(&args.log, &LogSettings::default());
     DirBuilder::new().recursive(true).mode(0o700).create(&args.folder).map_err(|error| {
         CommandError::Failed(format!(
             "the folder {} cannot be made: {error}; --folder names another",

@@ -8,7 +8,9 @@ use usher_sql::{SqlOptions, SqlStore};
 
 use super::args::ConfigFile;
 use super::{CommandError, config, logging, output, runtime};
-use crate::admin::{Administration, Answer, ControlClient, Operation, StoreLock, StoreRevoker, Way, find_way};
+use crate::admin::{
+    Administration, Answer, ControlClient, IssuerUsers, Operation, RulesInForce, StoreLock, StoreRevoker, Way, find_way,
+};
 use crate::audit::{AuditKeys, AuditTrail, SinkSetting};
 use crate::config::{ResolvedConfig, StoreSettings};
 use crate::passwords::PasswordHasher;
@@ -29,6 +31,10 @@ impl OpenStore {
     /// Finishes what is under way.
     pub(super) async fn close(self) {
         self.administration.audit.finish().await;
+        let records = self.administration.audit.status().unwritten();
+        if records > 0 {
+            tracing::error!(records, "audit records of this command were lost: a sink did not take them");
+        }
         self.store.close().await;
     }
 }
@@ -39,7 +45,8 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
     let shared: Arc<SqlStore> = Arc::new(store.clone());
     let randomness = Arc::new(SystemRandomness);
     let clock = Arc::new(SystemClock::new());
-    let keys = AuditKeys::load_or_create(&config.store.audit_key_file(), &*randomness)?;
+    let begun = config.audit.have_begun(&*shared).await?;
+    let keys = AuditKeys::load_or_create(&config.store.audit_key_file(), begun, &*randomness)?;
     // A command's standard output is for its result.
     let mut settings = config.audit.clone();
     settings.sinks.retain(|sink| *sink != SinkSetting::Stdout);
@@ -52,7 +59,8 @@ pub(super) async fn open_store(config: &ResolvedConfig) -> Result<OpenStore, Com
             std::thread::available_parallelism().map_or(1, NonZero::get),
             randomness.clone(),
         ),
-        rooms: config.rooms.clone(),
+        rooms: RulesInForce::Configured(config.rooms.clone()),
+        issuers: IssuerUsers::of(&config.issuers),
         session_limits: config.sessions.limits,
         lifetimes: config.lifetimes(),
         most_api_keys: config.limits.per_user.api_keys,
@@ -119,7 +127,7 @@ impl Hand {
     }
 }
 
-fn nothing_there(file: &ConfigFile, store: &StoreSettings) -> CommandError {
+pub(super) fn nothing_there(file: &ConfigFile, store: &StoreSettings) -> CommandError {
     let advice = match &file.config {
         Some(file) => {
             format!("is store.url in {} right? A first `usher user add` or `usher serve` makes it", file.display())

@@ -1,44 +1,46 @@
-//! The log, on standard error.
+//! The log, on standard error: what the command line says of it.
 
-use std::io::{self, IsTerminal as _};
+use std::str::FromStr;
 
-use tracing::Metadata;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::filter_fn;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
+use clap::Args;
 
-use super::CommandError;
-use super::args::{LogArgs, LogFormat};
+use crate::log::{InvalidFilter, LogFilter, LogFormat, LogSettings, start_quietly};
 
-/// The most that crates other than ours may log, whatever the operator's filter says: below this they print what passes through
-/// them, and that holds credentials (req N3). tungstenite's trace has whole messages, hyper's and rustls's have bytes and headers.
-const OTHERS: LevelFilter = LevelFilter::INFO;
+#[derive(Debug, Args)]
+pub(super) struct LogArgs {
+    /// What is logged, such as warn or info,usher_axum=debug [default: log.level of the configuration]
+    ///
+    /// A level (off, error, warn, info, debug, trace), or a list with levels for parts of the program. Of crates that are not ours never
+    /// more than info is logged, because they would log credentials.
+    #[arg(long, value_name = "FILTER", env = "USHER_LOG")]
+    pub(super) log: Option<GivenFilter>,
+    /// The form of the log on standard error [default: log.format of the configuration]
+    #[arg(long, value_name = "FORM")]
+    pub(super) log_format: Option<LogFormat>,
+}
 
-/// Starts logging for a server.
-pub(super) fn start(args: &LogArgs) -> Result<(), CommandError> {
-    let filter = EnvFilter::try_new(&args.log)
-        .map_err(|error| CommandError::Failed(format!("{:?} is no log filter: {error}", args.log)))?;
-    let log = tracing_subscriber::registry().with(filter).with(filter_fn(may_be_logged));
-    let lines = fmt::layer().with_writer(io::stderr);
-    match args.log_format {
-        LogFormat::Text => log.with(lines.with_ansi(io::stderr().is_terminal())).init(),
-        LogFormat::Json => log.with(lines.json().flatten_event(true)).init(),
+/// A filter; an empty one is as good as none, because that is how an environment variable is often unset.
+#[derive(Clone, Debug)]
+pub(super) struct GivenFilter(pub(super) Option<LogFilter>);
+
+impl FromStr for GivenFilter {
+    type Err = InvalidFilter;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFilter> {
+        if text.is_empty() { Ok(Self(None)) } else { text.parse().map(Some).map(Self) }
     }
-    Ok(())
 }
 
-fn may_be_logged(event: &Metadata<'_>) -> bool {
-    is_ours(event.target()) || *event.level() <= OTHERS
-}
-
-fn is_ours(target: &str) -> bool {
-    let name = target.split("::").next().unwrap_or(target);
-    name == "usher" || name.starts_with("usher_")
+/// Starts logging for a server. What the command line says wins over the configuration.
+pub(super) fn start(args: &LogArgs, configured: &LogSettings) {
+    let given = args.log.as_ref().and_then(|given| given.0.clone());
+    crate::log::start(&LogSettings {
+        filter: given.unwrap_or_else(|| configured.filter.clone()),
+        format: args.log_format.unwrap_or(configured.format),
+    });
 }
 
 /// For commands that finish by themselves: only what went wrong.
 pub(super) fn quiet() {
-    tracing_subscriber::fmt().with_max_level(tracing::Level::ERROR).with_writer(io::stderr).without_time().init();
+    start_quietly();
 }

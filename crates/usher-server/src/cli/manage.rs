@@ -64,15 +64,17 @@ fn list_users(file: &ConfigFile, json: bool) -> Result<Outcome, CommandError> {
         after: last.map(|row| row.id.clone()),
         limit: MAX_LIST,
     })?;
-    if rows.is_empty() && !json {
-        output::note("there are no users yet: `usher user add` adds one")?;
-        return Ok(Outcome::Yes);
-    }
-    output::list(json, &rows, ["id", "name", "roles", "state", "added"], |row| {
-        let roles = row.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(",");
-        let state = if row.disabled { "disabled" } else { "enabled" };
-        [row.id.to_string(), row.name.clone(), roles, state.to_owned(), output::time(row.created_at)]
-    })?;
+    output::list(
+        json,
+        "there are no users yet: `usher user add` adds one",
+        &rows,
+        ["id", "name", "roles", "state", "added"],
+        |row| {
+            let roles = row.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(",");
+            let state = if row.disabled { "disabled" } else { "enabled" };
+            [row.id.to_string(), row.name.clone(), roles, state.to_owned(), output::time(row.created_at)]
+        },
+    )?;
     Ok(Outcome::Yes)
 }
 
@@ -81,11 +83,9 @@ fn list_banned(file: &ConfigFile, json: bool) -> Result<Outcome, CommandError> {
         after: last.map(|row| row.id.clone()),
         limit: MAX_LIST,
     })?;
-    if rows.is_empty() && !json {
-        output::note("no user of another issuer is banned")?;
-        return Ok(Outcome::Yes);
-    }
-    output::list(json, &rows, ["id", "banned"], |row| [row.id.to_string(), output::time(row.banned_at)])?;
+    output::list(json, "no user of another issuer is banned", &rows, ["id", "banned"], |row| {
+        [row.id.to_string(), output::time(row.banned_at)]
+    })?;
     Ok(Outcome::Yes)
 }
 
@@ -155,10 +155,13 @@ pub(super) fn key(args: KeyArgs) -> Result<Outcome, CommandError> {
             output::line(&key.0)?;
         }
         KeyCommand::List { user, form } => {
+            let nothing = user
+                .as_ref()
+                .map_or_else(|| "there are no API keys".to_owned(), |user| format!("{user} has no API keys"));
             let Answer::Keys { keys } = perform(&args.file, Operation::ListKeys { user })? else {
                 return Err(unexpected());
             };
-            output::list(form.json, &keys, ["id", "user", "label", "made", "expires"], |row| {
+            output::list(form.json, &nothing, &keys, ["id", "user", "label", "made", "expires"], |row| {
                 let expires = row.expires_at.filter(|expires_at| *expires_at < UnixTime::MAX.as_seconds());
                 let expires = expires.map_or_else(|| "never".to_owned(), output::time);
                 [row.id.to_string(), row.user.to_string(), row.label.clone(), output::time(row.created_at), expires]
@@ -175,20 +178,27 @@ pub(super) fn key(args: KeyArgs) -> Result<Outcome, CommandError> {
 pub(super) fn session(args: SessionArgs) -> Result<Outcome, CommandError> {
     let (operation, done) = match args.command {
         SessionCommand::List { user, form } => {
+            let nothing = format!("{user} has no sessions");
             let Answer::Sessions { sessions } = perform(&args.file, Operation::ListSessions { user })? else {
                 return Err(unexpected());
             };
-            output::list(form.json, &sessions, ["id", "began", "last used", "ends", "from", "with"], |row| {
-                let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-                [
-                    row.id.to_string(),
-                    output::time(row.created_at),
-                    output::time(row.last_seen_at),
-                    output::time(row.expires_at),
-                    text(&row.client_ip),
-                    text(&row.user_agent),
-                ]
-            })?;
+            output::list(
+                form.json,
+                &nothing,
+                &sessions,
+                ["id", "began", "last used", "ends", "from", "with"],
+                |row| {
+                    let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+                    [
+                        row.id.to_string(),
+                        output::time(row.created_at),
+                        output::time(row.last_seen_at),
+                        output::time(row.expires_at),
+                        text(&row.client_ip),
+                        text(&row.user_agent),
+                    ]
+                },
+            )?;
             return Ok(Outcome::Yes);
         }
         SessionCommand::Revoke(which) => {

@@ -37,6 +37,8 @@ enum CommandError {
     Admin(#[from] AdminError),
     #[error(transparent)]
     AuditKey(#[from] AuditKeyError),
+    #[error("{0}: {source}", source = .0.source)]
+    Store(#[from] usher_store::StoreError),
     #[error("{}", with_sources(.0))]
     Open(#[from] usher_sql::OpenError),
     #[error("{}", with_sources(.0))]
@@ -77,7 +79,9 @@ pub fn main() -> ExitCode {
         // Whoever read our output has stopped reading: `usher user list | head`.
         Err(CommandError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(io::stderr(), "usher: {error}");
+            // It may repeat what a client or the store says; its own lines stay lines.
+            let text = error.to_string().lines().map(output::printable).collect::<Vec<_>>().join("\n");
+            let _ = writeln!(io::stderr(), "usher: {text}");
             ExitCode::from(if matches!(error, CommandError::Usage(_)) { 2 } else { 1 })
         }
     }

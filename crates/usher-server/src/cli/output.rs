@@ -19,20 +19,24 @@ pub(super) fn note(text: &str) -> Result<(), CommandError> {
     writeln!(io::stderr().lock(), "{text}").map_err(CommandError::Io)
 }
 
-/// Prints rows as JSON, or as a table with `columns` over it.
+/// Prints rows as JSON, or as a table with `columns` over it. Where there are none, `nothing` says so beside the empty result.
 pub(super) fn list<R: Serialize, const N: usize>(
     json: bool,
+    nothing: &str,
     rows: &[R],
     columns: [&str; N],
     cells: impl Fn(&R) -> [String; N],
 ) -> Result<(), CommandError> {
-    let mut out = io::stdout().lock();
     if json {
+        let mut out = io::stdout().lock();
         serde_json::to_writer_pretty(&mut out, rows).map_err(io::Error::from)?;
         return writeln!(out).map_err(CommandError::Io);
     }
+    if rows.is_empty() {
+        return note(nothing);
+    }
     let cells: Vec<[String; N]> = rows.iter().map(cells).collect();
-    out.write_all(table(columns, &cells).as_bytes()).map_err(CommandError::Io)
+    io::stdout().lock().write_all(table(columns, &cells).as_bytes()).map_err(CommandError::Io)
 }
 
 /// Columns as wide as their widest cell. Nothing for no rows.

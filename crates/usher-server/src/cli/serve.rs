@@ -5,7 +5,7 @@ use super::{CommandError, Outcome, config, logging, runtime};
 
 pub(super) fn run(args: &ServeArgs) -> Result<Outcome, CommandError> {
     let (config, warnings) = config::load(&args.file)?;
-    logging::start(&args.log)?;
+    logging::start(&args.log, &config.log);
     for warning in warnings {
         tracing::warn!("{warning}");
     }

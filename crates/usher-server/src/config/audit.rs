@@ -21,11 +21,13 @@ pub struct Audit {
     pub sinks: Vec<String>,
     /// How long the store keeps a record. Files are for whoever rotates them.
     pub keep: TimeSpan,
+    /// Whether each room that a user joins is recorded, as room_joined. Refused attempts always are.
+    pub joins: bool,
 }
 
 impl Default for Audit {
     fn default() -> Self {
-        Self { sinks: vec!["store".to_owned()], keep: TimeSpan::seconds(90 * 24 * 3600) }
+        Self { sinks: vec!["store".to_owned()], keep: TimeSpan::seconds(90 * 24 * 3600), joins: false }
     }
 }
 
@@ -45,7 +47,7 @@ impl Audit {
         if self.sinks.is_empty() {
             resolver.warn("audit.sinks", "nothing is recorded: nobody will know who was let in");
         }
-        AuditSettings { sinks, keep: resolver.span("audit.keep", self.keep, None) }
+        AuditSettings { sinks, keep: resolver.span("audit.keep", self.keep, None), joins: self.joins }
     }
 }
 

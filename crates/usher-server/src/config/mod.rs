@@ -10,6 +10,7 @@ mod close_codes;
 mod issuer_keys;
 mod issuers;
 mod limits;
+mod log;
 mod rooms;
 mod routes;
 mod server;
@@ -44,6 +45,7 @@ pub use close_codes::CloseCodeSetting;
 pub use demo::demo;
 pub use issuers::{Issuer, IssuerSettings};
 pub use limits::{Connections, Failures, LimitSettings, Limits, Logins, PerUser, Waiting};
+pub use log::Log;
 pub use problem::{ConfigErrors, Location, Problem, Warning};
 pub use resolve::ResolvedConfig;
 pub use rooms::Room;
@@ -87,6 +89,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where it is recorded who was let in, who was not, and what was ended.
     pub audit: Audit,
+    /// What is logged on standard error, and how.
+    pub log: Log,
     #[serde(skip)]
     written: Written,
 }
@@ -114,6 +118,7 @@ impl Default for Config {
             rooms: Vec::new(),
             limits: Limits::default(),
             audit: Audit::default(),
+            log: Log::default(),
             written: Written::default(),
         }
     }
@@ -166,6 +171,30 @@ impl Config {
         let mut config = config.expect("what serde refuses is a problem");
         config.written = Written { folder, locations };
         Ok(config)
+    }
+
+    /// Every key with its value; a list is one value.
+    fn values(&self) -> BTreeMap<String, serde_json::Value> {
+        fn flatten(key: &str, value: serde_json::Value, into: &mut BTreeMap<String, serde_json::Value>) {
+            match value {
+                serde_json::Value::Object(entries) => {
+                    for (name, value) in entries {
+                        let key = if key.is_empty() { name } else { format!("{key}.{name}") };
+                        flatten(&key, value, into);
+                    }
+                }
+                serde_json::Value::Null => {}
+                value => drop(into.insert(key.to_owned(), value)),
+            }
+        }
+        let mut values = BTreeMap::new();
+        flatten("", serde_json::to_value(self).unwrap_or_default(), &mut values);
+        values
+    }
+
+    /// Where `key` is written, for what is found outside of the configuration.
+    pub(crate) fn place_of(&self, key: &str) -> Location {
+        self.location(key)
     }
 
     /// Where `key`, or the nearest table that it would be in, is written.

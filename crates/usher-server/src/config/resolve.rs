@@ -1,6 +1,6 @@
 //! From the sections as written to the types that the components take, with every rule that a single value cannot show.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,6 +22,7 @@ use super::tokens::TokenSettings;
 use super::units::TimeSpan;
 use super::{Config, ConfigErrors, Location, Problem, Warning, rooms};
 use crate::audit::AuditSettings;
+use crate::log::LogSettings;
 
 /// A configuration that is complete, consistent and safe.
 #[derive(Clone, Debug)]
@@ -52,6 +53,10 @@ pub struct ResolvedConfig {
     pub limits: LimitSettings,
     /// Where it is recorded what happens.
     pub audit: AuditSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// Every key with its value, as it is written or by default.
+    pub written: BTreeMap<String, serde_json::Value>,
 }
 
 impl ResolvedConfig {
@@ -93,6 +98,7 @@ impl Config {
         let (rooms, room_claims) = rooms::resolve(&self.rooms, resolver);
         let limits = self.limits.resolve(resolver);
         let audit = self.audit.resolve(store.as_ref(), resolver);
+        let log = self.log.resolve(resolver);
         let server = server?;
         let context = RouteContext {
             server: &server,
@@ -120,6 +126,8 @@ impl Config {
             room_claims,
             limits,
             audit,
+            log,
+            written: self.values(),
         })
     }
 }

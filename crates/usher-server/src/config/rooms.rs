@@ -55,7 +55,8 @@ impl Room {
 
 /// Resolves all rules, and the names of the claims that they ask for.
 pub(super) fn resolve(rooms: &[Room], resolver: &mut Resolver<'_>) -> (RoomPolicy, BTreeSet<String>) {
-    let mut rules = Vec::new();
+    let mut rules: Vec<RoomRule> = Vec::new();
+    let mut numbers = Vec::new();
     let mut claims = BTreeSet::new();
     for (index, room) in rooms.iter().enumerate() {
         let key = format!("rooms[{index}]");
@@ -71,12 +72,41 @@ pub(super) fn resolve(rooms: &[Room], resolver: &mut Resolver<'_>) -> (RoomPolic
         match RoomPattern::parse(&room.pattern) {
             Ok(pattern) => {
                 let (presence, on_forbidden) = (room.presence, room.on_forbidden);
+                let key = format!("{key}.pattern");
+                if looks_like_regex(&room.pattern) {
+                    let message = format!(
+                        "{:?} looks like a regular expression: only * has a meaning, one or more characters other than /, and everything \
+                         else stands for itself",
+                        room.pattern
+                    );
+                    resolver.warn(&key, message);
+                }
+                if let Some(before) = rules.iter().position(|before| before.pattern.covers(&pattern)) {
+                    let message = format!(
+                        "this rule never decides: rooms[{}] ({:?}) comes before it and matches all of its rooms",
+                        numbers[before],
+                        rules[before].pattern.as_str()
+                    );
+                    resolver.warn(&key, message);
+                }
+                numbers.push(index);
                 rules.push(RoomRule { pattern, join, publish, typing, presence, on_forbidden });
             }
             Err(error) => resolver.problem(format!("{key}.pattern"), error.to_string(), "for example \"board-*\""),
         }
     }
     (RoomPolicy::new(rules), claims)
+}
+
+/// Whether a pattern has something in it that means something in a regular expression, and hardly stands in a room's name.
+fn looks_like_regex(pattern: &str) -> bool {
+    let class = pattern.find('[').is_some_and(|open| pattern[open..].contains(']'));
+    let group = pattern.find('(').is_some_and(|open| pattern[open..].contains(')'));
+    pattern.starts_with('^')
+        || pattern.ends_with('$')
+        || [".*", ".+", "\\d", "\\w", "\\.", "\\s"].iter().any(|part| pattern.contains(part))
+        || class
+        || (group && pattern.contains('|'))
 }
 
 fn rights(list: &[String], key: &str, resolver: &mut Resolver<'_>) -> Vec<Right> {

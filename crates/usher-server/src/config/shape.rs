@@ -14,7 +14,7 @@ const NOT_BUILT: [&str; 2] = ["cluster", "gateway"];
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 89] = [
+const READING_ORDER: [&str; 93] = [
     // The sections.
     "server",
     "admin",
@@ -27,6 +27,7 @@ const READING_ORDER: [&str; 89] = [
     "rooms",
     "limits",
     "audit",
+    "log",
     // [server], [admin], [store]
     "listen",
     "public_url",
@@ -113,6 +114,10 @@ const READING_ORDER: [&str; 89] = [
     // [audit]
     "sinks",
     "keep",
+    "joins",
+    // [log]
+    "level",
+    "format",
 ];
 
 /// What may stand in one place.

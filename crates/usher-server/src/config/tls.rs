@@ -75,16 +75,19 @@ impl Tls {
 }
 
 impl TlsFiles {
+    /// The certificate chain.
+    pub fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+        let failed = |source| TlsError::Certificates { path: self.cert.clone(), source };
+        let chain = CertificateDer::pem_file_iter(&self.cert)
+            .map_err(failed)?
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        if chain.is_empty() { Err(TlsError::NoCertificate(self.cert.clone())) } else { Ok(chain) }
+    }
+
     /// Reads the files for a listener that speaks HTTP/1.1 over TLS 1.2 or 1.3 (req A1).
     pub fn server_config(&self) -> Result<Arc<rustls::ServerConfig>, TlsError> {
-        let certificates = |source| TlsError::Certificates { path: self.cert.clone(), source };
-        let chain = CertificateDer::pem_file_iter(&self.cert)
-            .map_err(certificates)?
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(certificates)?;
-        if chain.is_empty() {
-            return Err(TlsError::NoCertificate(self.cert.clone()));
-        }
+        let chain = self.certificates()?;
         let key = PrivateKeyDer::from_pem_file(&self.key)
             .map_err(|source| TlsError::Key { path: self.key.clone(), source })?;
         let provider = Arc::new(aws_lc_rs::default_provider());

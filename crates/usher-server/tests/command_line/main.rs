@@ -1,7 +1,9 @@
 //! The binary's commands as an operator types them: what they print, where, and with which exit code.
 
+mod audit_key;
 mod canary;
 mod canary_sockjs;
+mod check;
 mod stores;
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -1,6 +1,7 @@
 //! The server through its front door: real HTTP, real sockets. One binary, so that it is linked once.
 
 mod audit;
+mod audit_floods;
 mod carriers_table;
 mod client_address;
 mod csrf;

@@ -127,7 +127,7 @@ async fn an_audit_that_fails_shows_in_health_and_metrics() {
     assert_eq!(ready().await, json!({"status": "ok", "audit": "ok"}));
     server.user("user-alice", "Alice").await;
     server.audit.flush().await;
-    assert_eq!(ready().await, json!({"status": "ok", "audit": "failing"}), "connections go on");
+    assert_eq!(ready().await, json!({"status": "ok", "audit": "failing", "audit_waiting": 2}), "connections go on");
     let text = server.metrics().await;
     assert!((value(&text, "usher_audit_failed_total{sink=\"file\"}") - 2.0).abs() < f64::EPSILON);
     assert!((value(&text, "usher_audit_failing") - 1.0).abs() < f64::EPSILON);

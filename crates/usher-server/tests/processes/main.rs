@@ -5,6 +5,7 @@ mod known_addresses;
 mod open_files;
 mod polling_at_a_stop;
 mod process;
+mod reloads;
 mod signals;
 mod silent;
 mod small_files;

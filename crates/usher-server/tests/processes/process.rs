@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -43,6 +44,13 @@ impl Place {
         std::fs::write(self.0.path().join("usher.toml"), format!("{server}{config}")).expect("a file");
     }
 
+    /// Writes another file beside the configuration.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("chmod");
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("USHER_")) {
@@ -66,6 +74,12 @@ impl Place {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// What a command prints, however it ends.
+    pub(crate) fn ask(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("the command runs");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// What a command prints.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("the command runs");
@@ -75,12 +89,17 @@ impl Place {
 
     /// Starts the server and waits for it to listen.
     pub(crate) fn start(&self) -> Process {
+        self.start_with_log().0
+    }
+
+    /// The same, with what it logs from then on.
+    pub(crate) fn start_with_log(&self) -> (Process, Receiver<Value>) {
         Self::start_with(self.command(&["serve", "--log-format", "json"]))
     }
 
     /// The same after a shell has set limits for it, such as `ulimit -n 256`.
     pub(crate) fn start_under(&self, limits: &str) -> Process {
-        Self::start_with(self.command_under(limits, &["serve", "--log-format", "json"]))
+        Self::start_with(self.command_under(limits, &["serve", "--log-format", "json"])).0
     }
 
     /// What a command prints that runs under such limits.
@@ -112,7 +131,7 @@ impl Place {
         std::fs::metadata(self.path().join(name)).expect("the file").permissions().mode() & 0o7777
     }
 
-    fn start_with(mut command: Command) -> Process {
+    fn start_with(mut command: Command) -> (Process, Receiver<Value>) {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
         let mut log = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let mut seen = Vec::new();
@@ -124,13 +143,17 @@ impl Place {
             }
             seen.push(line);
         };
-        // What it logs from now on is read, so that it is never kept waiting.
+        // What it logs from now on is read, so that it is never kept waiting, also where no test looks at it.
         let lines = Arc::new(Mutex::new(seen));
         let kept = lines.clone();
+        let (entries, received) = channel();
         std::thread::spawn(move || {
-            log.map_while(Result::ok).for_each(|line| kept.lock().expect("no panic").push(line));
+            for line in log.map_while(Result::ok) {
+                let _ = entries.send(serde_json::from_str(&line).expect("JSON"));
+                kept.lock().expect("no panic").push(line);
+            }
         });
-        Process { child, url: Url::parse(&format!("http://{address}")).expect("a URL"), log: lines }
+        (Process { child, url: Url::parse(&format!("http://{address}")).expect("a URL"), log: lines }, received)
     }
 }
 

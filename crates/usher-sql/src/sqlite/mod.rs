@@ -15,6 +15,7 @@ pub use self::backup::BackUpError;
 
 mod file;
 mod open;
+mod peek;
 mod schema;
 mod writing;
 

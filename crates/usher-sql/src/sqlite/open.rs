@@ -63,7 +63,7 @@ async fn prepare(writer: &SqlitePool, path: &Path, options: SqlOptions) -> Resul
     schema::migrate(writer, path).await.map(|_| ())
 }
 
-fn path_of(url: &str) -> Result<PathBuf, OpenError> {
+pub(super) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
     let wrong = |problem| OpenError::Url { url: url.to_owned(), problem };
     let Some((scheme, rest)) = url.split_once(':') else { return Err(wrong("has no scheme")) };
     if !scheme.eq_ignore_ascii_case("sqlite") {

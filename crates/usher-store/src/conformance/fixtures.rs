@@ -7,6 +7,7 @@ use usher_auth::permit::{CredentialFacts, Principal};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{HashedToken, PlainToken, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session};
+use usher_auth::test_util::UnboughtTicket;
 use usher_auth::ticket::Ticket;
 use usher_auth::user::User;
 
@@ -111,7 +112,12 @@ pub fn user_target(user: &str, issued_before: UnixTime, except: Option<&str>) ->
 
 /// A ticket bought at `now` with a session or without, good for 30 s.
 pub fn ticket(user: &str, session: Option<&str>, now: UnixTime) -> Ticket {
-    Ticket {
+    unbought_ticket(user, session, now).into()
+}
+
+/// The same, to be changed.
+pub fn unbought_ticket(user: &str, session: Option<&str>, now: UnixTime) -> UnboughtTicket {
+    UnboughtTicket {
         principal: Principal {
             id: user_id(user),
             name: format!("{user}'s name"),

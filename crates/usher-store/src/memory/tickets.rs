@@ -54,8 +54,8 @@ impl TicketStore for MemoryTickets {
         now: UnixTime,
     ) -> Result<Result<(), TicketRejected>, StoreError> {
         // Made before the lock is taken, and dropped after it is released if there is no room.
-        let user = ticket.credential.user.clone();
-        let life = ticket.expires_at.since(now);
+        let user = ticket.credential().user.clone();
+        let life = ticket.expires_at().since(now);
         let ticket = Box::new(ticket);
 
         let mut tickets = self.tickets.lock();
@@ -84,7 +84,7 @@ impl TicketStore for MemoryTickets {
         };
         tickets.bury(*secret, over_at, &ticket, self.bounds);
         // It is not over by our clock; by the caller's it may be, if that reading was overtaken by others when it was bought.
-        Ok(if ticket.expires_at <= now { RedeemedTicket::Gone } else { RedeemedTicket::Good(ticket) })
+        Ok(if ticket.expires_at() <= now { RedeemedTicket::Gone } else { RedeemedTicket::Good(ticket) })
     }
 }
 
@@ -101,7 +101,7 @@ impl Tickets {
 
     /// Count out a ticket that is no longer outstanding, and remember that it was one.
     fn bury(&mut self, secret: HashedToken, over_at: Moment, ticket: &Ticket, bounds: TicketBounds) {
-        let user = &ticket.credential.user;
+        let user = &ticket.credential().user;
         if let Some(count) = self.outstanding_of.get_mut(user) {
             *count -= 1;
             if *count == 0 {

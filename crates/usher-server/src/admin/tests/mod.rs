@@ -82,7 +82,7 @@ fn administration() -> Administration {
         on_forbidden: usher_auth::room::OnForbidden::Error,
     };
     let (audit, _writer) = AuditTrail::new(
-        AuditSettings { sinks: Vec::new(), keep: LONGEST },
+        AuditSettings { sinks: Vec::new(), keep: LONGEST, joins: false },
         Arc::new(MemoryStore::new()),
         AuditKeys::from_secret(&[0; 32]),
         Arc::new(StandingClock),
@@ -92,7 +92,8 @@ fn administration() -> Administration {
         revoker: Arc::new(Connections(store.clone(), 2)),
         store,
         passwords: PasswordHasher::new(1, randomness.clone()),
-        rooms: RoomPolicy::new(vec![rule]),
+        rooms: RulesInForce::Configured(RoomPolicy::new(vec![rule])),
+        issuers: Vec::new(),
         session_limits: SessionLimits { idle: Duration::from_hours(24), absolute: Duration::from_hours(30 * 24) },
         lifetimes: CredentialLifetimes { ticket: Duration::ZERO, issuer_token: LONGEST, leeway: Duration::ZERO },
         most_api_keys: 2,

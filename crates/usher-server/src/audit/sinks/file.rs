@@ -31,6 +31,12 @@ pub(in super::super) struct FileSink {
     open: Option<Open>,
     /// Lines that the store does not know of.
     unnoted: u64,
+    /// Whether an error came while lines were written, which may be in the file all the same.
+    attempted: bool,
+    /// So many of the next call's records are in the file already.
+    done: usize,
+    /// Whether the log knows that the head cannot be noted.
+    told: bool,
 }
 
 /// The file, as we left it.
@@ -42,11 +48,12 @@ struct Open {
 impl FileSink {
     /// The file at `path`, whose chain is called `name`.
     pub(in super::super) fn new(path: PathBuf, name: String, store: Arc<dyn AuditStore>, keys: AuditKeys) -> Self {
-        Self { path, name, store, keys, chain: None, open: None, unnoted: 0 }
+        Self { path, name, store, keys, chain: None, open: None, unnoted: 0, attempted: false, done: 0, told: false }
     }
 
     pub(super) async fn append(&mut self, records: Arc<[Rendered]>) -> Result<(), SinkError> {
-        let failed = |source| SinkError::File { path: self.path.clone(), source };
+        let path = self.path.clone();
+        let failed = |source| SinkError::File { path: path.clone(), source };
         if let Some(open) = self.open.take() {
             let path = self.path.clone();
             self.open = in_background(move || Ok(Some(open).filter(|open| open.is_at(&path)))).await.map_err(failed)?;
@@ -56,17 +63,36 @@ impl FileSink {
                 self.settle().await;
             }
         }
-        let chain = match &self.chain {
-            Some(chain) => chain.clone(),
-            None => Chain::new(&self.name, &self.keys, self.store.audit_head(&self.name).await?),
-        };
-        let (path, open) = (self.path.clone(), self.open.take());
-        let (new, count) = (open.is_none(), records.len() as u64);
-        // After an error the file is opened anew, and the chain is where it was.
-        let written = in_background(move || Open::append(open, &path, chain, &records));
-        let (open, chain) = written.await.map_err(|source| SinkError::File { path: self.path.clone(), source })?;
-        (self.open, self.chain) = (Some(open), Some(chain));
-        self.unnoted += count;
+        let new = self.open.is_none();
+        if new {
+            let chain = match &self.chain {
+                Some(chain) => chain.clone(),
+                None => Chain::new(&self.name, &self.keys, self.store.audit_head(&self.name).await?),
+            };
+            let (path, before) = (self.path.clone(), chain.head().number);
+            let (open, chain) = in_background(move || Open::at(&path, chain)).await.map_err(failed)?;
+            if self.attempted {
+                self.done += usize::try_from(chain.head().number - before).unwrap_or(usize::MAX);
+                self.unnoted += chain.head().number - before;
+            }
+            (self.open, self.chain, self.attempted) = (Some(open), Some(chain), false);
+        }
+        let done = self.done;
+        if done < records.len()
+            && let (Some(mut open), Some(chain)) = (self.open.take(), self.chain.clone())
+        {
+            // After an error the file is opened anew, and the chain is where it was.
+            self.attempted = true;
+            let write = move || {
+                let chain = open.write(chain, &records[done..])?;
+                Ok((open, chain, records.len() - done))
+            };
+            let (open, chain, count) =
+                in_background(write).await.map_err(|source| SinkError::File { path: self.path.clone(), source })?;
+            (self.open, self.chain, self.attempted) = (Some(open), Some(chain), false);
+            self.unnoted += count as u64;
+        }
+        self.done = 0;
         // What leads from one file to the next is in the store before much follows.
         if new || self.unnoted >= NOTE_AFTER {
             self.settle().await;
@@ -79,9 +105,15 @@ impl FileSink {
         let Some(chain) = self.chain.as_ref().filter(|_| self.unnoted > 0) else { return };
         // The lines are there: a head that could not be noted is noted the next time.
         match self.store.append_audit(&self.name, &chain.head(), &[]).await {
-            Ok(()) => self.unnoted = 0,
+            Ok(()) => (self.unnoted, self.told) = (0, false),
+            Err(_) if self.told => {}
             Err(error) => {
-                tracing::warn!(%error, source = %error.source, "the head of the audit file's chain could not be noted");
+                self.told = true;
+                tracing::warn!(
+                    %error,
+                    source = %error.source,
+                    "the head of the audit file's chain could not be noted; it is tried each second"
+                );
             }
         }
     }
@@ -96,16 +128,6 @@ impl Open {
             }
             _ => false,
         }
-    }
-
-    /// Appends to the open file, or to the one at `path`. Returns it, and how far the chain has got with it.
-    fn append(open: Option<Self>, path: &Path, chain: Chain, records: &[Rendered]) -> io::Result<(Self, Chain)> {
-        let (mut open, chain) = match open {
-            Some(open) => (open, chain),
-            None => Self::at(path, chain)?,
-        };
-        let chain = open.write(chain, records)?;
-        Ok((open, chain))
     }
 
     fn at(path: &Path, mut chain: Chain) -> io::Result<(Self, Chain)> {

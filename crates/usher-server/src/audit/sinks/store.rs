@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use usher_store::{AuditEntry, AuditStore, StoreError};
+use usher_store::{AuditEntry, AuditStore, ChainHead, StoreError};
 
 use super::super::{AuditKeys, Chain};
 use super::Rendered;
@@ -17,26 +17,39 @@ pub(in super::super) struct StoreSink {
     keys: AuditKeys,
     /// Once it is known how far it has got.
     chain: Option<Chain>,
+    /// So many of the next call's records are written already: the commits of calls that failed happened all the same.
+    done: usize,
+    /// What was being appended when an error came: how many of the records would be done, and how far the chain would have got.
+    attempt: Option<(usize, ChainHead)>,
 }
 
 impl StoreSink {
     pub(in super::super) fn new(store: Arc<dyn AuditStore>, keys: AuditKeys) -> Self {
-        Self { store, keys, chain: None }
+        Self { store, keys, chain: None, done: 0, attempt: None }
     }
 
     pub(super) async fn append(&mut self, records: &[Rendered]) -> Result<(), StoreError> {
         let mut chain = match self.chain.take() {
             Some(chain) => chain,
-            None => Chain::new(CHAIN, &self.keys, self.store.audit_head(CHAIN).await?),
+            None => {
+                // After an error it is asked how far the chain has got.
+                let head = self.store.audit_head(CHAIN).await?;
+                if let Some((done, _)) = self.attempt.take().filter(|(_, end)| head == Some(*end)) {
+                    self.done = done;
+                }
+                Chain::new(CHAIN, &self.keys, head)
+            }
         };
-        let entries = records.iter().map(|(at, json)| {
+        let entries = records.iter().skip(self.done).map(|(at, json)| {
             let line = chain.append(json);
             AuditEntry { number: chain.head().number, at: *at, line }
         });
         let entries: Vec<AuditEntry> = entries.collect();
-        // After an error it is asked again how far the chain has got: the commit may have happened.
-        self.store.append_audit(CHAIN, &chain.head(), &entries).await?;
-        self.chain = Some(chain);
+        if !entries.is_empty() {
+            self.attempt = Some((records.len(), chain.head()));
+            self.store.append_audit(CHAIN, &chain.head(), &entries).await?;
+        }
+        (self.chain, self.done, self.attempt) = (Some(chain), 0, None);
         Ok(())
     }
 }
