@@ -123,7 +123,7 @@ pub fn beyond_limit(mut sessions: Vec<(UnixTime, SessionId)>, most: usize) -> Ve
 /// session goes on.
 pub fn spent_beyond_limit(mut spent: Vec<(UnixTime, HashedToken)>, just_now: &HashedToken) -> Vec<HashedToken> {
     spent.retain(|(_, secret)| secret != just_now);
-    spent.sort_by(|(one, _), (other, _)| one.cmp(other));
+    spent.sort_by_key(|(at, _)| *at);
     let too_many = (spent.len() + 1).saturating_sub(SPENT_TOKENS_KEPT);
     spent.into_iter().take(too_many).map(|(_, secret)| secret).collect()
 }

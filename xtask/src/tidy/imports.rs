@@ -135,7 +135,7 @@ pub(super) fn read(workspace: &Workspace) -> Result<Vec<Crate>, Failure> {
             imports: named(false),
             test_imports: named(true),
             asks: asks.collect(),
-            features: package.features.iter().map(|(name, enables)| (name.to_string(), enables.clone())).collect(),
+            features: package.features.iter().map(|(name, enables)| (name.clone(), enables.clone())).collect(),
             reaches: reached_from(&metadata, &package.id),
         });
     }

@@ -10,3 +10,5 @@ mod signals;
 mod silent;
 mod small_files;
 mod sockjs_sessions;
+mod trouble;
+mod yesterdays_data;

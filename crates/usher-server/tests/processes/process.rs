@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
@@ -51,6 +51,22 @@ impl Place {
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("chmod");
     }
 
+    /// Writes another file of bytes beside the configuration, readable by its owner alone.
+    pub(crate) fn write_bytes(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.file(name), bytes).expect("a file");
+        std::fs::set_permissions(self.file(name), std::fs::Permissions::from_mode(0o600)).expect("chmod");
+    }
+
+    /// Whether there is a file of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.file(name).exists()
+    }
+
+    /// The path of a file beside the configuration.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_usher"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("USHER_")) {
@@ -60,7 +76,8 @@ impl Place {
         command
     }
 
-    fn path(&self) -> &Path {
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
@@ -95,6 +112,13 @@ impl Place {
     /// The same, with what it logs from then on.
     pub(crate) fn start_with_log(&self) -> (Process, Receiver<Value>) {
         Self::start_with(self.command(&["serve", "--log-format", "json"]))
+    }
+
+    /// The same with variables in its environment.
+    pub(crate) fn start_with_environment(&self, variables: &[(&str, &str)]) -> Process {
+        let mut command = self.command(&["serve", "--log-format", "json"]);
+        command.envs(variables.iter().copied());
+        Self::start_with(command).0
     }
 
     /// The same after a shell has set limits for it, such as `ulimit -n 256`.
