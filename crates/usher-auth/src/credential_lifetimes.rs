@@ -24,6 +24,12 @@ pub struct CredentialLifetimes {
 }
 
 impl CredentialLifetimes {
+    /// For how long after the revocation of a user other issuers' tokens are refused by their `iat`: their clocks may be ahead. `None`
+    /// where there is no other issuer.
+    pub fn issuer_leeway(&self) -> Option<Duration> {
+        (!self.issuer_token.is_zero()).then_some(self.leeway)
+    }
+
     /// When a revocation of `target` at `at` may be forgotten. Until `margin` is over, connections that it ends may go on.
     ///
     /// Cookies, refresh tokens, session keys and API keys are looked up: they end because the store no longer has them. What a

@@ -215,6 +215,11 @@ impl RevocationIndex {
         tokens.or(roles).map(|entry| entry.entry.cause)
     }
 
+    /// The moment of the last change of the roles of `user` that is remembered.
+    pub fn roles_changed_at(&self, user: &UserId) -> Option<UnixTime> {
+        self.users.get(user)?.roles.map(|entry| entry.issued_before)
+    }
+
     /// Whether the roles of `user` changed after `read_at`.
     pub fn roles_changed_after(&self, user: &UserId, read_at: UnixTime) -> bool {
         let roles = self.users.get(user).and_then(|entries| entries.roles);

@@ -28,6 +28,9 @@ const CACHE_AGE: Duration = Duration::from_secs(30);
 /// How often a session's use is written down.
 const TOUCH_EVERY: Duration = Duration::from_mins(1);
 
+/// How often a user is read whose roles change at each reading, until one is taken as it is: it is refused then.
+const MOST_READS: u32 = 3;
+
 /// What a verifier is made of.
 pub struct VerifierParts {
     /// Users, sessions, API keys.
@@ -204,10 +207,21 @@ impl CredentialVerifier {
     }
 
     /// A local user as they are now, and a moment before they were read.
+    ///
+    /// A change of roles is durable before the index knows of it. So what is read after a look at the index has every change that was seen
+    /// there, whatever the clock says; and if another came meanwhile, the user is read again.
     async fn user(&self, id: &UserId) -> Result<(Option<User>, UnixTime), Refusal> {
-        let read_at = self.parts.clock.now().unix;
-        let user = self.parts.store.user(id).await.map_err(|error| unavailable(&error))?;
-        Ok((user, read_at))
+        let mut left = MOST_READS;
+        loop {
+            let changed_at = self.parts.revocations.with_index(|index| index.roles_changed_at(id));
+            let now = self.parts.clock.now().unix;
+            let read_at = changed_at.map_or(now, |changed_at| now.max(changed_at));
+            let user = self.parts.store.user(id).await.map_err(|error| unavailable(&error))?;
+            left -= 1;
+            if left == 0 || self.is_current(id, read_at) {
+                return Ok((user, read_at));
+            }
+        }
     }
 
     /// Whether what was read about a user then says what roles they have now.

@@ -177,11 +177,12 @@ pub async fn run(
     let listener = listener::listen(address).map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let admin = admin_listener(&config)?;
-    tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
+    // Before anybody learns that it is up: a signal that comes then must not end the process as it would by default.
     let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
+    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
     let serving = server.clone();
     let answer = move |request| serving.answer(request);
-    let mut signals = Signals::new().map_err(RunError::Signals)?;
     audit.record(Record::new(AuditEvent::Startup, Outcome::Success).detail(env!("CARGO_PKG_VERSION")));
     ready(address);
     // These go on while connections are drained: an operation that has begun is finished, and a revocation still reaches who is in.

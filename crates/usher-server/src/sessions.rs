@@ -237,7 +237,11 @@ impl Sessions {
         let mut sessions = self.parts.store.sessions_of(user, after, limit).await?;
         let full = sessions.len() >= usize::try_from(limit).unwrap_or(usize::MAX);
         let next = sessions.last().filter(|_| full).map(|session| session.id.clone());
-        sessions.retain(|session| session.created_at.plus(self.parts.limits.absolute) > now);
+        // The store keeps a session for longer than it can be used, so that its last tokens can be revoked.
+        let idle = self.parts.limits.idle.max(self.parts.refresh_ttl);
+        sessions.retain(|session| {
+            session.created_at.plus(self.parts.limits.absolute) > now && session.last_seen_at.plus(idle) > now
+        });
         Ok((sessions, next))
     }
 

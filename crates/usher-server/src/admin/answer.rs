@@ -23,6 +23,10 @@ pub enum Answer {
         sessions: usize,
         /// Live connections that were ended by it, with sessions or without.
         connections: usize,
+        /// Other issuers' tokens are refused if they were issued no more than so many seconds after the revocation; `None` where there is
+        /// no other issuer.
+        #[serde(default)]
+        leeway_seconds: Option<u64>,
     },
     /// Users.
     Users {

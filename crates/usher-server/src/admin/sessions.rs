@@ -48,8 +48,10 @@ impl Administration {
         margin: Option<Duration>,
     ) -> Result<Answer, AdminError> {
         let sessions = self.live_sessions(&user).await?.len();
-        let target = RevocationTarget::User { user, issued_before: self.now(), except: None };
+        let target = RevocationTarget::User { user: user.clone(), issued_before: self.now(), except: None };
         let connections = self.revoke_with_margin(target, RevocationCause::Administrator, margin).await?;
-        Ok(Answer::SessionsEnded { sessions, connections })
+        let leeway_seconds = self.lifetimes.issuer_leeway().map(|leeway| leeway.as_secs());
+        tracing::info!(%user, sessions, connections, leeway_seconds, "ended a user's sessions; tokens of other issuers by their iat");
+        Ok(Answer::SessionsEnded { sessions, connections, leeway_seconds })
     }
 }

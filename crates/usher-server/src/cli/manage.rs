@@ -218,13 +218,16 @@ pub(super) fn session(args: SessionArgs) -> Result<Outcome, CommandError> {
 
 fn revoke_sessions_of(file: &ConfigFile, user: UserId, margin_seconds: Option<u64>) -> Result<Outcome, CommandError> {
     let answer = perform(file, Operation::RevokeSessionsOf { user: user.clone(), margin_seconds })?;
-    let Answer::SessionsEnded { sessions, connections } = answer else { return Err(unexpected()) };
+    let Answer::SessionsEnded { sessions, connections, leeway_seconds } = answer else { return Err(unexpected()) };
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
-    output::line(&format!(
-        "ended {} and {} of {user}; tokens issued to them until now no longer hold",
-        count(sessions, "session"),
-        count(connections, "connection")
-    ))?;
+    let ended = format!("ended {} and {} of {user}", count(sessions, "session"), count(connections, "connection"));
+    output::line(&match leeway_seconds {
+        None => ended,
+        Some(leeway) => format!(
+            "{ended}; tokens that another issuer gave until now are refused, and those of the next {leeway} s (tokens.leeway), \
+             because its clock may be ahead"
+        ),
+    })?;
     Ok(Outcome::Yes)
 }
 

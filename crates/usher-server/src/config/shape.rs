@@ -14,7 +14,7 @@ const NOT_BUILT: [&str; 2] = ["cluster", "gateway"];
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 93] = [
+const READING_ORDER: [&str; 95] = [
     // The sections.
     "server",
     "admin",
@@ -102,6 +102,8 @@ const READING_ORDER: [&str; 93] = [
     "connections",
     "per_user",
     "per_session",
+    "tickets",
+    "api_keys",
     "message",
     "messages",
     "rooms_per_connection",

@@ -3,23 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
 use rustls_pki_types::CertificateDer;
 use usher_auth::UnixTime;
+use x509_parser::certificate::{Validity as Dates, X509Certificate};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::time::ASN1Time;
 
 use super::{Finding, Severity};
 
 /// How long before its end a certificate expires soon; a third of its life if that is shorter.
 const SOON: Duration = Duration::from_hours(14 * 24);
 const KEY: &str = "server.tls";
-
-/// DER's tags.
-const INTEGER: u8 = 0x02;
-const SEQUENCE: u8 = 0x30;
-const VERSION: u8 = 0xa0;
-const UTC_TIME: u8 = 0x17;
-const GENERALIZED_TIME: u8 = 0x18;
 
 /// From when until when a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,66 +56,11 @@ fn shown(at: UnixTime) -> String {
     jiff::Timestamp::from_second(at.as_seconds()).map_or_else(|_| at.as_seconds().to_string(), |time| time.to_string())
 }
 
-/// Certificate ::= SEQUENCE { tbs SEQUENCE { [0] version?, serial, signature, issuer, validity SEQUENCE { from, until }, … }, … }
 fn validity(certificate: &[u8]) -> Option<Validity> {
-    let (certificate, _) = expect(SEQUENCE, certificate)?;
-    let (mut rest, _) = expect(SEQUENCE, certificate)?;
-    if rest.first() == Some(&VERSION) {
-        rest = expect(VERSION, rest)?.1;
-    }
-    for tag in [INTEGER, SEQUENCE, SEQUENCE] {
-        rest = expect(tag, rest)?.1;
-    }
-    let (validity, _) = expect(SEQUENCE, rest)?;
-    let (from, rest) = time(validity)?;
-    let (until, _) = time(rest)?;
-    Some(Validity { from, until })
-}
-
-/// The content of the element of that tag that `input` begins with, and what follows it.
-fn expect(tag: u8, input: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (found, content, rest) = element(input)?;
-    (found == tag).then_some((content, rest))
-}
-
-fn element(input: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[tag, first], mut rest) = input.split_first_chunk::<2>()?;
-    let length = if first < 0x80 {
-        usize::from(first)
-    } else {
-        let count = usize::from(first & 0x7f);
-        // No certificate is longer than four bytes of length can say; none has the indefinite form, which DER forbids.
-        if !(1..=4).contains(&count) {
-            return None;
-        }
-        let (bytes, after) = rest.split_at_checked(count)?;
-        rest = after;
-        bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte))
-    };
-    let (content, rest) = rest.split_at_checked(length)?;
-    Some((tag, content, rest))
-}
-
-/// A UTCTime or GeneralizedTime in the one form that RFC 5280 allows: seconds, and Z.
-fn time(input: &[u8]) -> Option<(UnixTime, &[u8])> {
-    let (tag, content, rest) = element(input)?;
-    let text = std::str::from_utf8(content).ok()?.strip_suffix('Z')?;
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let (year, text) = match tag {
-        UTC_TIME if text.len() == 12 => {
-            let year: i16 = text[..2].parse().ok()?;
-            // RFC 5280 §4.1.2.5.1: 50 to 99 are of the last century.
-            (year + if year >= 50 { 1900 } else { 2000 }, &text[2..])
-        }
-        GENERALIZED_TIME if text.len() == 14 => (text[..4].parse().ok()?, &text[4..]),
-        _ => return None,
-    };
-    let part = |at: usize| text[at..at + 2].parse::<i8>().ok();
-    let at = DateTime::new(year, part(0)?, part(2)?, part(4)?, part(6)?, part(8)?, 0).ok()?;
-    let at = TimeZone::UTC.to_timestamp(at).ok()?;
-    Some((UnixTime::from_seconds(at.as_second()), rest))
+    let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+    let Dates { not_before, not_after } = parsed.validity();
+    let moment = |time: &ASN1Time| UnixTime::from_seconds(time.timestamp());
+    Some(Validity { from: moment(not_before), until: moment(not_after) })
 }
 
 #[cfg(test)]

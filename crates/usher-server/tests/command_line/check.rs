@@ -89,7 +89,9 @@ fn rules_that_never_decide_and_regular_expressions_are_pointed_out() {
     let desk = Desk::with(&format!("{CONFIG}{rooms}"));
     let done = desk.usher(&["check", "--config", "usher.toml"]);
     assert_eq!(done.code, 0, "{}", done.stdout);
-    let warnings: Vec<&str> = done.stdout.lines().filter(|line| line.starts_with("warning: ")).collect();
+    // Of the rooms: how many files may be open is the machine's to say.
+    let warnings = done.stdout.lines().filter(|line| line.starts_with("warning: ") && line.contains("rooms["));
+    let warnings: Vec<&str> = warnings.collect();
     assert_eq!(warnings.len(), 5, "{warnings:#?}");
     assert!(
         warnings[0].contains("rooms[1].pattern: this rule never decides: rooms[0] (\"board-*\") comes before it"),
@@ -126,7 +128,7 @@ fn an_empty_list_says_so() {
     let desk = Desk::with(CONFIG);
     assert_eq!(desk.usher(&["migrate", "--config", "usher.toml"]).code, 0);
     for (args, expected) in [
-        (&["user", "list"][..], "there are no users\n"),
+        (&["user", "list"][..], "there are no users yet: `usher user add` adds one\n"),
         (&["key", "list"], "there are no API keys\n"),
         (&["key", "list", "--user", "alice"], "alice has no API keys\n"),
         (&["session", "list", "--user", "alice"], "alice has no sessions\n"),

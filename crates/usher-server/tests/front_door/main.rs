@@ -21,6 +21,7 @@ mod metrics;
 mod no_gap;
 mod octoprint_api;
 mod outbound;
+mod per_user;
 mod plaintext;
 mod refresh_model;
 mod reload;

@@ -27,34 +27,34 @@ static int failing(int fd) {
     return errno != 0;
 }
 
-#define NEXT(type, name) static type next; if (!next) next = (type)dlsym(RTLD_NEXT, name)
+#define NEXT(name) static __typeof__(&name) next; if (!next) next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t offset) {
-    NEXT(ssize_t (*)(int, const void *, size_t, off64_t), "pwrite64");
+    NEXT(pwrite64);
     return failing(fd) ? -1 : next(fd, bytes, count, offset);
 }
 
 ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset) {
-    NEXT(ssize_t (*)(int, const void *, size_t, off_t), "pwrite");
+    NEXT(pwrite);
     return failing(fd) ? -1 : next(fd, bytes, count, offset);
 }
 
 ssize_t write(int fd, const void *bytes, size_t count) {
-    NEXT(ssize_t (*)(int, const void *, size_t), "write");
+    NEXT(write);
     return failing(fd) ? -1 : next(fd, bytes, count);
 }
 
 int ftruncate64(int fd, off64_t length) {
-    NEXT(int (*)(int, off64_t), "ftruncate64");
+    NEXT(ftruncate64);
     return failing(fd) ? -1 : next(fd, length);
 }
 
 int fsync(int fd) {
-    NEXT(int (*)(int), "fsync");
+    NEXT(fsync);
     return failing(fd) ? -1 : next(fd);
 }
 
 int fdatasync(int fd) {
-    NEXT(int (*)(int), "fdatasync");
+    NEXT(fdatasync);
     return failing(fd) ? -1 : next(fd);
 }

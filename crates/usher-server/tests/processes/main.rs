@@ -1,5 +1,6 @@
 //! The server as a process of its own: what happens when it is killed, told to go, told to reload, or besieged.
 
+mod backup;
 mod killed;
 mod known_addresses;
 mod open_files;

@@ -97,6 +97,13 @@ impl Place {
         String::from_utf8(output.stdout).expect("text")
     }
 
+    /// What a command that fails prints on both outputs.
+    pub(crate) fn ask_with_errors(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("the command runs");
+        assert!(!output.status.success(), "{args:?}");
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
     /// What a command prints.
     pub(crate) fn run(&self, args: &[&str]) -> String {
         let output = self.command(args).output().expect("the command runs");
