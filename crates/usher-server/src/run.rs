@@ -113,7 +113,6 @@ pub async fn run(
     look_before_starting(&config, clock.now().unix).await.map_err(RunError::Preflight)?;
     // The lock first: from here on no other process changes the data.
     let control = ControlSocket::bind(&config.store).await?;
-    let existing = config.store.database.exists();
     let sql = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
     let store: Arc<dyn Store> = sql.clone();
     let begun = config.audit.have_begun(&*sql).await?;
@@ -123,7 +122,7 @@ pub async fn run(
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
     let address_key = address_key_file::load_or_create(&config.store.address_key_file(), &*randomness)?;
-    let keys = signing_key_file::load_or_create(&config.tokens.key_file, existing)?;
+    let keys = signing_key_file::load_or_create(&config.tokens.key_file, sql.has_sessions().await?)?;
     let tokens = Arc::new(token_verifier(&config, &keys)?);
     let sources = config.issuers.iter().map(|issuer| (issuer.name.clone(), issuer.source.clone())).collect();
     let issuer_keys = IssuerKeys::new(sources, &tokens, &clock, KeyFetchLimits::default())?;

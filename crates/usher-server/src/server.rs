@@ -1,7 +1,8 @@
 //! The server put together: backends and settings in, an HTTP service out. Constructing it does no I/O.
 
+mod upkeep;
+
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Method, Request};
 use parking_lot::RwLock;
 use url::Host;
-use usher_auth::credential_lifetimes::{CredentialLifetimes, MAX_ACCESS_TOKEN_LIFE};
+use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::refusal::RefusalKind;
@@ -21,14 +22,14 @@ use usher_auth::room::RoomPolicy;
 use usher_auth::route::{Dialect, RouteRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
-use usher_auth::{Clock, Now, Randomness, Refusal, UnixTime};
+use usher_auth::{Clock, Randomness, Refusal};
 use usher_axum::{
-    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, KNOWN_FOR, LoginLimits,
-    PendingChange, Problem, Revocations, RouteTable, SockJsConfigError, SockJsRoute, SockJsSettings, Throttle,
-    TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
+    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, LoginLimits, PendingChange,
+    Problem, Revocations, RouteTable, SockJsConfigError, SockJsRoute, SockJsSettings, Throttle, TrustedProxies,
+    VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
-use usher_store::{KnownAddress, KnownAddressBounds, Store, StoreError, TicketStore};
+use usher_store::{Store, StoreError, TicketStore};
 use zeroize::Zeroizing;
 
 use crate::access_tokens::AccessTokens;
@@ -50,10 +51,6 @@ use crate::ticket_desk::TicketDesk;
 
 /// When clients that come in a drain should try again: another server is there then, or this one is back.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(5);
-/// How often the store is given the addresses that accounts were used from. A crash forgets those of so long.
-const REMEMBER_ADDRESSES_EVERY: Duration = Duration::from_secs(5);
-/// How often what is over is removed from the store.
-const REAP_EVERY: Duration = Duration::from_mins(5);
 
 /// What the operator decides.
 #[derive(Clone, Debug)]
@@ -452,84 +449,6 @@ impl Server {
         let blocked = self.store.blocked_users().await?;
         self.revocations.load(&revocations, &blocked);
         Ok(revocations.len() + blocked.len())
-    }
-
-    /// Takes in the addresses that accounts were used from before a restart: an account that is being guessed at stays open to them.
-    pub async fn load_known_addresses(&self) -> Result<(), StoreError> {
-        let most = u32::try_from(KnownAddressBounds::default().total).unwrap_or(u32::MAX);
-        self.api.throttle.load_known_addresses(self.store.known_addresses(most).await?);
-        Ok(())
-    }
-
-    /// Gives the store the addresses that are new, now and then. Runs until it is dropped.
-    pub async fn remember_addresses(&self) {
-        loop {
-            tokio::time::sleep(REMEMBER_ADDRESSES_EVERY).await;
-            self.remember_new_addresses().await;
-        }
-    }
-
-    /// Gives the store the addresses that are new. What it does not take is offered again the next time.
-    pub async fn remember_new_addresses(&self) {
-        let mut unsaved = UnsavedAddresses(&self.api.throttle, self.api.throttle.take_new_addresses());
-        if unsaved.1.is_empty() {
-            return;
-        }
-        match self.store.remember_addresses(&unsaved.1, KnownAddressBounds::default()).await {
-            Ok(()) => unsaved.1.clear(),
-            Err(error) => {
-                tracing::warn!(%error, source = %error.source, "known addresses could not be saved; it will be tried again");
-            }
-        }
-    }
-
-    /// Sends the rooms' updates when they are due. Runs until it is dropped.
-    pub async fn update_rooms(&self) {
-        loop {
-            let due = poll_fn(|context| self.rooms.poll_deadline(context)).await;
-            tokio::time::sleep(due.saturating_sub(self.clock.now().monotonic)).await;
-            self.rooms.flush(self.clock.now());
-        }
-    }
-
-    /// Removes what is over, now and then. Runs until it is dropped.
-    pub async fn reap(&self) {
-        let start = self.clock.now();
-        loop {
-            tokio::time::sleep(REAP_EVERY).await;
-            if let Err(error) = self.reap_once(reaping_time(start, self.clock.now())).await {
-                tracing::warn!(%error, source = %error.source, "what is over could not be removed; it will be tried again");
-            }
-        }
-    }
-
-    async fn reap_once(&self, now: UnixTime) -> Result<(), StoreError> {
-        self.revocations.forget(now);
-        self.audit.reap().await?;
-        self.store.reap_revocations(now).await?;
-        self.store.reap_refresh_tokens(now).await?;
-        self.store.reap_known_addresses(now.minus(KNOWN_FOR)).await?;
-        // A session whose cookie has idled out may still be revived by its refresh token. And one whose tokens may be alive stays, so that
-        // it ends by its id when its user's sessions end.
-        let idle = self.session_limits.idle.max(self.refresh_ttl) + MAX_ACCESS_TOKEN_LIFE;
-        let absolute = self.session_limits.absolute + MAX_ACCESS_TOKEN_LIFE;
-        self.store.reap_sessions(now.minus(idle), now.minus(absolute)).await?;
-        Ok(())
-    }
-}
-
-/// The time by which expired rows are removed: the wall clock, but no further on than a process that began at `start` can be. A clock that
-/// leaps ahead by mistake, and is set back, must not make it forget what was revoked.
-fn reaping_time(start: Now, now: Now) -> UnixTime {
-    now.unix.min(start.after(now.monotonic.saturating_sub(start.monotonic)).unix)
-}
-
-/// Addresses on their way to the store. Those that did not arrive are put back, also when nothing waits for it any more.
-struct UnsavedAddresses<'a>(&'a Throttle, Vec<KnownAddress>);
-
-impl Drop for UnsavedAddresses<'_> {
-    fn drop(&mut self) {
-        self.0.put_back_addresses(std::mem::take(&mut self.1));
     }
 }
 

@@ -48,10 +48,10 @@ const BEGIN: &str = "-----BEGIN ";
 
 /// The keys in the file at `path`; if there is no file, a new ES256 key is made and written there with mode 0600.
 ///
-/// Unlike a missing audit key, one that is missing beside `existing` data is not an error: nothing that is kept was signed with it.
+/// Unlike a missing audit key, one that is missing although there are `sessions` is not an error: nothing that is kept was signed with it.
 /// Sessions, refresh tokens, API keys and tickets are found by their hashes. What is refused are access tokens of minutes and session
 /// keys: their clients refresh or log in again. The operator is warned, because another service may have kept the old public key.
-pub fn load_or_create(path: &Path, existing: bool) -> Result<KeyRing, SigningKeyError> {
+pub fn load_or_create(path: &Path, sessions: bool) -> Result<KeyRing, SigningKeyError> {
     if let Some(keys) = load(path)? {
         return Ok(keys);
     }
@@ -59,10 +59,10 @@ pub fn load_or_create(path: &Path, existing: bool) -> Result<KeyRing, SigningKey
         generate_es256_pem(&SystemRandom::new()).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
     create(path, &pem).map_err(|source| SigningKeyError::Io { path: path.to_owned(), source })?;
     let path_shown = path.display();
-    if existing {
+    if sessions {
         tracing::warn!(
             path = %path_shown,
-            "the signing key was missing beside existing data: made a new one. Access tokens and session keys from before are refused; \
+            "the signing key was missing although there are sessions: made a new one. Access tokens and session keys from before are refused; \
              sessions and refresh tokens go on"
         );
     } else {

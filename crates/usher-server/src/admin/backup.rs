@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use usher_sql::SqlStore;
 
 use super::{AdminError, Administration, Answer};
+use crate::error_text::with_sources;
 
 /// Copies the store.
 #[async_trait]
@@ -17,12 +18,8 @@ pub trait BackUp: Send + Sync {
 #[async_trait]
 impl BackUp for SqlStore {
     async fn back_up(&self, to: &Path) -> Result<(), String> {
-        SqlStore::back_up(self, to).await.map_err(|error| with_source(&error))
+        SqlStore::back_up(self, to).await.map_err(|error| with_sources(&error))
     }
-}
-
-fn with_source(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 impl Administration {

@@ -140,7 +140,10 @@ pub(super) fn backup(args: &BackupArgs) -> Result<Outcome, CommandError> {
         (&config.store.audit_key_file(), "proves that the audit trail was not changed"),
         (&config.store.address_key_file(), "recognises addresses that accounts were used from"),
     ] {
-        output::line(&format!("  {}  ({holds})", file.display()))?;
+        // Those that are not there yet are made when the server starts.
+        if file.exists() {
+            output::line(&format!("  {}  ({holds})", file.display()))?;
+        }
     }
     Ok(Outcome::Yes)
 }

@@ -23,6 +23,7 @@ use clap::Parser as _;
 use crate::admin::{AdminError, ControlError};
 use crate::audit::AuditKeyError;
 use crate::config::ConfigErrors;
+use crate::error_text::with_sources;
 use crate::run::RunError;
 use args::{Cli, Command};
 
@@ -85,18 +86,4 @@ pub fn main() -> ExitCode {
             ExitCode::from(if matches!(error, CommandError::Usage(_)) { 2 } else { 1 })
         }
     }
-}
-
-/// An error with what caused it, in one line; each cause once.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

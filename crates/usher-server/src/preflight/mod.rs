@@ -16,6 +16,7 @@ use usher_sql::SqlStore;
 use crate::address_key_file;
 use crate::audit::{AuditKeyError, AuditKeys, SinkSetting};
 use crate::config::ResolvedConfig;
+use crate::error_text::with_sources;
 use crate::signing_key_file;
 
 /// How bad it is.
@@ -68,10 +69,10 @@ pub async fn inspect(config: &ResolvedConfig, now: UnixTime) -> Vec<Finding> {
                 Ok(_) => {}
             }
         }
-        Err(error) => fatal("store.url", with_source(&error)),
+        Err(error) => fatal("store.url", with_sources(&error)),
     }
     if let Err(error) = signing_key_file::load(&config.tokens.key_file) {
-        fatal("tokens.key_file", with_source(&error));
+        fatal("tokens.key_file", with_sources(&error));
     } else if let Err(error) = usable_folder(&config.tokens.key_file) {
         fatal("tokens.key_file", format!("its folder cannot be used: {error}"));
     }
@@ -128,18 +129,4 @@ fn usable_folder(path: &Path) -> io::Result<()> {
     let probe = folder.join(format!(".usher-probe-{}", std::process::id()));
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe);
     made.and_then(|_| fs::remove_file(&probe))
-}
-
-/// An error with what caused it, in one line; each cause once.
-fn with_source(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -53,6 +53,13 @@ impl SqlStore {
         self.writer.pool().close().await;
     }
 
+    /// Whether any session is in it.
+    pub async fn has_sessions(&self) -> Result<bool, StoreError> {
+        let context = "looking for sessions";
+        let there = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sessions)");
+        there.fetch_one(self.reader(context)?).await.during(context)
+    }
+
     fn reader(&self, context: &'static str) -> Result<&SqlitePool, StoreError> {
         self.identity.check(&self.path).during(context)?;
         Ok(&self.readers)
