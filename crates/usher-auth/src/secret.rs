@@ -42,6 +42,10 @@ pub const SESSION_KEY_PREFIX: &str = "uso_";
 /// Length in bytes of every secret of ours: a prefix of 4 and 32 random bytes as 43 characters of base64url.
 pub const TOKEN_LENGTH: usize = 47;
 
+/// How much of a refresh token its successors have in common: the prefix and 21 characters of 6 bits. What is left are 22 characters, 130
+/// bits.
+const FAMILY_LENGTH: usize = 25;
+
 /// A secret in clear, as its owner presents it. Wiped when dropped; never printed, never stored.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct PlainToken(String);
@@ -52,6 +56,24 @@ impl PlainToken {
         let token = Self(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bytes)));
         bytes.zeroize();
         token
+    }
+
+    /// The secret that takes the place of this one: of the same family, with 128 bits of its own from `bytes`.
+    ///
+    /// A refresh token's first 126 random bits are those of its session's first one. So one that was spent long ago, and of which nothing
+    /// else is kept, is still known to be one of that session.
+    #[must_use]
+    pub fn successor(&self, kind: TokenKind, bytes: [u8; 32]) -> Self {
+        let fresh = Self::from_random(kind, bytes);
+        Self(format!("{}{}", &self.0[..FAMILY_LENGTH], &fresh.0[FAMILY_LENGTH..]))
+    }
+
+    /// What may be stored of what a token and its successors have in common.
+    pub fn family(&self) -> HashedToken {
+        let mut context = digest::Context::new(&digest::SHA256);
+        context.update(b"family:");
+        context.update(&self.0.as_bytes()[..FAMILY_LENGTH]);
+        HashedToken::from_digest(&context.finish())
     }
 
     /// What somebody presented as a secret of `kind`; `None` if it does not have that form, which needs no look-up to refuse.
@@ -71,10 +93,7 @@ impl PlainToken {
     ///
     /// SHA-256 without salt is right here, and would be wrong for a password: the input has 256 bits of entropy.
     pub fn hashed(&self) -> HashedToken {
-        let digest = digest::digest(&digest::SHA256, self.0.as_bytes());
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest.as_ref());
-        HashedToken(bytes)
+        HashedToken::from_digest(&digest::digest(&digest::SHA256, self.0.as_bytes()))
     }
 }
 
@@ -96,7 +115,10 @@ impl HashedToken {
 
     /// Of a token that is no secret of ours.
     pub fn of(token: &SecretText) -> Self {
-        let digest = digest::digest(&digest::SHA256, token.reveal().as_bytes());
+        Self::from_digest(&digest::digest(&digest::SHA256, token.reveal().as_bytes()))
+    }
+
+    fn from_digest(digest: &digest::Digest) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest.as_ref());
         Self(bytes)
@@ -165,6 +187,24 @@ mod tests {
                 assert_eq!(PlainToken::parse(asked, token.reveal()).is_some(), made == asked);
             }
         }
+    }
+
+    #[test]
+    fn a_successor_is_another_secret_of_the_same_family() {
+        // req D1, L1
+        let first = PlainToken::from_random(TokenKind::Refresh, [1; 32]);
+        let second = first.successor(TokenKind::Refresh, [2; 32]);
+        let third = second.successor(TokenKind::Refresh, [3; 32]);
+        assert!(PlainToken::parse(TokenKind::Refresh, second.reveal()).is_some(), "it has the form of one");
+        assert_ne!(first.hashed(), second.hashed());
+        assert_ne!(second.hashed(), third.hashed());
+        assert_eq!((first.family(), second.family()), (second.family(), third.family()));
+        assert_ne!(first.family(), PlainToken::from_random(TokenKind::Refresh, [2; 32]).family());
+        assert_ne!(first.family(), first.hashed());
+        assert_eq!(
+            second.reveal()[FAMILY_LENGTH + 1..],
+            PlainToken::from_random(TokenKind::Refresh, [2; 32]).reveal()[FAMILY_LENGTH + 1..]
+        );
     }
 
     #[test]

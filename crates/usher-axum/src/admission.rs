@@ -95,7 +95,10 @@ pub(crate) async fn admit<H: Handler>(
     } else {
         None
     };
-    Ok(Accepted { opening: Opening { connection, presenter, place, door: door.clone(), handler }, span })
+    Ok(Accepted {
+        opening: Opening { connection, presenter, place, lingering: None, door: door.clone(), handler },
+        span,
+    })
 }
 
 /// Drives the connection up to its acceptance, or to a refusal over HTTP.

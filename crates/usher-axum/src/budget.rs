@@ -62,6 +62,18 @@ pub struct SourcePlace {
 /// The place of a socket that waits for its first message.
 pub(crate) type WaitingPlace = SourcePlace;
 
+/// Where a session that has ended, and is remembered for a while, keeps a place among the waiting: it takes memory and a place in a drain as
+/// one that waits does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LingeringPlace(Arc<Mutex<Option<SourcePlace>>>);
+
+impl LingeringPlace {
+    /// Hold `place` until the last handle is dropped.
+    pub(crate) fn hold(&self, place: Option<SourcePlace>) {
+        *self.0.lock() = place;
+    }
+}
+
 impl SourceBudget {
     /// All places are free.
     pub fn new(total: usize, per_source: usize) -> Self {

@@ -176,6 +176,11 @@ impl Revocations {
         decide(&self.shared.index.read())
     }
 
+    /// Whether a connection that is open belongs to this session.
+    pub fn has_session(&self, session: &SessionId) -> bool {
+        !self.shared.registry.of_session(session).is_empty()
+    }
+
     /// How many connections are open.
     pub fn connections(&self) -> usize {
         self.shared.registry.len()

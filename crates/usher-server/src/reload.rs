@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 /// What [`crate::server::Server::reload`] puts in force: a key, or everything below it. What is not here needs a restart.
-const IN_FORCE: [&str; 16] = [
+const IN_FORCE: [&str; 17] = [
     "routes",
     "rooms",
     "server.trusted_proxies",
+    "server.client_address",
     "limits.waiting",
     "limits.anonymous",
     "limits.connections",
@@ -30,9 +31,8 @@ pub(crate) fn needing_restart(started: &BTreeMap<String, Value>, now: &BTreeMap<
     let changed = keys.into_iter().filter(|key| started.get(*key) != now.get(*key));
     let mut names: Vec<String> = changed.filter(|key| !is_in_force(key)).cloned().collect();
     // The listener itself counts and refuses connections by the proxies that it was started with.
-    let behind_proxy = started.get("server.plaintext_behind_proxy") == Some(&Value::Bool(true));
-    if behind_proxy && started.get("server.trusted_proxies") != now.get("server.trusted_proxies") {
-        names.push("server.trusted_proxies (for who may connect)".to_owned());
+    if started.get("server.trusted_proxies") != now.get("server.trusted_proxies") {
+        names.push("server.trusted_proxies (for how connections are counted and which may be plain text)".to_owned());
     }
     names
 }
@@ -80,7 +80,7 @@ mod tests {
         };
         assert_eq!(
             needing_restart(&with("10.0.0.1"), &with("10.0.0.2")),
-            ["server.trusted_proxies (for who may connect)"]
+            ["server.trusted_proxies (for how connections are counted and which may be plain text)"]
         );
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use usher_auth::Clock;
 use usher_auth::connection::SessionRenewal;
-use usher_auth::ids::UserId;
+use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
 use usher_auth::user::User;
@@ -49,15 +49,16 @@ impl LiveRevoker {
     /// Ends what `remembered` means on the wire, and records it.
     fn apply(&self, remembered: &[Revocation], owner: Option<&UserId>, margin: Option<Duration>) -> usize {
         let now = self.clock.now();
+        // All of it counts before a connection is looked for: the first target finds the connections of the others, whose sessions are
+        // what ends.
+        for one in remembered {
+            self.revocations.remember(one);
+        }
         let mut ended = 0;
         for (number, one) in remembered.iter().enumerate() {
-            // The first reaches all connections of the others, and asks each of them once.
-            let connections = if number > 0 && margin.is_some() {
-                self.revocations.remember(one);
-                0
-            } else {
-                self.revocations.apply(one, margin, now)
-            };
+            // With a margin, each connection is asked once.
+            let asked = number > 0 && margin.is_some();
+            let connections = if asked { 0 } else { self.revocations.apply(one, margin, now) };
             // Who logs out is recorded with their request.
             if one.cause != RevocationCause::Logout {
                 self.audit.record(Record::revoked(one, owner).connections_ended(connections));
@@ -99,6 +100,10 @@ impl Revoker for LiveRevoker {
         let owner = owner(&*self.store, revocation).await?;
         let remembered = self.store.revoke(revocation).await?;
         Ok(self.apply(&remembered, owner.as_ref(), margin))
+    }
+
+    fn has_connections(&self, session: &SessionId) -> bool {
+        self.revocations.has_session(session)
     }
 
     fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {

@@ -321,7 +321,11 @@ impl Signals {
 /// Ours first, then the configured issuers, with the keys that are known already.
 fn token_verifier(config: &ResolvedConfig, keys: &KeyRing) -> Result<TokenVerifier, InvalidVerifier> {
     let tokens = &config.tokens;
-    let own = IssuerRules::own(tokens.issuer.clone(), tokens.audience.clone(), tokens.leeway);
+    // One that lives longer is from an earlier configuration. It is refused, because a revocation is remembered for no longer than this.
+    let own = IssuerRules {
+        max_lifetime: tokens.access_ttl,
+        ..IssuerRules::own(tokens.issuer.clone(), tokens.audience.clone(), tokens.leeway)
+    };
     let mut issuers = vec![TrustedIssuer::new(own, keys.verification_keys())];
     for issuer in &config.issuers {
         let keys = issuer.keys.clone().unwrap_or_default();

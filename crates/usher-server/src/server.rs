@@ -203,6 +203,7 @@ impl Server {
             store: store.clone(),
             access_tokens: access_tokens.clone(),
             revoker: revoker.clone(),
+            throttle: throttle.clone(),
             limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
             most_per_user: settings.sessions_per_user,
@@ -445,7 +446,7 @@ impl Server {
     /// Takes in what the store remembers of revocations. Nothing may be served before this: a revoked credential must not
     /// come back with a restart.
     pub async fn load_revocations(&self) -> Result<usize, StoreError> {
-        let revocations = self.store.revocations(self.clock.now().unix).await?;
+        let revocations = self.store.revocations().await?;
         let blocked = self.store.blocked_users().await?;
         self.revocations.load(&revocations, &blocked);
         Ok(revocations.len() + blocked.len())

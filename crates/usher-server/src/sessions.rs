@@ -12,7 +12,10 @@ use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
 use usher_auth::user::{PasswordHash, User};
 use usher_auth::{Clock, Randomness, UnixTime};
-use usher_store::{NewSession, RefreshOutcome, RefreshRotation, RevocationTimes, StartedSession, Store, StoreError};
+use usher_axum::Throttle;
+use usher_store::{
+    EndedFamily, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes, StartedSession, Store, StoreError,
+};
 
 use crate::access_tokens::AccessTokens;
 use crate::admin::Revoker as _;
@@ -31,6 +34,8 @@ pub struct SessionsParts {
     pub access_tokens: Arc<AccessTokens>,
     /// What ends them.
     pub revoker: LiveRevoker,
+    /// Refreshes counted.
+    pub throttle: Arc<Throttle>,
     /// How long they last.
     pub limits: SessionLimits,
     /// How long a refresh token lasts.
@@ -106,6 +111,12 @@ pub enum RefreshError {
         /// The session that ended.
         session: SessionId,
     },
+    /// The account has been refreshed too often.
+    #[error("too many refreshes of this account")]
+    TooMany {
+        /// Not before that.
+        retry_after: Duration,
+    },
     /// The store cannot be asked.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -141,10 +152,11 @@ impl Sessions {
         let new = NewSession {
             session: &session,
             refresh_token: &self.refresh_record(&refresh_token, &session, now),
+            refresh_family: refresh_token.family(),
             proven: (&user, &hash),
             replaces: replaces.as_ref(),
             most: self.parts.most_per_user,
-            revocation: RevocationTimes { at: now, forget_at: self.forget_session_at(&session.id, now) },
+            revocation: RevocationTimes { at: now, forget_at: self.parts.lifetimes.forget_session_at(now) },
         };
         match self.parts.store.start_session(&new).await? {
             StartedSession::UserChanged => return Ok(None),
@@ -166,32 +178,30 @@ impl Sessions {
         };
         let now = self.parts.clock.now().unix;
         let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
-            return Err(RefreshError::Invalid("unknown"));
+            return Err(self.unknown(&presented, now).await);
         };
+        self.pace(&known.user)?;
         // A refresh token has its own end; the idle limit is the cookie's.
         let (session, user) =
             self.living(&known.session, now).await?.ok_or(RefreshError::Invalid("its session has ended"))?;
-        let successor = self.secret(TokenKind::Refresh);
+        let successor = presented.successor(TokenKind::Refresh, self.parts.randomness.bytes());
         let rotation = RefreshRotation {
             presented: presented.hashed(),
+            family: presented.family(),
             successor: self.refresh_record(&successor, &session, now),
             sealed_successor: sealed::seal(&presented, successor.reveal(), &self.parts.randomness.bytes()),
             now,
             retry_window: RETRY_WINDOW,
-            forget_reuse_at: self.forget_session_at(&session.id, now),
+            forget_reuse_at: self.parts.lifetimes.forget_session_at(now),
         };
         let refresh_token = match self.parts.store.rotate_refresh_token(&rotation).await? {
             RefreshOutcome::Rotated(_) => successor,
             RefreshOutcome::Retried { sealed_successor, .. } => sealed::open(&presented, &sealed_successor)
                 .and_then(|text| PlainToken::parse(TokenKind::Refresh, &text))
                 .ok_or(RefreshError::Invalid("its successor could not be unsealed"))?,
-            RefreshOutcome::Reused { presented: token, revoked } => {
-                tracing::warn!(user = %token.user, "a spent refresh token came back: its session has ended");
-                self.parts.revoker.carry_out(&revoked, Some(&token.user));
-                return Err(RefreshError::Reused { user: token.user, session: token.session });
-            }
+            RefreshOutcome::Reused(ended) => return Err(self.reused(ended)),
             RefreshOutcome::Expired(_) => return Err(RefreshError::Invalid("expired")),
-            RefreshOutcome::Unknown => return Err(RefreshError::Invalid("unknown")),
+            RefreshOutcome::Unknown => return Err(self.unknown(&presented, now).await),
         };
         let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now);
         granted.refresh_token = Some(refresh_token);
@@ -199,9 +209,10 @@ impl Sessions {
     }
 
     /// Slide a session that its cookie has just proved, and hand out a new access token; `None` if it ended meanwhile.
-    pub async fn slide(&self, id: &SessionId) -> Result<Option<Granted>, StoreError> {
+    pub async fn slide(&self, id: &SessionId) -> Result<Option<Granted>, RefreshError> {
         let now = self.parts.clock.now().unix;
         let Some((session, user)) = self.living(id, now).await? else { return Ok(None) };
+        self.pace(&user.id)?;
         if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
             return Ok(None);
         }
@@ -270,8 +281,27 @@ impl Sessions {
         self.parts.revoker.revoke(&revocation, None).await.map(|_| ())
     }
 
-    fn forget_session_at(&self, id: &SessionId, at: UnixTime) -> UnixTime {
-        self.parts.lifetimes.forget_at(&RevocationTarget::Session(id.clone()), at, None)
+    /// The token is not in the store. If it is of a session's family it was spent long ago, and the session ends.
+    async fn unknown(&self, presented: &PlainToken, now: UnixTime) -> RefreshError {
+        let when = RevocationTimes { at: now, forget_at: self.parts.lifetimes.forget_session_at(now) };
+        match self.parts.store.end_refresh_family(&presented.family(), when).await {
+            Ok(Some(ended)) => self.reused(ended),
+            Ok(None) => RefreshError::Invalid("unknown"),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn reused(&self, ended: EndedFamily) -> RefreshError {
+        let EndedFamily { session, user, revoked } = ended;
+        tracing::warn!(%user, "a spent refresh token came back: its session has ended");
+        self.parts.revoker.carry_out(&revoked, Some(&user));
+        RefreshError::Reused { user, session }
+    }
+
+    /// Counts a refresh of `user`'s.
+    fn pace(&self, user: &UserId) -> Result<(), RefreshError> {
+        let refused = self.parts.throttle.record_refresh(user.as_str(), self.parts.clock.now());
+        refused.map_or(Ok(()), |retry_after| Err(RefreshError::TooMany { retry_after }))
     }
 
     /// A session within its absolute limit, and its user if they may still come in.

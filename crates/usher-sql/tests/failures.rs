@@ -34,7 +34,7 @@ async fn assert_unusable(store: &SqlStore, why: &str) {
         store.create_session(&session("new", "alice", at(0))).await.expect_err("not durable"),
         store.user(&user_id("alice")).await.expect_err("stale"),
         store.session_by_secret(&secret("session")).await.expect_err("stale"),
-        store.revocations(at(0)).await.expect_err("stale"),
+        store.revocations().await.expect_err("stale"),
     ];
     for error in errors {
         assert!(whole(&error).contains(why), "{}", whole(&error));
@@ -74,7 +74,7 @@ async fn a_table_that_is_gone_is_an_error() {
     place.meddle("DROP TABLE revocations").await;
     let logout = revocation(session_target("session"), RevocationCause::Logout, at(1));
     store.revoke(&logout).await.expect_err("there is nowhere to remember it");
-    store.revocations(at(0)).await.expect_err("that there are none would be a lie");
+    store.revocations().await.expect_err("that there are none would be a lie");
     let session = store.session(&session_id("session")).await.expect("the rest works");
     assert!(session.is_some(), "a revocation that failed has removed nothing");
 }
@@ -110,7 +110,7 @@ async fn a_broken_row_is_an_error_and_not_a_panic() {
             "session" => store.session(&session_id("session")).await.expect_err(statement),
             "refresh" => store.refresh_token(&secret("refresh")).await.expect_err(statement),
             "key" => store.api_keys(None).await.expect_err(statement),
-            _ => store.revocations(at(0)).await.expect_err(statement),
+            _ => store.revocations().await.expect_err(statement),
         };
         assert!(whole(&error).contains(expected), "{statement}: {}", whole(&error));
     }
@@ -137,7 +137,7 @@ async fn a_call_that_is_given_up_leaves_nothing_half_done() {
         // Whatever the call had sent to the file is done once the next write is.
         store.touch_session(&session_id("session"), at(2)).await.expect("the writer is free");
         let there = store.session(&session_id(&format!("s-{turns}"))).await.expect("the store works").is_some();
-        let listed = store.revocations(at(2)).await.expect("the store works").contains(&logout);
+        let listed = store.revocations().await.expect("the store works").contains(&logout);
         assert_ne!(there, listed, "after {turns} turns");
     }
 }

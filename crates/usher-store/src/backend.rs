@@ -11,8 +11,8 @@ use usher_auth::user::{PasswordHash, User};
 
 use crate::{RefreshOutcome, RefreshRotation, RevocationTimes};
 
-/// How many spent refresh tokens of one session are kept, so that one that comes back ends the session.
-pub const SPENT_TOKENS_KEPT: usize = 100;
+/// How many spent refresh tokens of one session are kept, so that they can be retried. Those before are known by their family.
+pub const SPENT_TOKENS_KEPT: usize = 20;
 
 /// What a backend has to do with a refresh token that it found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum RotationDecision {
         /// The new one.
         successor: RefreshToken,
     },
-    /// Revoke the session of this token, which came back, in the same transaction: see [`reuse_revocation`].
+    /// Revoke the session of this token, which came back, in the same transaction: see [`reuse_times`] and [`reuse_revocation`].
     EndSession(RefreshToken),
     /// Change nothing and answer this.
     Answer(RefreshOutcome),
@@ -44,10 +44,9 @@ pub fn decide_rotation(
 ) -> RotationDecision {
     use RotationDecision::Answer;
 
-    if presented.expires_at <= rotation.now {
-        return Answer(RefreshOutcome::Expired(presented));
-    }
+    let over = presented.expires_at <= rotation.now;
     match (&presented.state, successor) {
+        (RefreshState::Fresh, _) if over => Answer(RefreshOutcome::Expired(presented)),
         (RefreshState::Fresh, _) => {
             let successor = RefreshToken {
                 session: presented.session.clone(),
@@ -63,7 +62,7 @@ pub fn decide_rotation(
             RotationDecision::Rotate { spent: RefreshToken { state, ..presented }, successor }
         }
         (RefreshState::Spent { at, sealed_successor, .. }, Some(successor))
-            if within(rotation.retry_window, *at, rotation.now) && successor.state == RefreshState::Fresh =>
+            if !over && within(rotation.retry_window, *at, rotation.now) && successor.state == RefreshState::Fresh =>
         {
             let sealed_successor = sealed_successor.clone();
             Answer(RefreshOutcome::Retried { presented, sealed_successor, successor })
@@ -95,10 +94,14 @@ pub struct Removed {
     pub api_keys: Vec<ApiKeyId>,
 }
 
+/// When the session of a refresh token ends that came back.
+pub fn reuse_times(rotation: &RefreshRotation) -> RevocationTimes {
+    RevocationTimes { at: rotation.now, forget_at: rotation.forget_reuse_at }
+}
+
 /// The revocation of the session of a refresh token that came back.
-pub fn reuse_revocation(rotation: &RefreshRotation, presented: &RefreshToken) -> Revocation {
-    let when = RevocationTimes { at: rotation.now, forget_at: rotation.forget_reuse_at };
-    when.revocation(RevocationTarget::Session(presented.session.clone()), RevocationCause::RefreshReuse)
+pub fn reuse_revocation(when: RevocationTimes, session: &SessionId) -> Revocation {
+    when.revocation(RevocationTarget::Session(session.clone()), RevocationCause::RefreshReuse)
 }
 
 /// Whether the user in the store is the one whose password was found to be right.
@@ -119,8 +122,7 @@ pub fn beyond_limit(mut sessions: Vec<(UnixTime, SessionId)>, most: usize) -> Ve
 }
 
 /// Which of a session's spent refresh tokens need not be kept, `spent` being what is kept with the moments of their first use: those
-/// spent longest ago, and never the one that was spent just now. Presented again, one that was dropped is unknown: it is refused, and its
-/// session goes on.
+/// spent longest ago, and never the one that was spent just now. Presented again, one that was dropped is known by its family.
 pub fn spent_beyond_limit(mut spent: Vec<(UnixTime, HashedToken)>, just_now: &HashedToken) -> Vec<HashedToken> {
     spent.retain(|(_, secret)| secret != just_now);
     spent.sort_by_key(|(at, _)| *at);

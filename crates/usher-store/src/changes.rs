@@ -5,6 +5,7 @@ use std::time::Duration;
 use usher_auth::UnixTime;
 use usher_auth::ids::{Role, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 
@@ -88,6 +89,8 @@ pub struct NewSession<'a> {
     pub session: &'a Session,
     /// Its first refresh token.
     pub refresh_token: &'a RefreshToken,
+    /// What the session's refresh tokens have in common, hashed.
+    pub refresh_family: HashedToken,
     /// The user and the password's hash when the password was found to be right. If the store has another user, other roles or another
     /// hash by now, no session is started: the password may have been changed while the old one was being checked.
     pub proven: (&'a User, &'a PasswordHash),
@@ -125,7 +128,9 @@ pub enum CreateApiKey {
 #[derive(Clone, Debug)]
 pub struct RefreshRotation {
     /// The token presented, hashed.
-    pub presented: usher_auth::secret::HashedToken,
+    pub presented: HashedToken,
+    /// What it and its successors have in common, hashed.
+    pub family: HashedToken,
     /// What takes its place; its state is `Fresh`.
     pub successor: RefreshToken,
     /// The successor in clear, sealed under a key derived from the presented token.
@@ -155,15 +160,20 @@ pub enum RefreshOutcome {
         successor: RefreshToken,
     },
     /// The presented token is spent and may not be retried. Its session has ended with this call.
-    Reused {
-        /// The token presented.
-        presented: RefreshToken,
-        /// The revocation of its session, which is remembered.
-        revoked: Vec<Revocation>,
-    },
-    /// The presented token has expired, spent or not: once reaped it would be unknown, and the answer must not depend on when expired
-    /// rows were deleted.
+    Reused(EndedFamily),
+    /// The presented token was not used in time.
     Expired(RefreshToken),
-    /// No such token.
+    /// No such token: see [`crate::RefreshTokenStore::end_refresh_family`].
     Unknown,
+}
+
+/// A session that ended because a spent refresh token of it came back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndedFamily {
+    /// The session.
+    pub session: SessionId,
+    /// Its user.
+    pub user: UserId,
+    /// The revocation of the session, which is remembered.
+    pub revoked: Vec<Revocation>,
 }

@@ -14,7 +14,7 @@ pub mod conformance;
 pub mod memory;
 
 pub use changes::{
-    BannedUser, ChangedUser, CreateApiKey, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
+    BannedUser, ChangedUser, CreateApiKey, EndedFamily, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
     StartedSession, UserChange,
 };
 pub use error::StoreError;

@@ -13,7 +13,7 @@ use usher_auth::user::{PasswordHash, User};
 use usher_auth::{UnixTime, api_key::ApiKey};
 
 use crate::changes::{
-    BannedUser, ChangedUser, CreateApiKey, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
+    BannedUser, ChangedUser, CreateApiKey, EndedFamily, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
     StartedSession, UserChange,
 };
 use crate::{KnownAddressStore, StoreError};
@@ -105,9 +105,17 @@ pub trait RefreshTokenStore: Send + Sync {
     /// In one transaction: spend a token, put its successor in place and note the use of the session; or end the session, if the token
     /// was spent before. The successor's `session` and `user` are taken from the presented token, whatever the caller put there.
     ///
-    /// Of one session [`crate::backend::SPENT_TOKENS_KEPT`] spent tokens are kept, the newest.
+    /// Of one session [`crate::backend::SPENT_TOKENS_KEPT`] spent tokens are kept, the newest; an older one is known by its family.
     async fn rotate_refresh_token(&self, rotation: &RefreshRotation) -> Result<RefreshOutcome, StoreError>;
-    /// Remove tokens that are over at `now`; how many.
+    /// In one transaction: end the session that has this family of refresh tokens, if there is one. For a token that is not there: it was
+    /// spent so long ago that nothing else of it is kept.
+    async fn end_refresh_family(
+        &self,
+        family: &HashedToken,
+        when: RevocationTimes,
+    ) -> Result<Option<EndedFamily>, StoreError>;
+    /// Remove spent tokens that are over at `now`; how many. One that was never used stays until its session ends: it is expired, and must
+    /// not become one that is taken for spent.
     async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError>;
 }
 
@@ -136,8 +144,11 @@ pub trait RevocationStore: Send + Sync {
     /// Revoking the same thing again is no second revocation: the first one stays, and is forgotten at the later of the two moments. Two
     /// of a user are the same if their cause is; the later `issued_before` counts then. So a user has at most one for each cause.
     async fn revoke(&self, revocation: &Revocation) -> Result<Vec<Revocation>, StoreError>;
-    /// Every revocation that still matters at `now`, in the order they were remembered.
-    async fn revocations(&self, now: UnixTime) -> Result<Vec<Revocation>, StoreError>;
+    /// Every revocation that is remembered, in the order they were remembered: also those that could be forgotten by a clock that may be
+    /// wrong.
+    async fn revocations(&self) -> Result<Vec<Revocation>, StoreError>;
+    /// The newest moment that sessions, refresh tokens and revocations tell of; `None` if there are none.
+    async fn newest_moment(&self) -> Result<Option<UnixTime>, StoreError>;
     /// Remove those that no longer matter at `now`; how many.
     async fn reap_revocations(&self, now: UnixTime) -> Result<u64, StoreError>;
 }

@@ -13,7 +13,7 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 use usher_store::{
-    ApiKeyStore, BannedUser, ChangedUser, CreateApiKey, CreateUser, KnownAddress, KnownAddressBounds,
+    ApiKeyStore, BannedUser, ChangedUser, CreateApiKey, CreateUser, EndedFamily, KnownAddress, KnownAddressBounds,
     KnownAddressStore, NewSession, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationStore,
     RevocationTimes, SessionStore, StartedSession, Store, StoreError, UserChange, UserStore,
 };
@@ -122,6 +122,7 @@ delegate!(RefreshTokenStore {
     fn create_refresh_token(&self, token: &RefreshToken) -> ();
     fn refresh_token(&self, secret: &HashedToken) -> Option<RefreshToken>;
     fn rotate_refresh_token(&self, rotation: &RefreshRotation) -> RefreshOutcome;
+    fn end_refresh_family(&self, family: &HashedToken, when: RevocationTimes) -> Option<EndedFamily>;
     fn reap_refresh_tokens(&self, now: UnixTime) -> u64;
 });
 
@@ -133,7 +134,8 @@ delegate!(ApiKeyStore {
 
 delegate!(RevocationStore {
     fn revoke(&self, revocation: &Revocation) -> Vec<Revocation>;
-    fn revocations(&self, now: UnixTime) -> Vec<Revocation>;
+    fn revocations(&self) -> Vec<Revocation>;
+    fn newest_moment(&self) -> Option<UnixTime>;
     fn reap_revocations(&self, now: UnixTime) -> u64;
 });
 

@@ -133,6 +133,7 @@ pub fn settings() -> ServerSettings {
         connections: ConnectionLimits::default(),
         sessions_per_user: 100,
         lifetimes: CredentialLifetimes {
+            access_token: Duration::from_mins(10),
             ticket: Duration::from_secs(30),
             issuer_token: Duration::from_hours(24),
             leeway: Duration::from_secs(30),

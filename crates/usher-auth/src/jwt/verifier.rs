@@ -355,10 +355,15 @@ fn check_claims(claims: &Claims, rules: &IssuerRules, now: UnixTime) -> Result<(
             return Err(ClaimError::Missing(missing).into());
         }
     }
-    check_audience_and_times(claims, rules, now)
+    check_audience_and_times(claims, rules, now)?;
+    let latest_start = now.plus(rules.leeway);
+    if claims.expires_at > claims.issued_at.unwrap_or(latest_start).plus(rules.max_lifetime) {
+        return Err(TokenError::LifetimeTooLong);
+    }
+    Ok(())
 }
 
-/// For whom it is and since when, and for how long at most.
+/// For whom it is and since when.
 pub(super) fn check_audience_and_times(claims: &Claims, rules: &IssuerRules, now: UnixTime) -> Result<(), TokenError> {
     if !claims.audiences.iter().any(|audience| rules.audiences.contains(audience)) {
         return Err(TokenError::WrongAudience);
@@ -369,9 +374,6 @@ pub(super) fn check_audience_and_times(claims: &Claims, rules: &IssuerRules, now
     }
     if claims.issued_at.is_some_and(|issued| issued > latest_start) {
         return Err(TokenError::IssuedInFuture);
-    }
-    if claims.expires_at > claims.issued_at.unwrap_or(latest_start).plus(rules.max_lifetime) {
-        return Err(TokenError::LifetimeTooLong);
     }
     Ok(())
 }

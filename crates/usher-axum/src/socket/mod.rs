@@ -23,7 +23,7 @@ use usher_auth::{Now, Permit, Refusal};
 pub(crate) use self::transport::{Incoming, Transport};
 pub(crate) use self::websocket::WebSocket;
 use crate::admission::{report_refusal, scene};
-use crate::budget::WaitingPlace;
+use crate::budget::{LingeringPlace, WaitingPlace};
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::{Amendments, Order};
 use crate::registry::{EndingRegistration, Registration, WaitingRegistration};
@@ -51,6 +51,8 @@ pub(crate) struct Opening<H: Handler> {
     pub(crate) presenter: Arc<Presenter>,
     /// In the budget of those who wait, or of those who are let in as nobody.
     pub(crate) place: Option<WaitingPlace>,
+    /// For a place after its end, where it is remembered then.
+    pub(crate) lingering: Option<LingeringPlace>,
     pub(crate) door: Door,
     pub(crate) handler: Arc<H>,
 }
@@ -60,7 +62,7 @@ pub(crate) struct Opening<H: Handler> {
 ///
 /// The future holds the driver once and nothing else: it is most of what a connection costs.
 pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H>) -> impl Future<Output = ()> + Send {
-    let Opening { connection, presenter, place, door, handler } = opening;
+    let Opening { connection, presenter, place, lingering, door, handler } = opening;
     let handle = new_handle(&connection, &presenter, &door, &transport);
     handle.begins_with(transport.handshake_bytes());
     let door_now = door.parts().clock.now();
@@ -79,6 +81,7 @@ pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H
         session: None,
         registration: None,
         place,
+        lingering,
         waiting,
         ending: None,
         verification: None,
@@ -89,7 +92,10 @@ pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H
         opened_at: door_now,
         farewell: Farewell::default(),
     };
-    async move { driver.run().await }
+    async move {
+        driver.run().await;
+        driver.linger();
+    }
 }
 
 fn new_handle(
@@ -116,6 +122,7 @@ struct Driver<T, H: Handler> {
     registration: Option<Registration>,
     /// While it waits, or is let in as nobody in particular.
     place: Option<WaitingPlace>,
+    lingering: Option<LingeringPlace>,
     waiting: Option<WaitingRegistration>,
     /// From the close frame to the end, while there may be something to write.
     ending: Option<EndingRegistration>,
@@ -362,6 +369,13 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 Action::Accept | Action::Reject(_) => {}
             }
         }
+    }
+
+    /// It has ended, and is remembered for a while: it keeps its place, or takes one if it had none.
+    fn linger(&mut self) {
+        let Some(lingering) = &self.lingering else { return };
+        let place = self.place.take();
+        lingering.hold(place.or_else(|| self.door.waiting().take(self.presenter.address.source())));
     }
 
     fn start_verification(&mut self, verification: Verification) {

@@ -21,6 +21,7 @@ use usher_auth::wire::{Mistake, shape};
 use super::opener::{Bond, Page, Proof, check_page};
 use super::session_transport::SessionTransport;
 use crate::admission::{Accepted, Arrival, admit, client_address};
+use crate::budget::LingeringPlace;
 use crate::observer::Event;
 use crate::socket;
 use crate::{Door, Handler, Presenter, Problem};
@@ -177,6 +178,8 @@ struct Opener<H: Handler> {
     bond: Arc<Bond>,
     dialect: Dialect,
     id: usher_auth::ids::ConnectionId,
+    /// What holds a place until the ended session is forgotten.
+    _lingering: LingeringPlace,
 }
 
 impl<H: Handler> Application for Entrance<H> {
@@ -214,10 +217,18 @@ impl<H: Handler> Application for Entrance<H> {
             raw_sockjs: request.transport() == Way::RawWebsocket,
         };
         let accepted = admit(&door, &rules, self.handler.clone(), request.parts(), arrival).await;
-        let accepted = accepted.map_err(IntoResponse::into_response)?;
+        let mut accepted = accepted.map_err(IntoResponse::into_response)?;
+        let lingering = LingeringPlace::default();
+        accepted.opening.lingering = Some(lingering.clone());
         let bond = Bond::new(fingerprint, accepted.opening.connection.permit());
         let id = accepted.opening.connection.id();
-        Ok(Opener { accepted: Mutex::new(Some(accepted)), bond: Arc::new(bond), dialect: rules.dialect, id })
+        Ok(Opener {
+            accepted: Mutex::new(Some(accepted)),
+            bond: Arc::new(bond),
+            dialect: rules.dialect,
+            id,
+            _lingering: lingering,
+        })
     }
 
     async fn admit(&self, opener: &Opener<H>, request: &TransportRequest<'_>) -> Result<(), Response> {

@@ -107,6 +107,7 @@ struct Counters {
     accounts: AttemptCounter<AccountKey>,
     login_sources: AttemptCounter<IpAddr>,
     login_accounts: AttemptCounter<AccountName>,
+    refresh_accounts: AttemptCounter<AccountName>,
     /// Attempts counted as failures that may still turn out well, by account. No more than there are [`Attempt`]s.
     undecided_accounts: HashMap<AccountKey, usize>,
     /// The same by source.
@@ -142,6 +143,7 @@ impl Throttle {
             accounts: AttemptCounter::new(failures.per_account, MAX_KEYS),
             login_sources: AttemptCounter::new(logins.per_source, MAX_KEYS),
             login_accounts: AttemptCounter::new(logins.per_account, MAX_KEYS),
+            refresh_accounts: AttemptCounter::new(logins.per_account, MAX_KEYS),
             undecided_accounts: HashMap::new(),
             undecided_sources: HashMap::new(),
         };
@@ -204,6 +206,18 @@ impl Throttle {
         Ok(Attempt { throttle: self.clone(), account, source, began: now, outcome: Outcome::Failed })
     }
 
+    /// Counts a refresh of a session of `user`. If there have been as many as there may be, it is not counted, and the answer is how long to
+    /// wait: each is a write, and those of one account must not keep the others waiting.
+    pub fn record_refresh(&self, user: &str, now: Now) -> Option<Duration> {
+        let name = account_name(user);
+        let mut counters = self.counters.lock();
+        let wait = counters.refresh_accounts.must_wait(&name, now);
+        if wait.is_none() {
+            counters.refresh_accounts.record(name, now);
+        }
+        wait
+    }
+
     /// A credential of `account` (where it says whose it is) from `source` did not hold. The error says that there have been too
     /// many already.
     pub fn record_failure(&self, account: Option<&str>, source: IpAddr, now: Now) -> Result<(), Refusal> {
@@ -242,9 +256,7 @@ impl Throttle {
 
     fn account_key(&self, account: &str, source: IpAddr, now: Now) -> AccountKey {
         let known = self.known.contains(account, source, now.unix);
-        let mut name = [0; 32];
-        name.copy_from_slice(digest::digest(&digest::SHA256, account.as_bytes()).as_ref());
-        (name, known.then_some(source))
+        (account_name(account), known.then_some(source))
     }
 }
 
@@ -305,6 +317,12 @@ impl Drop for Attempt {
         drop(counters);
         self.throttle.decided.notify_waiters();
     }
+}
+
+fn account_name(account: &str) -> AccountName {
+    let mut name = [0; 32];
+    name.copy_from_slice(digest::digest(&digest::SHA256, account.as_bytes()).as_ref());
+    name
 }
 
 fn one_less<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use usher_auth::ids::UserId;
+use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationTarget};
 use usher_store::{ChangedUser, Store, StoreError};
 
@@ -16,6 +16,9 @@ pub trait Revoker: Send + Sync {
     /// Revoke, durably before anything else. Returns how many live connections were ended, or will be after the `margin` in which
     /// their clients may bring another credential.
     async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError>;
+
+    /// Whether a live connection belongs to this session.
+    fn has_connections(&self, session: &SessionId) -> bool;
 
     /// Record revocations that the store remembers already, and end the live connections that they mean. `owner` is whose credentials
     /// they are, where a target does not say so. Returns how many connections were ended.
@@ -50,6 +53,10 @@ impl Revoker for StoreRevoker {
         let owner = owner(&*self.store, revocation).await?;
         let remembered = self.store.revoke(revocation).await?;
         Ok(self.carry_out(&remembered, owner.as_ref()))
+    }
+
+    fn has_connections(&self, _session: &SessionId) -> bool {
+        false
     }
 
     fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {

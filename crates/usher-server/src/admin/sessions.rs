@@ -32,12 +32,11 @@ impl Administration {
 
     pub(super) async fn revoke_session(&self, id: SessionId, margin: Option<Duration>) -> Result<Answer, AdminError> {
         // One that was ended with a margin is gone from the store, and may still have connections.
-        let known = self.store.session(&id).await?.is_some();
-        let target = RevocationTarget::Session(id.clone());
-        let connections_ended = self.revoke_with_margin(target, RevocationCause::Administrator, margin).await?;
-        if !known && connections_ended == 0 {
+        if self.store.session(&id).await?.is_none() && !self.revoker.has_connections(&id) {
             return Err(AdminError::NoSuchSession(id));
         }
+        let target = RevocationTarget::Session(id);
+        let connections_ended = self.revoke_with_margin(target, RevocationCause::Administrator, margin).await?;
         Ok(Answer::Done { connections_ended })
     }
 

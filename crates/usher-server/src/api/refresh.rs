@@ -1,6 +1,7 @@
 //! `POST /auth/refresh`: a refresh token for its successor, or a session slid by its cookie.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
@@ -82,6 +83,7 @@ pub(super) async fn refresh(
                 granted
             }
             Err(RefreshError::Store(error)) => return Err(store_unavailable(&error)),
+            Err(RefreshError::TooMany { retry_after }) => return Err(too_many(retry_after, &scene, METHOD)),
             Err(error) => {
                 let record = match &error {
                     RefreshError::Reused { user, session } => Record::new(AuditEvent::TokenReuse, Outcome::Failure)
@@ -104,7 +106,14 @@ pub(super) async fn refresh(
             let (Some(Carrier::Cookie), Some(session)) = (permit.carrier(), &permit.credential().session) else {
                 return Err(no_session().into_response());
             };
-            let slid = sessions.slide(session).await.map_err(|error| store_unavailable(&error))?;
+            let slid = match sessions.slide(session).await {
+                Ok(slid) => slid,
+                Err(RefreshError::Store(error)) => return Err(store_unavailable(&error)),
+                Err(RefreshError::TooMany { retry_after }) => {
+                    return Err(too_many(retry_after, &scene, Carrier::Cookie.as_str()));
+                }
+                Err(RefreshError::Invalid(_) | RefreshError::Reused { .. }) => None,
+            };
             let granted = slid.ok_or_else(|| {
                 Problem::from(&Refusal::new(RefusalKind::InvalidSession, "the session ended meanwhile")).into_response()
             })?;
@@ -118,6 +127,15 @@ pub(super) async fn refresh(
 fn renewed(scene: &HttpScene, granted: &Granted, carrier: &'static str) {
     let record = Record::new(AuditEvent::SessionRenewed, Outcome::Success).carrier(carrier);
     scene.record(record.subject(&granted.user.id).session(&granted.session.id));
+}
+
+fn too_many(retry_after: Duration, scene: &HttpScene, carrier: &'static str) -> Response {
+    let denied = Record::new(AuditEvent::RateLimitExceeded, Outcome::Denied).reason("too_many_refreshes");
+    scene.record(denied.carrier(carrier));
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_refreshes", "Too many refreshes")
+        .with_detail("a token lasts: refresh it shortly before it ends")
+        .with_retry_after(retry_after)
+        .into_response()
 }
 
 fn no_session() -> Problem {

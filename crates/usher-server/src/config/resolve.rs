@@ -63,7 +63,8 @@ impl ResolvedConfig {
     /// How long credentials live, and so how long revocations are remembered.
     pub fn lifetimes(&self) -> CredentialLifetimes {
         let issuer_token = self.issuers.iter().map(|issuer| issuer.rules.max_lifetime).max().unwrap_or_default();
-        CredentialLifetimes { ticket: self.tokens.ticket_ttl, issuer_token, leeway: self.tokens.leeway }
+        let TokenSettings { access_ttl, ticket_ttl, leeway, .. } = self.tokens;
+        CredentialLifetimes { access_token: access_ttl, ticket: ticket_ttl, issuer_token, leeway }
     }
 }
 

@@ -103,6 +103,10 @@ pub(super) fn escaped(text: &str, out: &mut String) {
     }
 }
 
+fn needs_quotes(text: &str) -> bool {
+    text.is_empty() || text.chars().any(|c| c.is_whitespace() || matches!(c, '=' | '"' | '\\' | '{' | '}' | ','))
+}
+
 /// ` name=value` for each, or `name=value name=value` if it is the `first`.
 pub(super) fn pairs(values: &[(&'static str, Value)], mut first: bool, out: &mut String) {
     for (name, value) in values {
@@ -112,6 +116,12 @@ pub(super) fn pairs(values: &[(&'static str, Value)], mut first: bool, out: &mut
         out.push_str(name);
         out.push('=');
         match value {
+            // What could be taken for the end of the value, or for another field, stands in quotes.
+            Value::String(text) if needs_quotes(text) => {
+                out.push('"');
+                escaped(&text.replace('\\', "\\\\").replace('"', "\\\""), out);
+                out.push('"');
+            }
             Value::String(text) => escaped(text, out),
             // Writing to a String cannot fail.
             other => drop(write!(out, "{other}")),

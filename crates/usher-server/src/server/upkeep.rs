@@ -56,11 +56,24 @@ impl Server {
 
     /// Removes what is over, now and then. Runs until it is dropped.
     pub async fn reap(&self) {
-        let start = self.clock.now();
+        let start = self.reaping_start().await;
         loop {
             tokio::time::sleep(REAP_EVERY).await;
             if let Err(error) = self.reap_once(reaping_time(start, self.clock.now())).await {
                 tracing::warn!(%error, source = %error.source, "what is over could not be removed; it will be tried again");
+            }
+        }
+    }
+
+    /// This moment, by a clock that may be ahead: no later than what the store tells of. A machine that starts with a wrong clock, to be set
+    /// right seconds later, must not forget what was revoked. After a time in which the server did not run, removing starts late by that time.
+    async fn reaping_start(&self) -> Now {
+        let now = self.clock.now();
+        match self.store.newest_moment().await {
+            Ok(newest) => Now { unix: newest.map_or(now.unix, |newest| newest.min(now.unix)), ..now },
+            Err(error) => {
+                tracing::warn!(%error, source = %error.source, "the store does not say how old it is");
+                Now { unix: UnixTime::EPOCH, ..now }
             }
         }
     }

@@ -246,3 +246,63 @@ async fn a_soft_revocation_asks_for_another_credential_first() {
     assert_eq!(closed.code, 4004);
     assert!(renewing.ping().await.is_empty(), "another session's token took its place");
 }
+
+#[tokio::test]
+async fn all_sessions_of_a_user_end_with_a_margin() {
+    // req H3: by the user, whose sessions end by their ids.
+    let server = TestServer::start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let mut sockets = [
+        server.enter(Upgrade::at("/ws").bearer(&alice.token)).await,
+        server.enter(Upgrade::at("/ws").cookie(&alice.cookie)).await,
+    ];
+    let user = UserId::new("user-alice").expect("an id");
+    let target = RevocationTarget::User { user, issued_before: server.clock.unix(), except: None };
+    assert_eq!(server.db_revoke_softly(target, Duration::from_millis(700)).await, 2);
+    for socket in &mut sockets {
+        let (frames, closed) = socket.closed().await;
+        assert_eq!((frames[0]["type"].as_str(), closed.code), (Some("reauth_required"), 4004));
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_was_spent_long_ago_ends_its_session() {
+    // req L1: whoever stole it cannot make the server forget that it was spent.
+    let server = TestServer::start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let mut socket = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+    let refresh = async |token: &str| {
+        let answer = server.post("/auth/refresh").json(&json!({"refresh_token": token})).send().await;
+        let answer = answer.expect("an answer");
+        (answer.status().as_u16(), answer.json::<Value>().await.expect("JSON"))
+    };
+    let mut newest = alice.refresh_token.clone();
+    for _ in 0..usher_store::backend::SPENT_TOKENS_KEPT + 10 {
+        server.clock.advance(Duration::from_secs(1));
+        let (status, body) = refresh(&newest).await;
+        assert_eq!(status, 200);
+        body["refresh_token"].as_str().expect("a token").clone_into(&mut newest);
+    }
+    assert_eq!(refresh(&alice.refresh_token).await.1["code"], "invalid_grant");
+    assert_eq!(socket.closed().await.1.code, 4004);
+    assert_eq!(refresh(&newest).await.0, 400, "the session has ended");
+}
+
+#[tokio::test]
+async fn one_account_is_refreshed_no_more_often_than_it_logs_in() {
+    // req K2: each refresh is a write, for which others wait.
+    let rate = usher_auth::throttle::AttemptRate { attempts: 5, per: Duration::from_mins(1) };
+    let server = TestServer::builder().settings(|settings| settings.logins.per_account = rate).start().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let bob = server.user("user-bob", "Bob").await;
+    for n in 0..7 {
+        let answer = server.post_with_cookie("/auth/refresh", &alice.cookie).send().await.expect("an answer");
+        let status = if n < 5 { 200 } else { 429 };
+        assert_eq!((answer.status().as_u16(), answer.headers().contains_key("retry-after")), (status, n >= 5), "{n}");
+    }
+    let bobs = server.post_with_cookie("/auth/refresh", &bob.cookie).send().await.expect("an answer");
+    assert_eq!(bobs.status(), 200);
+    server.clock.advance(Duration::from_mins(1));
+    let later = server.post_with_cookie("/auth/refresh", &alice.cookie).send().await.expect("an answer");
+    assert_eq!(later.status(), 200);
+}

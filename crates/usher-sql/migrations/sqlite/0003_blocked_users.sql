@@ -13,6 +13,7 @@ DELETE FROM revocations WHERE kind = 'user' AND cause = 'user_disabled';
 
 -- A user has one revocation for each cause: a later one includes an earlier one.
 DROP INDEX revocations_by_target;
+CREATE INDEX revocations_by_cause ON revocations (kind, target_id, cause);
 UPDATE revocations SET
     issued_before = (SELECT max(issued_before) FROM revocations AS same
                      WHERE same.kind = 'user' AND same.target_id = revocations.target_id AND same.cause = revocations.cause),
@@ -21,6 +22,7 @@ UPDATE revocations SET
     WHERE kind = 'user';
 DELETE FROM revocations WHERE kind = 'user' AND number NOT IN
     (SELECT min(number) FROM revocations WHERE kind = 'user' GROUP BY target_id, cause);
+DROP INDEX revocations_by_cause;
 -- What makes two the same one. A null is not equal to another, hence the value that no row has.
 CREATE UNIQUE INDEX revocations_by_target ON revocations (
     kind,
@@ -28,6 +30,10 @@ CREATE UNIQUE INDEX revocations_by_target ON revocations (
     ifnull(issuer, ''),
     CASE kind WHEN 'user' THEN cause ELSE '' END
 );
+
+-- The hash of what all refresh tokens of a session have in common. Null for a session from before, until its next rotation.
+ALTER TABLE sessions ADD COLUMN refresh_family BLOB CHECK (length(refresh_family) = 32);
+CREATE INDEX sessions_by_refresh_family ON sessions (refresh_family);
 
 -- A user's oldest sessions are looked for when there are too many.
 CREATE INDEX sessions_by_user_and_age ON sessions (user_id, created_at);

@@ -6,10 +6,12 @@ use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::SqlStore;
 use super::open::{connection, failure, path_of};
+use super::schema;
 use crate::{OpenError, SqlOptions};
 
 impl SqlStore {
-    /// Whether an audit chain has begun in the store at `url`; false if there is no such file. Fails if the file is no database.
+    /// Whether an audit chain has begun in the store at `url`; false if there is no such file. Fails where [`SqlStore::open`] would: the file
+    /// is no database, another program's, or a newer version's.
     pub async fn has_audit_chain(url: &str) -> Result<bool, OpenError> {
         let path = path_of(url)?;
         if !path.exists() {
@@ -21,8 +23,10 @@ impl SqlStore {
         log.push("-wal");
         let options = connection(&path, SqlOptions::default()).read_only(true).immutable(!PathBuf::from(log).exists());
         let mut store = options.connect().await.map_err(failed)?;
+        let usable = schema::look(&mut store, &path).await;
         let begun = look(&mut store).await.map_err(failed);
         store.close().await.map_err(failed)?;
+        usable?;
         begun
     }
 }

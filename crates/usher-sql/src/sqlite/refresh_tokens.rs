@@ -7,8 +7,8 @@ use usher_auth::UnixTime;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshState, RefreshToken};
-use usher_store::backend::{RotationDecision, decide_rotation, reuse_revocation, spent_beyond_limit};
-use usher_store::{RefreshOutcome, RefreshRotation, RefreshTokenStore, StoreError};
+use usher_store::backend::{RotationDecision, decide_rotation, reuse_revocation, reuse_times, spent_beyond_limit};
+use usher_store::{EndedFamily, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationTimes, StoreError};
 
 use super::SqlStore;
 use super::rows::{Columns, During, RowError, bytes, read_all, read_one};
@@ -47,13 +47,14 @@ impl RefreshTokenStore for SqlStore {
                 return Ok(outcome);
             }
             RotationDecision::EndSession(presented) => {
-                let revoked =
-                    revocations::revoke(&mut writing, &reuse_revocation(rotation, &presented), context).await?;
-                RefreshOutcome::Reused { presented, revoked }
+                let reuse = reuse_revocation(reuse_times(rotation), &presented.session);
+                let revoked = revocations::revoke(&mut writing, &reuse, context).await?;
+                RefreshOutcome::Reused(EndedFamily { session: presented.session, user: presented.user, revoked })
             }
             RotationDecision::Rotate { spent, successor } => {
                 insert(&mut writing, &successor, context).await?;
                 update_state(&mut writing, &spent).await?;
+                sessions::set_family(&mut writing, &spent.session, &rotation.family).await?;
                 drop_spent_tokens(&mut writing, &spent, context).await?;
                 sessions::touch(&mut writing, &spent.session, rotation.now).await?;
                 RefreshOutcome::Rotated(spent)
@@ -63,10 +64,36 @@ impl RefreshTokenStore for SqlStore {
         Ok(outcome)
     }
 
+    async fn end_refresh_family(
+        &self,
+        family: &HashedToken,
+        when: RevocationTimes,
+    ) -> Result<Option<EndedFamily>, StoreError> {
+        let context = "ending the session of a refresh token that was spent long ago";
+        let mut writing = self.write(context).await?;
+        let session = sqlx::query("SELECT id, user_id FROM sessions WHERE refresh_family = ?")
+            .bind(bytes(family))
+            .fetch_optional(writing.connection())
+            .await
+            .during(context)?;
+        let read = |row: &SqliteRow| Ok((row.id("id", SessionId::new)?, row.id("user_id", UserId::new)?));
+        let Some((session, user)) = read_one(session, read, context)? else {
+            writing.roll_back().await?;
+            return Ok(None);
+        };
+        let revoked = revocations::revoke(&mut writing, &reuse_revocation(when, &session), context).await?;
+        writing.commit().await?;
+        Ok(Some(EndedFamily { session, user, revoked }))
+    }
+
     async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError> {
         let context = "removing refresh tokens that are over";
-        self.delete(sqlx::query("DELETE FROM refresh_tokens WHERE expires_at <= ?").bind(now.as_millis()), context)
-            .await
+        self.delete(
+            sqlx::query("DELETE FROM refresh_tokens WHERE expires_at <= ? AND spent_at IS NOT NULL")
+                .bind(now.as_millis()),
+            context,
+        )
+        .await
     }
 }
 

@@ -22,17 +22,30 @@ impl RevocationStore for SqlStore {
         Ok(all)
     }
 
-    async fn revocations(&self, now: UnixTime) -> Result<Vec<Revocation>, StoreError> {
+    async fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
         let context = "listing revocations";
         let rows = sqlx::query(
             "SELECT kind, target_id, issuer, issued_before, except_session, cause, revoked_at, forget_at
-             FROM revocations WHERE forget_at > ? ORDER BY number",
+             FROM revocations ORDER BY number",
         )
-        .bind(now.as_millis())
         .fetch_all(self.reader(context)?)
         .await
         .during(context)?;
         read_all(rows, read_revocation, context)
+    }
+
+    async fn newest_moment(&self) -> Result<Option<UnixTime>, StoreError> {
+        let context = "looking for the newest moment";
+        let row = sqlx::query(
+            "SELECT max(moment) AS moment FROM (
+                 SELECT max(last_seen_at) AS moment FROM sessions
+                 UNION ALL SELECT max(issued_at) FROM refresh_tokens
+                 UNION ALL SELECT max(revoked_at) FROM revocations)",
+        )
+        .fetch_one(self.reader(context)?)
+        .await
+        .during(context)?;
+        row.optional_time("moment").during(context)
     }
 
     async fn reap_revocations(&self, now: UnixTime) -> Result<u64, StoreError> {

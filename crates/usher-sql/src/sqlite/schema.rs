@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use sqlx::SqlitePool;
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Executor, Sqlite, SqliteConnection, SqlitePool};
 
 use super::open::failure;
 use crate::OpenError;
@@ -13,13 +13,31 @@ static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 /// "Ushr", which the first migration writes into the file's header.
 const APPLICATION_ID: i64 = 0x5573_6872;
 
+/// Whether the file could be opened, as far as a look tells that changes nothing.
+pub(super) async fn look(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| failure(path, source);
+    if !is_ours_or_empty(&mut *connection).await.map_err(failed)? {
+        return Err(OpenError::Foreign { path: path.to_owned() });
+    }
+    let migrated = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    if sqlx::query_scalar::<_, i64>(migrated).fetch_one(&mut *connection).await.map_err(failed)? == 0 {
+        return Ok(());
+    }
+    let newer = "SELECT min(version) FROM _sqlx_migrations WHERE version > ?";
+    let newer = sqlx::query_scalar::<_, Option<i64>>(newer).bind(known_version()).fetch_one(connection).await;
+    match newer.map_err(failed)? {
+        Some(version) => Err(OpenError::Newer { path: path.to_owned(), version, known: known_version() }),
+        None => Ok(()),
+    }
+}
+
 /// Whether the file is a store of ours, or has nothing in it yet.
-pub(super) async fn is_ours_or_empty(writer: &SqlitePool) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_ours_or_empty(reader: impl Executor<'_, Database = Sqlite>) -> Result<bool, sqlx::Error> {
     // One statement, so that it sees one state of the file: another process may be migrating it now.
     let (application, tables): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT application_id FROM pragma_application_id), (SELECT count(*) FROM sqlite_schema)",
     )
-    .fetch_one(writer)
+    .fetch_one(reader)
     .await?;
     Ok(application == APPLICATION_ID || (application == 0 && tables == 0))
 }

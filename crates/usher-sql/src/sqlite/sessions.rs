@@ -47,6 +47,7 @@ impl SessionStore for SqlStore {
             revoked.extend(revocations::revoke(&mut writing, &revocation, context).await?);
         }
         insert(&mut writing, new.session).await?;
+        set_family(&mut writing, &new.session.id, &new.refresh_family).await?;
         refresh_tokens::insert(&mut writing, new.refresh_token, context).await?;
         writing.commit().await?;
         Ok(StartedSession::Started(revoked))
@@ -126,6 +127,15 @@ async fn insert(writing: &mut Writing, session: &Session) -> Result<(), StoreErr
     .bind(session.client_ip.as_deref())
     .bind(session.user_agent.as_deref());
     writing.execute(insert).await.map(|_| ())
+}
+
+/// Note what a session's refresh tokens have in common.
+pub(super) async fn set_family(writing: &mut Writing, id: &SessionId, family: &HashedToken) -> Result<(), StoreError> {
+    let update = sqlx::query("UPDATE sessions SET refresh_family = ? WHERE id = ? AND refresh_family IS NOT ?")
+        .bind(bytes(family))
+        .bind(id.as_str())
+        .bind(bytes(family));
+    writing.execute(update).await.map(|_| ())
 }
 
 /// Note that a session was used; false if there is none of that id.

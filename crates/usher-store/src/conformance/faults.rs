@@ -67,6 +67,7 @@ operations![
     ("create_refresh_token", |faulty| create_refresh_token(faulty)),
     ("rotate_refresh_token", |faulty| rotate(faulty, "fresh")),
     ("rotate_refresh_token, reused", |faulty| rotate(faulty, "spent")),
+    ("end_refresh_family", |faulty| end_family(faulty)),
     ("reap_refresh_tokens", |faulty| faulty.store().reap_refresh_tokens(at(2000))),
     ("create_api_key", |faulty| faulty.store().create_api_key(&api_key("new", "alice"), 9)),
     ("revoke a session", |faulty| revoke(faulty, session_target("one"), RevocationCause::Logout)),
@@ -112,6 +113,7 @@ async fn start_session(faulty: &dyn FaultyStore) -> Result<impl std::fmt::Debug,
     let new = NewSession {
         session: &session,
         refresh_token: &refresh_token("new", &session),
+        refresh_family: secret("new-family"),
         proven: (&user("alice"), &hash("YQ")),
         replaces: Some(&session_id("bobs")),
         most: 2,
@@ -121,15 +123,20 @@ async fn start_session(faulty: &dyn FaultyStore) -> Result<impl std::fmt::Debug,
 }
 
 async fn rotate(faulty: &dyn FaultyStore, presented: &str) -> Result<impl std::fmt::Debug, StoreError> {
-    let rotation = RefreshRotation {
+    faulty.store().rotate_refresh_token(&rotation(presented)).await
+}
+
+fn rotation(presented: &str) -> RefreshRotation {
+    let successor = format!("{presented}-next");
+    RefreshRotation {
         presented: secret(presented),
-        successor: refresh_token("successor", &session("one", "alice", at(0))),
+        family: secret("family"),
+        successor: refresh_token(&successor, &session("one", "alice", at(0))),
         sealed_successor: b"sealed".to_vec(),
         now: at(500),
         retry_window: Duration::ZERO,
         forget_reuse_at: at(9999),
-    };
-    faulty.store().rotate_refresh_token(&rotation).await
+    }
 }
 
 /// One more than a user may have: the oldest goes.
@@ -140,6 +147,10 @@ async fn remember_addresses(faulty: &dyn FaultyStore) -> Result<(), StoreError> 
 
 fn address(n: u8) -> KnownAddress {
     KnownAddress { user: user_id("alice"), address: HashedAddress::from_bytes([n; 32]), seen_at: at(i64::from(n)) }
+}
+
+async fn end_family(faulty: &dyn FaultyStore) -> Result<impl std::fmt::Debug, StoreError> {
+    faulty.store().end_refresh_family(&secret("family"), times(at(50))).await
 }
 
 async fn append_audit(faulty: &dyn FaultyStore) -> Result<(), StoreError> {
@@ -166,6 +177,10 @@ async fn fill(faulty: &dyn FaultyStore) {
     for token in [fresh, spent] {
         store.create_refresh_token(&token).await.expect(works);
     }
+    let rotation = RefreshRotation { retry_window: Duration::MAX, ..rotation("familiar") };
+    let familiar = refresh_token("familiar", &session("two", "alice", at(5)));
+    store.create_refresh_token(&familiar).await.expect(works);
+    store.rotate_refresh_token(&rotation).await.expect(works);
     store.create_api_key(&api_key("key", "alice"), 9).await.expect(works);
     store.ban_user(&user_id("idp:8"), times(at(1))).await.expect(works);
     store.remember_addresses(&[address(1)], KnownAddressBounds::default()).await.expect(works);
@@ -185,13 +200,13 @@ async fn everything(faulty: &dyn FaultyStore) -> String {
         note(&(user, password.map(|hash| hash.as_phc().to_owned())));
         note(&store.sessions_of(&id, None, 100).await.expect(works));
     }
-    for name in ["fresh", "spent", "new", "successor"] {
+    for name in ["fresh", "fresh-next", "spent", "familiar", "familiar-next", "new"] {
         note(&store.refresh_token(&secret(name)).await.expect(works));
     }
     note(&store.api_keys(None).await.expect(works));
     note(&store.banned_users(None, 100).await.expect(works));
     note(&store.known_addresses(100).await.expect(works));
-    note(&store.revocations(UnixTime::EPOCH).await.expect(works));
+    note(&store.revocations().await.expect(works));
     note(&faulty.audit().audit_entries(0, 100).await.expect(works));
     note(&faulty.audit().audit_head("store").await.expect(works));
     seen

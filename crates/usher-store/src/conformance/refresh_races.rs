@@ -31,6 +31,7 @@ const OPEN: Duration = Duration::from_secs(10);
 fn rotation(presented: &RefreshToken, successor: &str, retry_window: Duration) -> RefreshRotation {
     RefreshRotation {
         presented: presented.secret,
+        family: secret("family"),
         successor: RefreshToken { secret: secret(successor), state: RefreshState::Fresh, ..presented.clone() },
         sealed_successor: successor.as_bytes().to_vec(),
         now: at(100),

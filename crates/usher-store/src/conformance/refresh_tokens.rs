@@ -8,9 +8,9 @@ use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshState, RefreshToken, Session};
 
-use super::fixtures::{at, refresh_token, secret, session, session_id, user_id};
+use super::fixtures::{at, refresh_token, secret, session, session_id, times, user_id};
 use crate::backend::SPENT_TOKENS_KEPT;
-use crate::{RefreshOutcome, RefreshRotation, Store};
+use crate::{EndedFamily, RefreshOutcome, RefreshRotation, Store};
 
 #[doc(hidden)]
 pub const SOURCE: &str = include_str!("refresh_tokens.rs");
@@ -34,6 +34,7 @@ async fn first_token(store: &dyn Store) -> RefreshToken {
 fn rotation(presented: &RefreshToken, successor: &str, now: i64) -> RefreshRotation {
     RefreshRotation {
         presented: presented.secret,
+        family: secret("family"),
         successor: RefreshToken {
             secret: secret(successor),
             issued_at: at(now),
@@ -192,10 +193,11 @@ async fn assert_reused(store: &dyn Store, rotation: &RefreshRotation, presented:
         forget_at: at(9999),
     };
     let revoked = vec![revocation];
-    let expected = RefreshOutcome::Reused { presented: presented.clone(), revoked: revoked.clone() };
-    assert_eq!(rotate(store, rotation).await, expected);
+    let (session, user) = (presented.session.clone(), presented.user.clone());
+    let ended = EndedFamily { session, user, revoked: revoked.clone() };
+    assert_eq!(rotate(store, rotation).await, RefreshOutcome::Reused(ended));
     assert_eq!(store.session(&presented.session).await.expect("the store works"), None);
-    assert_eq!(store.revocations(UnixTime::EPOCH).await.expect("the store works"), revoked);
+    assert_eq!(store.revocations().await.expect("the store works"), revoked);
 }
 
 /// A client that refreshes without end takes no more room than one that does now and then.
@@ -236,8 +238,8 @@ pub async fn a_rotation_is_a_use_of_the_session(store: Arc<dyn Store>) {
     assert_eq!(seen().await, at(100), "a clock set back moves nothing back");
 }
 
-/// From its last moment on; nothing is changed (req L3).
-pub async fn a_token_that_is_over_is_expired_fresh_or_spent(store: Arc<dyn Store>) {
+/// From its last moment on; nothing is changed (req L3). One that is spent is reuse also then.
+pub async fn a_token_that_was_not_used_in_time_is_expired(store: Arc<dyn Store>) {
     let first = first_token(&*store).await;
     let late = rotation(&first, "second", 1000);
     assert_eq!(rotate(&*store, &late).await, RefreshOutcome::Expired(first.clone()));
@@ -247,8 +249,24 @@ pub async fn a_token_that_is_over_is_expired_fresh_or_spent(store: Arc<dyn Store
     let mut just_in_time = rotation(&first, "second", 999);
     just_in_time.now = UnixTime::from_millis(at(1000).as_millis() - 1);
     assert!(matches!(rotate(&*store, &just_in_time).await, RefreshOutcome::Rotated(_)));
-    let outcome = rotate(&*store, &rotation(&first, "another", 1000)).await;
-    assert!(matches!(&outcome, RefreshOutcome::Expired(token) if token.state != RefreshState::Fresh), "{outcome:?}");
+    assert_reused(&*store, &rotation(&first, "another", 1000), &first).await;
+}
+
+/// A token of which nothing is kept ends the session of its family; another family, or none, ends nothing (req L1).
+pub async fn a_family_is_known_when_its_spent_tokens_are_forgotten(store: Arc<dyn Store>) {
+    let end =
+        async |family: &str| store.end_refresh_family(&secret(family), times(at(200))).await.expect("the store works");
+    let first = first_token(&*store).await;
+    assert_eq!(end("family").await, None, "a session from before there were families");
+    rotate(&*store, &rotation(&first, "second", 100)).await;
+    store.create_session(&session("other", "bob", at(0))).await.expect("the store works");
+    assert_eq!(end("another").await, None);
+    let ended = end("family").await.expect("it is the session's");
+    assert_eq!((ended.session, ended.user, ended.revoked.len()), (first.session.clone(), first.user, 1));
+    assert_eq!(ended.revoked[0].cause, RevocationCause::RefreshReuse);
+    assert_eq!(store.session(&first.session).await.expect("the store works"), None);
+    assert!(store.session(&session_id("other")).await.expect("the store works").is_some());
+    assert_eq!(end("family").await, None, "it has ended");
 }
 
 /// And leaves no successor behind.
@@ -272,15 +290,17 @@ pub async fn a_rotation_happens_as_a_whole_or_not_at_all(store: Arc<dyn Store>) 
     assert!(matches!(outcome, RefreshOutcome::Rotated(_)), "{outcome:?}");
 }
 
-/// Their own moment included; sessions stay.
+/// Spent ones, their own moment included. One that was never used stays, and is expired, until its session ends.
 pub async fn reaping_removes_what_is_over(store: Arc<dyn Store>) {
     let session = session_in(&*store).await;
     for (name, expires) in [("one", 99), ("two", 100), ("three", 101)] {
         let token = RefreshToken { expires_at: at(expires), ..refresh_token(name, &session) };
-        store.create_refresh_token(&token).await.expect("the store works");
+        store.create_refresh_token(&spent(&token, 50, "next")).await.expect("the store works");
     }
+    let unused = RefreshToken { expires_at: at(99), ..refresh_token("unused", &session) };
+    store.create_refresh_token(&unused).await.expect("the store works");
     assert_eq!(store.reap_refresh_tokens(at(100)).await.expect("the store works"), 2);
-    for (name, there) in [("one", false), ("two", false), ("three", true)] {
+    for (name, there) in [("one", false), ("two", false), ("three", true), ("unused", true)] {
         assert_eq!(find(&*store, &secret(name)).await.is_some(), there, "{name}");
     }
     assert_eq!(store.reap_refresh_tokens(at(100)).await.expect("the store works"), 0);

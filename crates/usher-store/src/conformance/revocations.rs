@@ -20,7 +20,7 @@ async fn revoke(store: &dyn Store, revocation: &Revocation) -> Vec<Revocation> {
 }
 
 async fn remembered(store: &dyn Store) -> Vec<Revocation> {
-    store.revocations(UnixTime::EPOCH).await.expect("the store works")
+    store.revocations().await.expect("the store works")
 }
 
 fn key_target(id: &str) -> RevocationTarget {
@@ -143,8 +143,8 @@ pub async fn every_target_and_cause_is_remembered_as_it_was(store: Arc<dyn Store
     assert_eq!(remembered(&*store).await, expected);
 }
 
-/// From its last moment on it matters no more; reaping is not what hides it.
-pub async fn what_no_longer_matters_is_not_listed_and_is_reaped(store: Arc<dyn Store>) {
+/// From its last moment on; until then it is listed, whatever time its caller believes it to be.
+pub async fn what_no_longer_matters_is_reaped(store: Arc<dyn Store>) {
     let mut all = Vec::new();
     for (id, forget) in [("one", 99), ("two", 100), ("three", 101)] {
         let revocation = revocation(session_target(id), RevocationCause::Logout, at(10));
@@ -155,8 +155,6 @@ pub async fn what_no_longer_matters_is_not_listed_and_is_reaped(store: Arc<dyn S
     for revocation in &all {
         revoke(&*store, revocation).await;
     }
-    assert_eq!(store.revocations(at(98)).await.expect("the store works"), all);
-    assert_eq!(store.revocations(at(100)).await.expect("the store works"), all[2..]);
     assert_eq!(remembered(&*store).await, all, "a clock that was ahead makes nothing forgotten");
     assert_eq!(store.reap_revocations(at(100)).await.expect("the store works"), 2);
     assert_eq!(store.reap_revocations(at(100)).await.expect("the store works"), 0);
@@ -168,4 +166,20 @@ pub async fn what_no_longer_matters_is_not_listed_and_is_reaped(store: Arc<dyn S
         [all[2].clone(), all[3].clone(), again],
         "what was reaped can be revoked anew"
     );
+}
+
+/// Of sessions' use, of refresh tokens and of revocations: whichever is newest.
+pub async fn the_newest_moment_is_known(store: Arc<dyn Store>) {
+    let newest = async || store.newest_moment().await.expect("the store works");
+    assert_eq!(newest().await, None);
+    revoke(&*store, &revocation(session_target("one"), RevocationCause::Logout, at(5))).await;
+    assert_eq!(newest().await, Some(at(5)));
+    let session = session("two", "alice", at(7));
+    store.create_session(&session).await.expect("the store works");
+    assert_eq!(newest().await, Some(at(7)));
+    store.touch_session(&session.id, at(9)).await.expect("the store works");
+    assert_eq!(newest().await, Some(at(9)));
+    let token = usher_auth::session::RefreshToken { issued_at: at(11), ..refresh_token("r", &session) };
+    store.create_refresh_token(&token).await.expect("the store works");
+    assert_eq!(newest().await, Some(at(11)));
 }

@@ -19,7 +19,7 @@ async fn revoke(store: &dyn Store, revocation: &Revocation) -> Vec<Revocation> {
 }
 
 async fn remembered(store: &dyn Store) -> Vec<Revocation> {
-    store.revocations(UnixTime::EPOCH).await.expect("the store works")
+    store.revocations().await.expect("the store works")
 }
 
 async fn create(store: &dyn Store, session: &Session) {

@@ -2,13 +2,14 @@
 
 use async_trait::async_trait;
 use usher_auth::UnixTime;
+use usher_auth::ids::SessionId;
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshState, RefreshToken};
 
 use super::MemoryStore;
 use super::tables::{Duplicate, Tables};
-use crate::backend::{RotationDecision, decide_rotation, reuse_revocation, spent_beyond_limit};
-use crate::{RefreshOutcome, RefreshRotation, RefreshTokenStore, StoreError};
+use crate::backend::{RotationDecision, decide_rotation, reuse_revocation, reuse_times, spent_beyond_limit};
+use crate::{EndedFamily, RefreshOutcome, RefreshRotation, RefreshTokenStore, RevocationTimes, StoreError};
 
 #[async_trait]
 impl RefreshTokenStore for MemoryStore {
@@ -36,15 +37,15 @@ impl RefreshTokenStore for MemoryStore {
         };
         match decide_rotation(rotation, presented, successor) {
             RotationDecision::Answer(outcome) => Ok(outcome),
-            RotationDecision::EndSession(presented) => {
-                let revoked = tables.revoke(&reuse_revocation(rotation, &presented));
-                Ok(RefreshOutcome::Reused { presented, revoked })
-            }
+            RotationDecision::EndSession(presented) => Ok(tables
+                .end_family(reuse_times(rotation), presented.session)
+                .map_or(RefreshOutcome::Unknown, RefreshOutcome::Reused)),
             RotationDecision::Rotate { spent, successor } => {
                 tables
                     .insert_refresh_token(successor)
                     .map_err(|duplicate| StoreError::new("putting a refresh token's successor in place", duplicate))?;
                 tables.refresh_tokens.insert(spent.secret, spent.clone());
+                tables.families.insert(spent.session.clone(), rotation.family);
                 tables.drop_spent_tokens(&spent);
                 tables.touch_session(&spent.session, rotation.now);
                 Ok(RefreshOutcome::Rotated(spent))
@@ -52,15 +53,31 @@ impl RefreshTokenStore for MemoryStore {
         }
     }
 
+    async fn end_refresh_family(
+        &self,
+        family: &HashedToken,
+        when: RevocationTimes,
+    ) -> Result<Option<EndedFamily>, StoreError> {
+        let mut tables = self.tables();
+        let of_family = tables.families.iter().find(|(_, one)| *one == family).map(|(session, _)| session.clone());
+        Ok(of_family.and_then(|session| tables.end_family(when, session)))
+    }
+
     async fn reap_refresh_tokens(&self, now: UnixTime) -> Result<u64, StoreError> {
         let mut tables = self.tables();
         let before = tables.refresh_tokens.len();
-        tables.refresh_tokens.retain(|_, token| token.expires_at > now);
+        tables.refresh_tokens.retain(|_, token| token.expires_at > now || token.state == RefreshState::Fresh);
         Ok((before - tables.refresh_tokens.len()) as u64)
     }
 }
 
 impl Tables {
+    fn end_family(&mut self, when: RevocationTimes, session: SessionId) -> Option<EndedFamily> {
+        let user = self.session(&session)?.user.clone();
+        let revoked = self.revoke(&reuse_revocation(when, &session));
+        Some(EndedFamily { session, user, revoked })
+    }
+
     fn drop_spent_tokens(&mut self, just_now: &RefreshToken) {
         let spent = self.refresh_tokens.values().filter(|token| token.session == just_now.session);
         let spent = spent.filter_map(|token| match token.state {

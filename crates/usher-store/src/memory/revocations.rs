@@ -16,8 +16,15 @@ impl RevocationStore for MemoryStore {
         Ok(self.tables().revoke(revocation))
     }
 
-    async fn revocations(&self, now: UnixTime) -> Result<Vec<Revocation>, StoreError> {
-        Ok(self.tables().revocations().filter(|revocation| revocation.forget_at > now).cloned().collect())
+    async fn revocations(&self) -> Result<Vec<Revocation>, StoreError> {
+        Ok(self.tables().revocations().cloned().collect())
+    }
+
+    async fn newest_moment(&self) -> Result<Option<UnixTime>, StoreError> {
+        let tables = self.tables();
+        let used = tables.sessions().map(|session| session.last_seen_at);
+        let issued = tables.refresh_tokens.values().map(|token| token.issued_at);
+        Ok(used.chain(issued).chain(tables.revocations().map(|revocation| revocation.at)).max())
     }
 
     async fn reap_revocations(&self, now: UnixTime) -> Result<u64, StoreError> {

@@ -20,6 +20,8 @@ pub(super) struct Tables {
     sessions: BTreeMap<SessionId, Session>,
     sessions_by_secret: HashMap<HashedToken, SessionId>,
     pub(super) refresh_tokens: HashMap<HashedToken, RefreshToken>,
+    /// What a session's refresh tokens have in common, by the session.
+    pub(super) families: HashMap<SessionId, HashedToken>,
     api_keys: BTreeMap<ApiKeyId, ApiKey>,
     api_keys_by_secret: HashMap<HashedToken, ApiKeyId>,
     /// By the order in which they were remembered.
@@ -86,6 +88,7 @@ impl Tables {
         let ids: HashSet<&SessionId> = removed.iter().map(|session| &session.id).collect();
         if !ids.is_empty() {
             self.refresh_tokens.retain(|_, token| !ids.contains(&token.session));
+            self.families.retain(|session, _| !ids.contains(session));
         }
         removed.into_iter().map(|session| session.id).collect()
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use usher_auth::credential_lifetimes::CredentialLifetimes;
-use usher_auth::ids::{Role, UserId};
+use usher_auth::ids::{Role, SessionId, UserId};
 use usher_auth::revocation::Revocation;
 use usher_auth::room::{RoomPattern, RoomPolicy, RoomRule};
 use usher_auth::session::SessionLimits;
@@ -41,6 +41,10 @@ pub(super) struct Connections(pub(super) Arc<dyn Store>, pub(super) usize);
 impl Revoker for Connections {
     async fn revoke(&self, revocation: &Revocation, _margin: Option<Duration>) -> Result<usize, StoreError> {
         self.0.revoke(revocation).await.map(|_| self.1)
+    }
+
+    fn has_connections(&self, _session: &SessionId) -> bool {
+        self.1 > 0
     }
 
     fn carry_out(&self, _remembered: &[Revocation], _owner: Option<&UserId>) -> usize {
@@ -95,7 +99,12 @@ fn administration() -> Administration {
         rooms: RulesInForce::Configured(RoomPolicy::new(vec![rule])),
         issuers: Vec::new(),
         session_limits: SessionLimits { idle: Duration::from_hours(24), absolute: Duration::from_hours(30 * 24) },
-        lifetimes: CredentialLifetimes { ticket: Duration::ZERO, issuer_token: LONGEST, leeway: Duration::ZERO },
+        lifetimes: CredentialLifetimes {
+            access_token: LONGEST,
+            ticket: Duration::ZERO,
+            issuer_token: LONGEST,
+            leeway: Duration::ZERO,
+        },
         most_api_keys: 2,
         backup: Arc::new(NoBackUp),
         clock: Arc::new(StandingClock),
