@@ -14,6 +14,7 @@ use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session};
+use usher_auth::throttle::AttemptRate;
 use usher_auth::{Clock as _, UnixTime};
 use usher_axum::client_address::PeerAddress;
 use usher_server::admin::Revoker as _;
@@ -28,7 +29,10 @@ const STACK_BYTES: usize = 1 << 20;
 /// A server whose store gives way to the scheduler at every call.
 async fn server() -> TestServer {
     let store = BarrierStore::new(Arc::new(MemoryStore::default()));
-    let server = TestServer::builder().store(store.clone()).start().await;
+    // Thousands of refreshes of one account, on a clock that stands still.
+    let unpaced = AttemptRate { attempts: 1_000_000, per: Duration::from_mins(1) };
+    let server = TestServer::builder().settings(|settings| settings.logins.per_account = unpaced);
+    let server = server.store(store.clone()).start().await;
     server.db_add_user("user-alice", "Alice", &["user"]).await;
     store.pause_with(shuttle::future::yield_now);
     server

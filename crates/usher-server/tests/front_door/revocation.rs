@@ -1,7 +1,10 @@
 //! What ends a session ends its sockets, with a code that says so (req H3–H5, J5, J6, L1, L5).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
+use usher_auth::throttle::AttemptRate;
 use usher_store::memory::MemoryStore;
 use usher_testkit::{Closed, LoggedIn, TestClient, TestServer, Upgrade};
 
@@ -194,7 +197,9 @@ async fn a_lost_answer_is_not_repeated_for_ever() {
 async fn racing_refreshes_make_one_chain() {
     // req L2
     for (store, pairs) in [(None, 50), (Some(MemoryStore::default()), 1_000)] {
-        let mut server = TestServer::builder();
+        // Thousands of refreshes of one account, on a clock that stands still.
+        let unpaced = AttemptRate { attempts: 1_000_000, per: Duration::from_mins(1) };
+        let mut server = TestServer::builder().settings(|settings| settings.logins.per_account = unpaced);
         if let Some(store) = store {
             server = server.store(std::sync::Arc::new(store));
         }
