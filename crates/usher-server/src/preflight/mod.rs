@@ -58,6 +58,14 @@ pub async fn inspect(config: &ResolvedConfig, now: UnixTime) -> Vec<Finding> {
         );
         fatal("store.url", text);
     }
+    for path in [config.store.lock_file(), config.store.control_socket()] {
+        if path.is_dir() {
+            fatal(
+                "store.url",
+                format!("{} must not be a folder: the server makes it beside the store", path.display()),
+            );
+        }
+    }
     match SqlStore::has_audit_chain(&config.store.url()).await {
         Ok(begun) => {
             let path = config.store.audit_key_file();
