@@ -13,16 +13,19 @@ DELETE FROM revocations WHERE kind = 'user' AND cause = 'user_disabled';
 
 -- A user has one revocation for each cause: a later one includes an earlier one.
 DROP INDEX revocations_by_target;
-CREATE INDEX revocations_by_cause ON revocations (kind, target_id, cause);
+CREATE TABLE merged (
+    number        INTEGER NOT NULL PRIMARY KEY,
+    issued_before INTEGER NOT NULL,
+    forget_at     INTEGER NOT NULL
+) STRICT;
+INSERT INTO merged (number, issued_before, forget_at)
+    SELECT min(number), max(issued_before), max(forget_at) FROM revocations WHERE kind = 'user' GROUP BY target_id, cause;
+DELETE FROM revocations WHERE kind = 'user' AND number NOT IN (SELECT number FROM merged);
 UPDATE revocations SET
-    issued_before = (SELECT max(issued_before) FROM revocations AS same
-                     WHERE same.kind = 'user' AND same.target_id = revocations.target_id AND same.cause = revocations.cause),
-    forget_at = (SELECT max(forget_at) FROM revocations AS same
-                 WHERE same.kind = 'user' AND same.target_id = revocations.target_id AND same.cause = revocations.cause)
+    issued_before = (SELECT merged.issued_before FROM merged WHERE merged.number = revocations.number),
+    forget_at = (SELECT merged.forget_at FROM merged WHERE merged.number = revocations.number)
     WHERE kind = 'user';
-DELETE FROM revocations WHERE kind = 'user' AND number NOT IN
-    (SELECT min(number) FROM revocations WHERE kind = 'user' GROUP BY target_id, cause);
-DROP INDEX revocations_by_cause;
+DROP TABLE merged;
 -- What makes two the same one. A null is not equal to another, hence the value that no row has.
 CREATE UNIQUE INDEX revocations_by_target ON revocations (
     kind,
