@@ -321,9 +321,10 @@ impl Signals {
 /// Ours first, then the configured issuers, with the keys that are known already.
 fn token_verifier(config: &ResolvedConfig, keys: &KeyRing) -> Result<TokenVerifier, InvalidVerifier> {
     let tokens = &config.tokens;
-    // One that lives longer is from an earlier configuration. It is refused, because a revocation is remembered for no longer than this.
+    // One that lives longer is from an earlier configuration. It is refused, because a revocation is remembered for no longer than this. The
+    // second is for a setting that is no whole number of them: a token's times are.
     let own = IssuerRules {
-        max_lifetime: tokens.access_ttl,
+        max_lifetime: tokens.access_ttl + Duration::from_secs(1),
         ..IssuerRules::own(tokens.issuer.clone(), tokens.audience.clone(), tokens.leeway)
     };
     let mut issuers = vec![TrustedIssuer::new(own, keys.verification_keys())];

@@ -180,10 +180,14 @@ impl Sessions {
         let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
             return Err(self.unknown(&presented, now).await);
         };
-        self.pace(&known.user)?;
         // A refresh token has its own end; the idle limit is the cookie's.
         let (session, user) =
             self.living(&known.session, now).await?.ok_or(RefreshError::Invalid("its session has ended"))?;
+        // Only what would be a write again and again is counted: a token that is worth nothing must not use up its user's refreshes, and one
+        // that comes back ends its session whatever was counted.
+        if known.state == RefreshState::Fresh && known.expires_at > now {
+            self.pace(&user.id)?;
+        }
         let successor = presented.successor(TokenKind::Refresh, self.parts.randomness.bytes());
         let rotation = RefreshRotation {
             presented: presented.hashed(),

@@ -62,7 +62,7 @@ pub fn decide_rotation(
             RotationDecision::Rotate { spent: RefreshToken { state, ..presented }, successor }
         }
         (RefreshState::Spent { at, sealed_successor, .. }, Some(successor))
-            if !over && within(rotation.retry_window, *at, rotation.now) && successor.state == RefreshState::Fresh =>
+            if within(rotation.retry_window, *at, rotation.now) && successor.state == RefreshState::Fresh =>
         {
             let sealed_successor = sealed_successor.clone();
             Answer(RefreshOutcome::Retried { presented, sealed_successor, successor })

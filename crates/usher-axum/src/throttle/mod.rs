@@ -143,7 +143,7 @@ impl Throttle {
             accounts: AttemptCounter::new(failures.per_account, MAX_KEYS),
             login_sources: AttemptCounter::new(logins.per_source, MAX_KEYS),
             login_accounts: AttemptCounter::new(logins.per_account, MAX_KEYS),
-            refresh_accounts: AttemptCounter::new(logins.per_account, MAX_KEYS),
+            refresh_accounts: AttemptCounter::new(refresh_rate(logins), MAX_KEYS),
             undecided_accounts: HashMap::new(),
             undecided_sources: HashMap::new(),
         };
@@ -317,6 +317,14 @@ impl Drop for Attempt {
         drop(counters);
         self.throttle.decided.notify_waiters();
     }
+}
+
+/// How often one account is refreshed: as often as it may log in, and never less often than by default. A strict setting for log-ins is not
+/// meant for the sessions that follow them.
+fn refresh_rate(logins: LoginLimits) -> AttemptRate {
+    let least = LoginLimits::default().per_account;
+    let each = |rate: AttemptRate| rate.per.checked_div(rate.attempts).unwrap_or(Duration::MAX);
+    if each(logins.per_account) > each(least) { least } else { logins.per_account }
 }
 
 fn account_name(account: &str) -> AccountName {

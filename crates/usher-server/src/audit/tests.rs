@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use usher_auth::Clock as _;
 use usher_auth::ids::UserId;
 use usher_axum::ambient::SystemClock;
 use usher_store::AuditStore;
@@ -111,7 +112,7 @@ async fn old_records_are_removed_and_that_is_recorded() {
     tokio::spawn(writer.run());
     trail.record(login(1));
     trail.flush().await;
-    trail.reap().await.expect("it works");
+    trail.reap(SystemClock::new().now().unix).await.expect("it works");
     assert_eq!(trail.tail(10).await.expect("readable").len(), 1, "it is not old");
     assert_eq!(store.reap_audit(usher_auth::UnixTime::MAX).await.expect("it works"), 1);
     trail.record(login(2));

@@ -171,9 +171,9 @@ impl AuditTrail {
         self.core.counters.status(queued)
     }
 
-    /// Removes from the store what is older than it keeps, and records how much that was.
-    pub async fn reap(&self) -> Result<(), StoreError> {
-        let removed = self.store.reap_audit(self.core.clock.now().unix.minus(self.settings.keep)).await?;
+    /// Removes from the store what is older at `now` than it keeps, and records how much that was.
+    pub async fn reap(&self, now: UnixTime) -> Result<(), StoreError> {
+        let removed = self.store.reap_audit(now.minus(self.settings.keep)).await?;
         if removed > 0 {
             let now = self.core.clock.now().unix;
             let record = Record::new(AuditEvent::AuditReaped, Outcome::Success).reason("age");

@@ -289,17 +289,26 @@ async fn a_refresh_token_that_was_spent_long_ago_ends_its_session() {
 }
 
 #[tokio::test]
-async fn one_account_is_refreshed_no_more_often_than_it_logs_in() {
-    // req K2: each refresh is a write, for which others wait.
+async fn one_account_is_refreshed_no_more_often_than_a_bound() {
+    // req K2: each refresh is a write, for which others wait. A stricter setting for log-ins does not hold for refreshes.
+    const BOUND: usize = 300;
     let rate = usher_auth::throttle::AttemptRate { attempts: 5, per: Duration::from_mins(1) };
     let server = TestServer::builder().settings(|settings| settings.logins.per_account = rate).start().await;
     let alice = server.user("user-alice", "Alice").await;
     let bob = server.user("user-bob", "Bob").await;
-    for n in 0..7 {
+    let mut refreshed = 0;
+    loop {
         let answer = server.post_with_cookie("/auth/refresh", &alice.cookie).send().await.expect("an answer");
-        let status = if n < 5 { 200 } else { 429 };
-        assert_eq!((answer.status().as_u16(), answer.headers().contains_key("retry-after")), (status, n >= 5), "{n}");
+        if answer.status() == 429 {
+            assert!(answer.headers().contains_key("retry-after"));
+            break;
+        }
+        assert_eq!(answer.status(), 200, "{refreshed}");
+        refreshed += 1;
+        assert!(refreshed < 10 * BOUND);
     }
+    // Those that the time itself allows come on top.
+    assert!(refreshed >= BOUND, "{refreshed}");
     let bobs = server.post_with_cookie("/auth/refresh", &bob.cookie).send().await.expect("an answer");
     assert_eq!(bobs.status(), 200);
     server.clock.advance(Duration::from_mins(1));

@@ -70,14 +70,12 @@ impl RefreshTokenStore for SqlStore {
         when: RevocationTimes,
     ) -> Result<Option<EndedFamily>, StoreError> {
         let context = "ending the session of a refresh token that was spent long ago";
+        // Without the lock first: what is no token of ours, and anybody can send, must not keep writers waiting.
+        if session_of_family(self.reader(context)?, family, context).await?.is_none() {
+            return Ok(None);
+        }
         let mut writing = self.write(context).await?;
-        let session = sqlx::query("SELECT id, user_id FROM sessions WHERE refresh_family = ?")
-            .bind(bytes(family))
-            .fetch_optional(writing.connection())
-            .await
-            .during(context)?;
-        let read = |row: &SqliteRow| Ok((row.id("id", SessionId::new)?, row.id("user_id", UserId::new)?));
-        let Some((session, user)) = read_one(session, read, context)? else {
+        let Some((session, user)) = session_of_family(writing.connection(), family, context).await? else {
             writing.roll_back().await?;
             return Ok(None);
         };
@@ -95,6 +93,19 @@ impl RefreshTokenStore for SqlStore {
         )
         .await
     }
+}
+
+async fn session_of_family(
+    executor: impl Executor<'_, Database = Sqlite>,
+    family: &HashedToken,
+    context: &'static str,
+) -> Result<Option<(SessionId, UserId)>, StoreError> {
+    let row = sqlx::query("SELECT id, user_id FROM sessions WHERE refresh_family = ?")
+        .bind(bytes(family))
+        .fetch_optional(executor)
+        .await
+        .during(context)?;
+    read_one(row, |row| Ok((row.id("id", SessionId::new)?, row.id("user_id", UserId::new)?)), context)
 }
 
 async fn find(
