@@ -118,7 +118,7 @@ impl<A: Application> SockJs<A> {
         self.0.registry.count()
     }
 
-    /// Bytes that wait to be written to the clients of all sessions, open or closed. Looks at each: for whoever asks now and then.
+    /// Bytes that wait to be written to the clients of all sessions, open or closed. Looks at each: for a metric, not for the path of a message.
     pub fn queued_bytes(&self) -> usize {
         self.0.registry.all().iter().map(|live| live.outbound_bytes()).sum()
     }

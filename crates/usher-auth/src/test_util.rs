@@ -43,7 +43,7 @@ impl From<UnverifiedToken> for TokenBearer {
     }
 }
 
-/// A ticket that nobody bought.
+/// A ticket that was never issued.
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "as the arguments and methods of Ticket")]
 pub struct UnboughtTicket {

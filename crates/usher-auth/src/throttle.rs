@@ -1,8 +1,8 @@
 //! Rates of attempts: failed credentials and log-ins, counted per account and per source (req K2).
 //!
 //! A leaky bucket each, kept as one moment (the generic cell rate algorithm): attempts push it into the future, time lets it
-//! fall behind. An account that a stranger hammers stays open to sources it has been used from before, so that nobody is locked
-//! out by somebody else.
+//! fall behind. An account that is guessed at stays open to sources it has been used from before, so that guesses from elsewhere do
+//! not lock its owner out.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -10,8 +10,11 @@
 //!
 //! ```compile_fail
 //! use usher_auth::Permit;
+//! use usher_auth::permit::{CredentialFacts, Principal};
 //!
-//! let forged = Permit::new(todo!(), None, todo!(), None);
+//! fn forge(principal: Principal, credential: CredentialFacts) -> Permit {
+//!     Permit::new(principal, None, credential, None)
+//! }
 //! ```
 
 use std::collections::BTreeMap;
@@ -244,7 +247,7 @@ pub(crate) fn visitor(connection: ConnectionId, now: Now) -> Permit {
 /// What was let in by a token, or by a ticket bought with one, goes on with the session's new token, and never for a shorter time than
 /// before; what was let in by the cookie goes on with the session.
 ///
-/// It takes a permit to make one: a renewal lets nobody in. It is of a permit's own session and user alone, and a [`SessionRenewal`] is
+/// It takes a permit to make one: a renewal admits no client by itself. It is of a permit's own session and user alone, and a [`SessionRenewal`] is
 /// made of the store's records of both.
 pub(crate) fn renewed_session(permit: &Permit, renewal: &SessionRenewal) -> Option<Permit> {
     let facts = permit.credential();

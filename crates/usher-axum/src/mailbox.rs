@@ -74,7 +74,7 @@ struct Mailbox {
     waker: Option<Waker>,
 }
 
-/// Frames that somebody is writing.
+/// Frames that are being written.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     pub(crate) frames: VecDeque<Frame>,

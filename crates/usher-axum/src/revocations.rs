@@ -187,7 +187,7 @@ impl Revocations {
     }
 
     /// Bytes that wait to be written to all connections, closed ones included; those of SockJS sessions are theirs to tell. Looks at each:
-    /// for whoever asks now and then.
+    /// for a metric, not for the path of a message.
     pub fn queued_bytes(&self) -> usize {
         let registry = &self.shared.registry;
         registry.all().iter().chain(&registry.ending()).map(|handle| handle.queued_bytes()).sum()

@@ -106,7 +106,7 @@ impl Drop for Turn {
             let Some(next) = next else { return };
             match next.send(Self(Some(shared.clone()))) {
                 Ok(()) => return,
-                // Whoever waited is gone: then it is the one after it.
+                // The request that waited is gone: then it is the turn of the one after it.
                 Err(mut turn) => turn.0 = None,
             }
         }

@@ -176,7 +176,7 @@ pub async fn run(
     let listener = listener::listen(address).map_err(|source| RunError::Listen { address, source })?;
     let address = listener.local_addr().map_err(|source| RunError::Listen { address, source })?;
     let admin = admin_listener(&config)?;
-    // Before anybody learns that it is up: a signal that comes then must not end the process as it would by default.
+    // Before the log says that it listens: a signal that comes then must not end the process as it would by default.
     let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
     let mut signals = Signals::new().map_err(RunError::Signals)?;
     tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");

@@ -403,6 +403,12 @@ impl TestServer {
         answer.text().await.expect("text")
     }
 
+    /// What `/readyz` says, whatever its status.
+    pub async fn readiness(&self) -> Value {
+        let url = self.admin_url.join("/readyz").expect("a path");
+        self.http.get(url).send().await.expect("an answer").json().await.expect("JSON")
+    }
+
     /// Its audit records so far, oldest first. What is still being counted is not among them.
     pub async fn audit_records(&self) -> Vec<Value> {
         let lines = self.audit.tail(10_000).await.expect("a store");

@@ -286,7 +286,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
             }
             Event::Order(Order::Amend(amendments)) => {
                 self.amend(*amendments, now);
-                // What follows from it is done, rooms are left, when whoever changed something hears that it is taken in.
+                // Rooms are left, and all else that follows is done, before the change is reported as taken in.
                 self.carry_out_actions();
                 self.handle.taken_in();
                 self.door.parts().revocations.tell_taken_in();

@@ -61,7 +61,7 @@ impl<IO: AsyncWrite + Unpin> SharedWire<IO> {
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
         let mut wire = self.lock();
-        // Whoever delivers meanwhile leaves it to us.
+        // What is delivered meanwhile is left to us.
         wire.left_to_task = true;
         while let Some(mut taken) = handle.take_queued() {
             let polled = wire.poll_write(&mut taken, context);
@@ -135,7 +135,7 @@ impl<IO: AsyncWrite + Unpin + Send> Outlet for SharedWire<IO> {
         }
         // Without any the task was quicker, or has shut it: it may be waiting for the stream, and its waker must stay there.
         let Some(mut taken) = handle.take_due(scratch) else { return false };
-        // Nobody is to be woken here: the task leaves its own waker where it cannot write, either.
+        // No task is to be woken here: the task leaves its own waker where it cannot write, either.
         let mut context = Context::from_waker(Waker::noop());
         let written = matches!(wire.poll_write(&mut taken, &mut context), Poll::Ready(Ok(())));
         if written && Pin::new(&mut wire.io).poll_flush(&mut context).is_ready() {

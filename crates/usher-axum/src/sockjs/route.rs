@@ -112,7 +112,7 @@ impl<H: Handler> SockJsRoute<H> {
         Arc::new(RouteRules { path: now.path.clone(), dialect: now.dialect, ..rules.clone() })
     }
 
-    /// Bytes that wait to be written to the clients of all sessions. Looks at each: for whoever asks now and then.
+    /// Bytes that wait to be written to the clients of all sessions. Looks at each: for a metric, not for the path of a message.
     pub fn queued_bytes(&self) -> usize {
         self.service.queued_bytes()
     }

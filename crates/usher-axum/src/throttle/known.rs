@@ -1,4 +1,4 @@
-//! The addresses that accounts were used from: what keeps an account open to its owner while a stranger guesses at it.
+//! The addresses that accounts were used from: what keeps an account open to its owner while others guess its password.
 //!
 //! They survive a restart as keyed hashes, so that the store alone tells no one where a user was. They are written behind: whoever
 //! owns this takes what is new now and then, and puts it back if the store does not take it.

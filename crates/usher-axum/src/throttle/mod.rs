@@ -115,7 +115,7 @@ struct Counters {
 }
 
 /// A password that is being tried. It is counted as a failure and as a log-in from the beginning: looking first and counting after
-/// would let everything pass that comes between. Dropping it leaves it counted as a failure, so that no one guesses for nothing by
+/// would let everything pass that comes between. Dropping it leaves it counted as a failure, so that no guess is free by
 /// hanging up.
 #[derive(Debug)]
 #[must_use]

@@ -94,7 +94,7 @@ impl AuditKeys {
     }
 
     /// The key in the file at `path`. If there is no such file, a new key is made and written there with mode 0600, unless a chain has
-    /// `begun`: the records in it could not be verified any more, and nobody would notice.
+    /// `begun`: the records in it could not be verified any more, without a sign of it.
     pub fn load_or_create(path: &Path, begun: bool, randomness: &dyn Randomness) -> Result<Self, AuditKeyError> {
         match Self::load(path)? {
             Some(keys) => Ok(keys),

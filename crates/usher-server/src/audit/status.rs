@@ -30,7 +30,7 @@ impl AuditStatus {
     }
 }
 
-/// Counted by whoever records and by the writer, read by whoever looks.
+/// Counted where records are made and by the writer; read for metrics and `/readyz`.
 #[derive(Default)]
 pub(super) struct Counters {
     sinks: [SinkCounters; 3],

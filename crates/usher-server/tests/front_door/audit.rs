@@ -275,16 +275,7 @@ async fn a_sink_that_cannot_be_written_to_is_seen_and_gets_its_records_later() {
     let status = server.audit.status();
     assert!(status.failing, "no folder, and a full disk");
     assert_eq!((status.written, status.failed, status.pending), ([2, 0, 0], [0, 4, 0], [0, 4, 0]));
-    let health: Value = server
-        .http
-        .get(server.admin_url.join("/readyz").expect("a path"))
-        .send()
-        .await
-        .expect("an answer")
-        .json()
-        .await
-        .expect("JSON");
-    assert_eq!(health, json!({"status": "ok", "audit": "failing", "audit_waiting": 4}));
+    assert_eq!(server.readiness().await, json!({"status": "ok", "audit": "failing", "audit_waiting": 4}));
     let metrics = server.metrics().await;
     assert!(metrics.contains("usher_audit_waiting{sink=\"file\"} 4\n"), "{metrics}");
     // Connections go on, and what waited is written in its order once it works.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use reqwest::header::HOST;
-use serde_json::{Value, json};
+use serde_json::json;
 use usher_server::audit::SinkSetting;
 use usher_testkit::{TestServer, Upgrade, raw_request};
 
@@ -120,19 +120,19 @@ async fn an_audit_that_fails_shows_in_health_and_metrics() {
     let path = folder.path().join("logs/audit.jsonl");
     let file = SinkSetting::File { path, name: "file:audit.jsonl".to_owned() };
     let server = TestServer::builder().audit(vec![file]).start().await;
-    let ready = || async {
-        let url = server.admin_url.join("/readyz").expect("a path");
-        server.http.get(url).send().await.expect("an answer").json::<Value>().await.expect("JSON")
-    };
-    assert_eq!(ready().await, json!({"status": "ok", "audit": "ok"}));
+    assert_eq!(server.readiness().await, json!({"status": "ok", "audit": "ok"}));
     server.user("user-alice", "Alice").await;
     server.audit.flush().await;
-    assert_eq!(ready().await, json!({"status": "ok", "audit": "failing", "audit_waiting": 2}), "connections go on");
+    assert_eq!(
+        server.readiness().await,
+        json!({"status": "ok", "audit": "failing", "audit_waiting": 2}),
+        "connections go on"
+    );
     let text = server.metrics().await;
     assert!((value(&text, "usher_audit_failed_total{sink=\"file\"}") - 2.0).abs() < f64::EPSILON);
     assert!((value(&text, "usher_audit_failing") - 1.0).abs() < f64::EPSILON);
     fs::create_dir(folder.path().join("logs")).expect("a folder");
     server.log_in("user-alice").await;
     server.audit.flush().await;
-    assert_eq!(ready().await, json!({"status": "ok", "audit": "ok"}));
+    assert_eq!(server.readiness().await, json!({"status": "ok", "audit": "ok"}));
 }

@@ -267,7 +267,7 @@ async fn all_sessions_of_a_user_end_with_a_margin() {
 
 #[tokio::test]
 async fn a_refresh_token_that_was_spent_long_ago_ends_its_session() {
-    // req L1: whoever stole it cannot make the server forget that it was spent.
+    // req L1: a thief cannot make the server forget that it was spent.
     let server = TestServer::start().await;
     let alice = server.user("user-alice", "Alice").await;
     let mut socket = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;

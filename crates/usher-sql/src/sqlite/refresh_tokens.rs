@@ -70,7 +70,7 @@ impl RefreshTokenStore for SqlStore {
         when: RevocationTimes,
     ) -> Result<Option<EndedFamily>, StoreError> {
         let context = "ending the session of a refresh token that was spent long ago";
-        // Without the lock first: what is no token of ours, and anybody can send, must not keep writers waiting.
+        // Without the lock first: a made-up token, which any client can send, must not keep writers waiting.
         if session_of_family(self.reader(context)?, family, context).await?.is_none() {
             return Ok(None);
         }

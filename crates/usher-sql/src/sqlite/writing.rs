@@ -93,7 +93,7 @@ impl Drop for Writing {
 }
 
 /// The one connection that writes, and whether writing works as far as is known: from the last write, and once that has failed from one
-/// that is tried now and then. So whoever asks whether the store works needs no lock.
+/// that is tried now and then. So the question whether the store works needs no lock.
 #[derive(Debug)]
 pub(super) struct Writer {
     pool: SqlitePool,
@@ -141,7 +141,7 @@ impl Writer {
     }
 }
 
-/// Tries to write until that works, or nobody needs to know any more.
+/// Tries to write until that works, or the store is closed.
 async fn probe(writer: Weak<Writer>) {
     loop {
         tokio::time::sleep(PROBE_AGAIN).await;
