@@ -70,6 +70,9 @@ async fn chunked_is_the_only_transfer_coding_and_the_last() {
             ("Transfer-Encoding: gzip, chunked", 501),
             ("Transfer-Encoding: identity, chunked", 501),
             ("Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked", 501),
+            // Both sentences meet these. A length that cannot be known must be 400 (§6.3); an unknown coding should be 501 (§6.1).
+            ("Transfer-Encoding: gzip", 400),
+            ("Transfer-Encoding: identity", 400),
             ("Transfer-Encoding: chunked, gzip", 400),
             ("Transfer-Encoding: chunked, chunked", 400),
             ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),

@@ -315,3 +315,42 @@ async fn one_account_is_refreshed_no_more_often_than_a_bound() {
     let later = server.post_with_cookie("/auth/refresh", &alice.cookie).send().await.expect("an answer");
     assert_eq!(later.status(), 200);
 }
+
+#[tokio::test]
+async fn only_refreshes_that_would_be_a_write_count_towards_the_bound() {
+    // req K2, L1: a token that is worth nothing uses up nobody's refreshes, and a stolen one that comes back ends its session even if the
+    // bound is reached.
+    let server = TestServer::builder()
+        .settings(|settings| {
+            settings.failures.per_source.attempts = 1_000_000;
+            settings.refresh_ttl = Duration::from_hours(20);
+        })
+        .start()
+        .await;
+    let expired = server.user("user-alice", "Alice").await;
+    server.clock.advance(Duration::from_hours(20));
+    let stolen = server.log_in("user-alice").await;
+    let alice = server.log_in("user-alice").await;
+    let refresh = async |token: &str| {
+        let answer = server.post("/auth/refresh").json(&json!({"refresh_token": token})).send().await;
+        answer.expect("an answer").status().as_u16()
+    };
+    assert_eq!(refresh(&stolen.refresh_token).await, 200);
+    server.clock.advance(Duration::from_mins(5));
+    for _ in 0..400 {
+        assert_eq!(refresh(&expired.refresh_token).await, 400);
+    }
+    let with_cookie = async || {
+        server.post_with_cookie("/auth/refresh", &alice.cookie).send().await.expect("an answer").status().as_u16()
+    };
+    let mut refreshed = 0;
+    while with_cookie().await == 200 {
+        refreshed += 1;
+        assert!(refreshed < 3000);
+    }
+    assert!(refreshed >= 300, "{refreshed}");
+    assert_eq!(refresh(&alice.refresh_token).await, 429);
+    let mut socket = server.enter(Upgrade::at("/ws").bearer(&stolen.token)).await;
+    assert_eq!(refresh(&stolen.refresh_token).await, 400, "it was spent long ago");
+    assert_eq!(socket.closed().await.1.code, 4004);
+}

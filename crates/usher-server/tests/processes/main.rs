@@ -11,5 +11,6 @@ mod signals;
 mod silent;
 mod small_files;
 mod sockjs_sessions;
+mod token_lifetimes;
 mod trouble;
 mod yesterdays_data;

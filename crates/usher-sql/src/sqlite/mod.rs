@@ -20,6 +20,8 @@ mod schema;
 mod writing;
 
 mod backup;
+#[cfg(test)]
+mod interruption_tests;
 
 mod api_keys;
 mod audit;

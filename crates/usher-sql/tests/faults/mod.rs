@@ -11,8 +11,8 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use usher_auth::revocation::RevocationCause;
 use usher_sql::{SqlOptions, SqlStore};
 use usher_store::conformance::faults::{FaultyStore, every_write_fails_once};
-use usher_store::conformance::fixtures::{at, revocation, session, session_target};
-use usher_store::{AuditStore, RevocationStore as _, SessionStore as _, Store};
+use usher_store::conformance::fixtures::{at, revocation, secret, session, session_target};
+use usher_store::{AuditStore, RefreshTokenStore as _, RevocationStore as _, SessionStore as _, Store};
 
 const TABLES: [&str; 9] = [
     "users",
@@ -151,6 +151,16 @@ async fn whether_it_can_be_written_is_known_without_the_lock_and_found_out_again
         tokio::task::yield_now().await;
     }
     store.revoke(&logout).await.expect("it can be written");
+}
+
+#[tokio::test]
+async fn a_made_up_refresh_token_waits_for_no_lock() {
+    // req K2: any client can send one, again and again.
+    let faulty = FaultySqlite::new().await;
+    assert!(faulty.break_at(LOCKED, 0).await);
+    let times = usher_store::RevocationTimes { at: at(1), forget_at: at(2) };
+    let ended = faulty.store.end_refresh_family(&secret("made up"), times).await;
+    assert_eq!(ended.expect("nothing is written"), None);
 }
 
 #[tokio::test]

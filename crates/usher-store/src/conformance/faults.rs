@@ -32,7 +32,8 @@ pub trait FaultyStore: Send + Sync {
     /// Its audit trail.
     fn audit(&self) -> Arc<dyn AuditStore>;
     /// From now on the `n`th write of a transaction fails in this way, counted from 0. False if there is no such `n`: some faults do not
-    /// depend on the write.
+    /// depend on the write. For [`every_statement_fails_once`] it is the `n`th point at which a statement can fail, and only the first
+    /// that gets there does.
     async fn break_at(&self, fault: &'static str, n: usize) -> bool;
     /// Nothing fails any more.
     async fn mend(&self);
@@ -246,5 +247,36 @@ pub async fn every_write_fails_once<F: FaultyStore>(faults: &[&'static str], mak
             }
             assert!(failed > 0, "{name}: no write of it was met by {fault}");
         }
+    }
+}
+
+/// Run each operation with each of its statements failing once, reads and the end of a transaction included, at as many points of it as
+/// `fault` knows; `make` makes an empty store. One store goes through all failures of an operation and then does it.
+pub async fn every_statement_fails_once<F: FaultyStore>(fault: &'static str, make: impl AsyncFn() -> F) {
+    for (name, run) in OPERATIONS {
+        let whole = make().await;
+        fill(&whole).await;
+        let expected = run(&whole).await.expect("the store works");
+        let after = everything(&whole).await;
+
+        let faulty = make().await;
+        fill(&faulty).await;
+        let before = everything(&faulty).await;
+        let mut failed = 0;
+        loop {
+            assert!(faulty.break_at(fault, failed).await, "{name}: {fault} knows each point");
+            let outcome = run(&faulty).await;
+            faulty.mend().await;
+            let case = format!("{name}, {fault} at point {failed}");
+            match outcome {
+                Ok(outcome) => {
+                    assert_eq!((outcome, everything(&faulty).await), (expected, after), "{case}: it did not fail");
+                    break;
+                }
+                Err(_) => assert_eq!(everything(&faulty).await, before, "{case}: it failed, so nothing happened"),
+            }
+            failed += 1;
+        }
+        assert!(failed > 3, "{name}: {fault} met it at {failed} points only");
     }
 }
