@@ -3,6 +3,7 @@
 //! Sources: RFC 6455 §7.4 for what may be sent at all, the IANA registry for 3000, 3003 and 3008, and the two conventions that
 //! applications already ship for the others.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -49,6 +50,8 @@ pub enum CloseCause {
     PingTimeout,
     /// The upstream behind the gateway is gone.
     UpstreamLost,
+    /// The application ended it, with a code and a reason of its own.
+    Application,
     /// An error of ours.
     Internal,
 }
@@ -99,7 +102,7 @@ pub const fn may_be_sent(code: u16) -> bool {
 
 impl CloseCause {
     /// Every cause.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ClientLeft,
         Self::GoingAway,
         Self::Draining,
@@ -117,13 +120,14 @@ impl CloseCause {
         Self::SlowConsumer,
         Self::PingTimeout,
         Self::UpstreamLost,
+        Self::Application,
         Self::Internal,
     ];
 
     /// The reason sent when nothing more exact is known. Never holds internals.
     pub const fn reason(self) -> &'static str {
         match self {
-            Self::ClientLeft => "",
+            Self::ClientLeft | Self::Application => "",
             Self::GoingAway => "Going away",
             Self::Draining => "Server restarting",
             Self::ProtocolError => "Protocol error",
@@ -164,6 +168,7 @@ impl CloseCause {
             Self::SlowConsumer => "slow_consumer",
             Self::PingTimeout => "ping_timeout",
             Self::UpstreamLost => "upstream_lost",
+            Self::Application => "application",
             Self::Internal => "internal",
         }
     }
@@ -179,6 +184,7 @@ impl CloseCause {
             | Self::SlowConsumer
             | Self::PingTimeout
             | Self::UpstreamLost
+            | Self::Application
             | Self::Internal => Reconnect::Yes,
             Self::ClientLeft
             | Self::ProtocolError
@@ -194,7 +200,7 @@ impl CloseCause {
 
     const fn code(self, profile: CloseProfile) -> u16 {
         match (self, profile) {
-            (Self::ClientLeft, _) => 1000,
+            (Self::ClientLeft | Self::Application, _) => 1000,
             (Self::GoingAway, _) => 1001,
             (Self::Draining, _) => 1012,
             (Self::ProtocolError, _) => 1002,
@@ -226,6 +232,41 @@ impl CloseCause {
             (Self::AuthenticationTimeout, CloseProfile::Iana) => 3008,
             (Self::TooMany | Self::SlowConsumer, CloseProfile::Iana) => 1013,
         }
+    }
+}
+
+/// How an application ends a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationClose {
+    code: u16,
+    reason: Cow<'static, str>,
+}
+
+impl ApplicationClose {
+    /// With that code, and that reason, of which at most [`MAX_REASON_BYTES`] are sent.
+    ///
+    /// # Errors
+    /// If the code must not be sent (RFC 6455 §7.4).
+    pub fn new(code: u16, reason: impl Into<Cow<'static, str>>) -> Result<Self, ForbiddenCode> {
+        if !may_be_sent(code) {
+            return Err(ForbiddenCode(code));
+        }
+        let mut reason = reason.into();
+        if reason.len() > MAX_REASON_BYTES {
+            let cut = reason.floor_char_boundary(MAX_REASON_BYTES);
+            reason.to_mut().truncate(cut);
+        }
+        Ok(Self { code, reason })
+    }
+
+    /// The code.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The reason.
+    pub fn reason(&self) -> &str {
+        &self.reason
     }
 }
 
@@ -286,6 +327,16 @@ mod tests {
             let codes = [CloseProfile::Usher, CloseProfile::Policy, CloseProfile::Iana]
                 .map(|p| CloseCodes::from(p).code(cause));
             assert_eq!(codes, [usher, policy, iana], "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn an_application_closes_with_what_may_be_sent() {
+        // req A6
+        let close = ApplicationClose::new(4100, "é".repeat(100)).expect("a code of its own");
+        assert_eq!((close.code(), close.reason()), (4100, &*"é".repeat(61)));
+        for code in [0, 1005, 1006, 1015, 2000, 5000] {
+            assert_eq!(ApplicationClose::new(code, ""), Err(ForbiddenCode(code)));
         }
     }
 

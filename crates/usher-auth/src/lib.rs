@@ -4,6 +4,7 @@
 //! own. Time comes in as [`Now`], randomness as bytes, look-ups as values.
 
 pub mod connection;
+pub mod protocol;
 
 pub mod carriers;
 pub mod origin;

@@ -86,8 +86,44 @@ pub enum RefusalKind {
     FirstMessageTooBig,
     /// The first message was binary.
     FirstMessageBinary,
-    /// What is needed to decide cannot be reached: nobody is let in.
+    /// What is needed to decide cannot be reached: no credential is accepted.
     Unavailable,
+    /// The credential is good, and the application behind the route does not take the connection.
+    Application(Rejection),
+}
+
+/// Why an application does not take a connection, and how that is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// Stable: of the problem document and of the `error` frame.
+    pub code: &'static str,
+    /// For people to read; the reason of the close frame: at most [`crate::close_code::MAX_REASON_BYTES`].
+    pub reason: &'static str,
+    /// What the connection is closed with, where it is open already.
+    pub cause: CloseCause,
+    /// When another attempt makes sense, where that is known.
+    pub retry_after: Option<Duration>,
+}
+
+impl Rejection {
+    /// The user may not use the application: 403, and 4003 where the connection is open.
+    pub const FORBIDDEN: Self = Self {
+        status: StatusCode::FORBIDDEN,
+        code: "forbidden",
+        reason: "Forbidden",
+        cause: CloseCause::Forbidden,
+        retry_after: None,
+    };
+    /// What the application needs for the connection cannot be reached: 502, and 1014 where the connection is open.
+    pub const BAD_GATEWAY: Self = Self {
+        status: StatusCode::BAD_GATEWAY,
+        code: "bad_gateway",
+        reason: "Bad gateway",
+        cause: CloseCause::UpstreamLost,
+        retry_after: None,
+    };
 }
 
 impl Refusal {
@@ -142,6 +178,7 @@ impl Refusal {
             RefusalKind::FirstMessageTooBig => StatusCode::PAYLOAD_TOO_LARGE,
             RefusalKind::FirstMessageBinary => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             RefusalKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            RefusalKind::Application(rejection) => rejection.status,
         }
     }
 
@@ -169,6 +206,7 @@ impl Refusal {
             RefusalKind::FirstMessageTooBig => "message_too_big",
             RefusalKind::FirstMessageBinary => "unsupported_data",
             RefusalKind::Unavailable => "unavailable",
+            RefusalKind::Application(rejection) => rejection.code,
         }
     }
 
@@ -186,6 +224,7 @@ impl Refusal {
             RefusalKind::TooManyConnections { .. } => "Too many connections",
             RefusalKind::Unavailable => "Service unavailable",
             RefusalKind::Mistake(mistake) => mistake.reason(),
+            RefusalKind::Application(rejection) => rejection.reason,
             _ => self.cause().reason(),
         }
     }
@@ -235,6 +274,7 @@ impl Refusal {
             RefusalKind::FirstMessageTooBig => CloseCause::MessageTooBig,
             RefusalKind::FirstMessageBinary => CloseCause::UnsupportedData,
             RefusalKind::Unavailable => CloseCause::Internal,
+            RefusalKind::Application(rejection) => rejection.cause,
         }
     }
 
@@ -244,6 +284,7 @@ impl Refusal {
             RefusalKind::Throttled { retry_after } | RefusalKind::TooManyConnections { retry_after } => {
                 Some(retry_after)
             }
+            RefusalKind::Application(rejection) => rejection.retry_after,
             _ => None,
         }
     }

@@ -1,5 +1,6 @@
 //! What one WebSocket route asks of those who come: which carriers it takes, from which Origins, and how it refuses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -9,6 +10,7 @@ use crate::carriers::{Carrier, CarrierSet};
 use crate::close_code::CloseCodes;
 use crate::ids::ConnectionId;
 use crate::origin::{AllowedOrigins, RequestOrigin};
+use crate::protocol::Protocol;
 
 /// The one subprotocol our frames are spoken in.
 pub const SUBPROTOCOL: &str = "usher.v1";
@@ -40,34 +42,8 @@ pub struct RouteRules {
     pub heartbeat: Option<Duration>,
     /// Largest message once authenticated, in bytes; larger ones close with 1009.
     pub max_message_bytes: usize,
-    /// How its clients talk.
-    pub dialect: Dialect,
-}
-
-/// How a route's clients talk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Dialect {
-    /// `usher.v1` in WebSocket frames.
-    #[default]
-    Usher,
-    /// Messages inside SockJS frames.
-    SockJs(SockJsRules),
-}
-
-/// What a SockJS endpoint bears with, and whose conventions it follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SockJsRules {
-    /// Whether an object that is not wrapped in an array of strings is taken for what it means.
-    pub lenient: bool,
-    /// Whether it talks to OctoPrint's clients as OctoPrint does.
-    pub octoprint: bool,
-}
-
-impl Dialect {
-    /// Whether OctoPrint's conventions hold.
-    pub fn is_octoprint(self) -> bool {
-        matches!(self, Self::SockJs(SockJsRules { octoprint: true, .. }))
-    }
+    /// What is spoken over its connections.
+    pub protocol: Arc<dyn Protocol>,
 }
 
 /// The wait for a first message, and how much of it may come.
@@ -122,11 +98,7 @@ impl RouteRules {
 
     /// The carrier that a credential in a message counts as, if the route takes one.
     pub fn message_carrier(&self) -> Option<Carrier> {
-        let carrier = match self.dialect {
-            Dialect::Usher => Carrier::FirstMessage,
-            Dialect::SockJs(_) => Carrier::Sockjs,
-        };
-        self.carriers.contains(carrier).then_some(carrier)
+        Some(self.protocol.carrier()).filter(|carrier| self.carriers.contains(*carrier))
     }
 
     /// Whether a socket may wait for a first message here.

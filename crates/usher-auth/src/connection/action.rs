@@ -4,14 +4,18 @@ use std::borrow::Cow;
 
 use crate::carriers::{Carrier, Credential};
 use crate::close_code::CloseCause;
+use crate::permit::Permit;
 use crate::refusal::Refusal;
-use crate::wire::{ClientMessage, Frame, Mistake};
+use crate::wire::{Frame, Mistake};
 
 /// Something to do, in the order it comes out.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// Verify a credential and answer with [`super::Connection::handle_verdict`].
     Verify(Verification),
+    /// The credential is verified: ask the application whether it takes the connection, and answer with
+    /// [`super::Connection::handle_admission`]. Nothing is open yet.
+    Admit(Permit),
     /// Answer the upgrade with 101.
     Accept,
     /// Answer the upgrade over HTTP; there will be no socket.
@@ -23,11 +27,11 @@ pub enum Action {
         /// How the credential was presented, where one was.
         carrier: Option<Carrier>,
     },
-    /// Somebody is in: register the connection under its permit, then check once more that the permit was not revoked meanwhile.
+    /// The connection is authenticated: register it under its permit, then check once more that the permit was not revoked meanwhile.
     Opened,
-    /// The permit was replaced: register anew, check once more, look at the rooms again, then call
-    /// [`super::Connection::handle_renewed`].
-    Renewed,
+    /// The permit was replaced: register anew, check once more, tell the application, then call
+    /// [`super::Connection::handle_permit_changed`].
+    PermitChanged(PermitChange),
     /// Write a frame.
     Send(Frame),
     /// The session behind the connection was used: write that down, and tell its connections with
@@ -35,13 +39,11 @@ pub enum Action {
     TouchSession,
     /// Send a ping: the peer has been silent for long.
     Ping,
-    /// A message for what stands behind the door.
-    Deliver(ClientMessage),
     /// Drop every frame that is queued and not begun: nothing more may reach this peer but what follows.
     DiscardQueued,
-    /// Nobody is in any more, and the socket waits as at first: leave the rooms and the registry. What was queued for who was in must
-    /// not go to who comes next.
-    SendAway,
+    /// The credential has ended and the socket waits for another one: the application and the registry let the connection go. What was
+    /// queued for the user must not reach the next one.
+    Deauthenticate,
     /// For the operator's log: the client wrote this wrongly, and was understood all the same. The text is the shape of what it sent.
     Mistaken(Mistake, String),
     /// Send a close frame, half-close, and read on for [`super::LINGER`] without looking at what comes.
@@ -55,6 +57,15 @@ pub enum Action {
     },
     /// Free the socket now.
     Release,
+}
+
+/// Why a permit was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PermitChange {
+    /// The credential was renewed: the client is told so, with what the application adds.
+    Renewed,
+    /// The user's rights or name changed. The client is told nothing by the connection itself.
+    RightsChanged,
 }
 
 /// A credential to be verified.

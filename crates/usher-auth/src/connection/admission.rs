@@ -2,17 +2,46 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Action, Connection, LINGER, SockJsFraming, State, Verification, Wait};
-use crate::carriers::{Carrier, FirstMessage, InvalidFirstMessage, Presented, parse_first_message};
+use super::{Action, Connection, LINGER, State, Verification, Wait};
+use crate::carriers::{Carrier, Presented};
 use crate::ids::ConnectionId;
 use crate::permit::Permit;
+use crate::protocol::{ApplicationAnswer, Event};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::route::{Dialect, RefuseMode, RouteRules};
+use crate::route::{RefuseMode, RouteRules};
 use crate::time::Now;
 use crate::verify;
+use crate::wire::FrameId;
+
+/// Where a credential came from that is being decided about.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    /// The upgrade request: there is no socket yet.
+    Upgrade {
+        /// `None`: none was presented, and the route lets anonymous users in.
+        carrier: Option<Carrier>,
+        browser: bool,
+    },
+    /// A message of a waiting socket.
+    Message { wait: Wait, id: Option<FrameId> },
+}
+
+impl Entry {
+    pub(super) fn wait(&self) -> Option<Wait> {
+        match self {
+            Self::Upgrade { .. } => None,
+            Self::Message { wait, .. } => Some(*wait),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.wait().map(|wait| wait.deadline)
+    }
+}
 
 impl Connection {
     /// An upgrade request came. `presented` is what [`crate::carriers::present`] found; `browser` says whether the request had an
@@ -24,11 +53,11 @@ impl Connection {
         browser: bool,
         now: Now,
     ) -> Self {
-        let sockjs = SockJsFraming::default();
-        let mut connection = Self { id, rules, state: State::Ended, actions: VecDeque::new(), sockjs };
+        let (actions, unframed, noticed) = (VecDeque::new(), false, false);
+        let mut connection = Self { id, rules, state: State::Ended, actions, unframed, noticed };
         match presented {
             Ok(Presented::Credential(carrier, credential)) => {
-                connection.state = State::Deciding { carrier, browser };
+                connection.state = State::Verifying(Entry::Upgrade { carrier: Some(carrier), browser });
                 connection.actions.push_back(Action::Verify(Verification { carrier, credential }));
             }
             Ok(Presented::Nothing(refusal)) => connection.without_credential(now, browser, None, refusal),
@@ -37,30 +66,82 @@ impl Connection {
         connection
     }
 
-    /// The verdict on the upgrade's credential.
-    pub(super) fn decide(&mut self, now: Now, carrier: Carrier, browser: bool, verdict: Result<Permit, Refusal>) {
-        match verdict {
-            Ok(permit) => {
+    /// A credential was verified, or was not: the answer to [`Action::Verify`].
+    pub fn handle_verdict(&mut self, now: Now, verdict: Result<Permit, Refusal>) {
+        // A timer may be late; a deadline is not.
+        self.handle_timeout(now);
+        match &mut self.state {
+            State::Verifying(entry) => {
+                let entry = entry.clone();
+                match (verdict, entry) {
+                    (Ok(permit), entry) => self.ask_application(permit, entry),
+                    (Err(refusal), Entry::Upgrade { carrier, browser }) => {
+                        self.refuse_credential(now, carrier, browser, refusal);
+                    }
+                    (Err(refusal), Entry::Message { wait, .. }) => {
+                        self.refuse_attempt(now, wait, self.rules.message_carrier(), &refusal);
+                    }
+                }
+            }
+            State::Open(_) => self.renew(now, verdict),
+            // It timed out or was ended meanwhile.
+            State::Waiting(_) | State::Admitting(_) | State::Closing { .. } | State::Ended => {}
+        }
+    }
+
+    /// The application takes the connection, or does not: the answer to [`Action::Admit`].
+    pub fn handle_admission(&mut self, now: Now, admission: Result<(), Refusal>) {
+        self.handle_timeout(now);
+        let State::Admitting(admitting) = &self.state else { return };
+        let (permit, entry) = (**admitting).clone();
+        match (admission, entry) {
+            (Ok(()), Entry::Upgrade { .. }) => {
                 self.accept();
                 self.open(now, permit, None);
             }
+            (Ok(()), Entry::Message { id, .. }) => self.open(now, permit, id.as_ref()),
+            (Err(refusal), Entry::Upgrade { carrier, browser }) => {
+                self.refuse_upgrade(now, browser, carrier, refusal);
+            }
+            // Another credential would not help.
+            (Err(refusal), Entry::Message { .. }) => {
+                self.refuse_open_socket(now, self.rules.message_carrier(), &refusal);
+            }
+        }
+    }
+
+    fn ask_application(&mut self, permit: Permit, entry: Entry) {
+        self.actions.push_back(Action::Admit(permit.clone()));
+        self.state = State::Admitting(Box::new((permit, entry)));
+    }
+
+    /// Lets the holder of `permit` in. The only way to [`State::Open`]; `permit` comes from [`crate::verify`].
+    fn open(&mut self, now: Now, permit: Permit, id: Option<&FrameId>) {
+        let (life, permit) = super::Life::begin(self.id, &self.rules, permit, now);
+        self.actions.push_back(Action::Opened);
+        self.state = State::Open(super::Open { permit, life, renewal: None, applying: None });
+        self.tell_authenticated(now, &ApplicationAnswer::default(), id);
+    }
+
+    /// The upgrade's credential was refused.
+    fn refuse_credential(&mut self, now: Now, carrier: Option<Carrier>, browser: bool, refusal: Refusal) {
+        match carrier {
             // A browser sends an old cookie whether its page wants to or not: one that is stale is like none.
-            Err(refusal) if carrier == Carrier::Cookie && is_stale(refusal.kind()) => {
-                self.without_credential(now, browser, Some(carrier), refusal);
+            Some(Carrier::Cookie) if is_stale(refusal.kind()) => {
+                self.without_credential(now, browser, carrier, refusal);
             }
             // A ticket may be bad because its buyer's session is gone: it is refused as any bad ticket (req D6).
-            Err(refusal) if carrier == Carrier::Ticket && refusal.status() == StatusCode::UNAUTHORIZED => {
-                self.refuse_ticket(now, Some(carrier), refusal);
+            Some(Carrier::Ticket) if refusal.status() == StatusCode::UNAUTHORIZED => {
+                self.refuse_ticket(now, carrier, refusal);
             }
-            Err(refusal) => self.refuse_upgrade(now, browser, Some(carrier), refusal),
+            _ => self.refuse_upgrade(now, browser, carrier, refusal),
         }
     }
 
     /// Nothing that counts was presented: in as anonymous, or wait for a first message, or out.
     fn without_credential(&mut self, now: Now, browser: bool, carrier: Option<Carrier>, refusal: Refusal) {
         if let Ok(visitor) = verify::anonymous(&self.rules, self.id, now) {
-            self.accept();
-            self.open(now, visitor, None);
+            self.ask_application(visitor, Entry::Upgrade { carrier: None, browser });
         } else if self.rules.would_await() {
             self.accept();
             self.state = State::Waiting(Wait::for_first_message(&self.rules, now));
@@ -100,44 +181,21 @@ impl Connection {
 
     fn accept(&mut self) {
         self.actions.push_back(Action::Accept);
-        self.greet();
-    }
-
-    /// The first message of a waiting socket.
-    pub(super) fn first_message(&mut self, now: Now, wait: Wait, text: &str) {
-        if let Dialect::SockJs(rules) = self.rules.dialect {
-            return self.first_sockjs_message(now, wait, rules, text);
-        }
-        match parse_first_message(text) {
-            Ok(message) => self.verify_first(wait, Carrier::FirstMessage, message),
-            Err(InvalidFirstMessage::NotAuth) => {
-                let refusal = Refusal::new(RefusalKind::NotAuthFirst, "the first message was not an auth message");
-                self.refuse_open_socket(now, None, &refusal);
-            }
-            Err(malformed @ InvalidFirstMessage::Malformed) => {
-                let refusal = Refusal::new(RefusalKind::MalformedCredential, malformed.to_string());
-                self.refuse_open_socket(now, Some(Carrier::FirstMessage), &refusal);
-            }
-        }
-    }
-
-    /// Have the credential in a first message looked at.
-    pub(super) fn verify_first(&mut self, wait: Wait, carrier: Carrier, message: FirstMessage) {
-        self.state = State::Verifying { wait, id: message.id };
-        self.actions.push_back(Action::Verify(Verification { carrier, credential: message.credential }));
+        self.tell(&Event::Accepted);
     }
 
     /// Refuse after the 101: `error`, `bye`, close.
     pub(super) fn refuse_open_socket(&mut self, now: Now, carrier: Option<Carrier>, refusal: &Refusal) {
         self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier });
-        let error = self.error_frame(refusal, None);
-        self.actions.push_back(Action::Send(error));
-        self.say_goodbye(refusal.cause(), refusal.reason(), refusal.retry_after());
+        self.tell_refused(refusal, None);
+        let cause = refusal.cause();
+        let code = self.rules.close_codes.code(cause);
+        self.say_goodbye(cause, code, refusal.reason().into(), refusal.retry_after());
         self.state = State::Closing { deadline: now.monotonic + LINGER };
     }
 }
 
-/// Refusals of a cookie that are no fault of who sends it.
+/// Refusals of a cookie that are no fault of its sender's.
 fn is_stale(kind: RefusalKind) -> bool {
     matches!(
         kind,

@@ -6,11 +6,10 @@ use super::{Action, Connection, State};
 use crate::close_code::CloseCause;
 use crate::ids::ConnectionId;
 use crate::permit::Permit;
+use crate::protocol::Event;
 use crate::revocation::RevocationCause;
 use crate::route::RouteRules;
 use crate::time::{Now, UnixTime};
-use crate::wire::octoprint::OctoPrintEvent;
-use crate::wire::{Frame, ServerMessage};
 
 /// The deadlines of an open connection, each on the clock that does not step.
 #[derive(Debug)]
@@ -184,7 +183,7 @@ impl Connection {
         }
     }
 
-    /// What is due while somebody is in.
+    /// What is due while the connection is authenticated.
     pub(super) fn live_on(&mut self, now: Now) {
         while let State::Open(open) = &mut self.state {
             match open.life.due(&open.permit, now) {
@@ -202,13 +201,8 @@ impl Connection {
         }
     }
 
-    /// `reauth_required`: the credential ends at `expires_at`, and a new one must have come by `deadline`.
+    /// Asks for another credential: this one ends at `expires_at`, and a new one must have come by `deadline`.
     pub(super) fn ask_for_renewal(&mut self, expires_at: UnixTime, deadline: UnixTime) {
-        let (expires_at, deadline) = (expires_at.as_seconds(), deadline.as_seconds());
-        self.actions.push_back(Action::Send(if self.rules.dialect.is_octoprint() {
-            Frame::json(&OctoPrintEvent::ReauthSoon { expires_at, deadline })
-        } else {
-            Frame::json(&ServerMessage::ReauthRequired { expires_at, deadline })
-        }));
+        self.tell(&Event::RenewalWanted { expires_at, deadline });
     }
 }

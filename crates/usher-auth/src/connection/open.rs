@@ -1,56 +1,45 @@
-//! While somebody is in: messages, renewal, and what ends it.
+//! An authenticated connection: messages, renewal, and what ends it.
 
 use std::time::Duration;
 
-use super::{Action, Answer, Connection, Life, Open, Renewal, State, Verification};
-use crate::carriers::{Carrier, FirstMessage};
+use super::{Action, Applying, Connection, PermitChange, Recipient, Renewal, State, Verification};
+use crate::carriers::FirstMessage;
 use crate::close_code::CloseCause;
 use crate::permit::Permit;
+use crate::protocol::{ApplicationAnswer, Event, Meaning, Reading, Received};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::revocation::RevocationCause;
-use crate::room::RoomName;
-use crate::route::Dialect;
-use crate::time::{Now, UnixTime};
-use crate::wire::octoprint::{OctoPrintEvent, ReauthReason};
-use crate::wire::{ClientMessage, Frame, FrameId, InvalidFrame, ServerMessage};
+use crate::time::Now;
+use crate::wire::FrameId;
 
 impl Connection {
-    /// Let the holder of `permit` in. The only way to [`State::Open`]; `permit` comes from [`crate::verify`].
-    pub(super) fn open(&mut self, now: Now, permit: Permit, id: Option<&FrameId>) {
-        let (life, permit) = Life::begin(self.id, &self.rules, permit, now);
-        self.actions.push_back(Action::Opened);
-        self.say_authenticated(&permit, &[], id, now);
-        self.state = State::Open(Open { permit, life, renewal: None, applying: None });
-    }
-
-    pub(super) fn message(&mut self, now: Now, text: &str) {
-        match ClientMessage::parse(text) {
-            Ok(ClientMessage::Ping { id }) => {
-                self.count_as_use(now);
-                self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Pong { id: id.as_ref() })));
-            }
-            Ok(ClientMessage::Auth(auth)) => {
-                self.begin_renewal(auth);
-            }
-            Ok(message) => {
-                self.count_as_use(now);
-                self.actions.push_back(Action::Deliver(message));
-            }
-            // What is no `usher.v1` may be OctoPrint's: looked at last, so that a message is read once.
-            Err(InvalidFrame { error, code, id }) => {
-                if let Dialect::SockJs(rules) = self.rules.dialect
-                    && self.take_sockjs_message(rules, text)
-                {
-                    return;
-                }
-                let frame = self.error(&error, code, None, id.as_ref());
-                self.actions.push_back(Action::Send(frame));
-            }
+    /// A message of an authenticated client.
+    pub(super) fn message(&mut self, now: Now, message: Received<'_>) -> Recipient {
+        let Reading { meaning, notice } = self.protocol().read(message, self.phase());
+        if let Some(mistake) = notice {
+            self.notice(mistake, message);
         }
+        match meaning {
+            Meaning::Application => {
+                self.count_as_use(now);
+                return Recipient::Application;
+            }
+            Meaning::Ping { id } => {
+                self.count_as_use(now);
+                self.tell(&Event::Pong { id: id.as_ref() });
+            }
+            Meaning::Credential(auth) => self.begin_renewal(auth),
+            Meaning::Ignored => {}
+            Meaning::Invalid(invalid) => self.handle_invalid(now, &invalid),
+            Meaning::Refused(refusal, _) => self.report(&refusal, None),
+            Meaning::Fatal(refusal) => self.refuse_open_socket(now, self.rules.message_carrier(), &refusal),
+            Meaning::Unsupported => self.end(now, CloseCause::UnsupportedData),
+        }
+        Recipient::Connection
     }
 
     /// A new credential came in a message.
-    pub(super) fn begin_renewal(&mut self, auth: FirstMessage) {
+    fn begin_renewal(&mut self, auth: FirstMessage) {
         let Some(carrier) = self.rules.message_carrier() else {
             self.report_disabled_carrier(auth.id.as_ref());
             return;
@@ -62,10 +51,7 @@ impl Connection {
     }
 
     fn report_disabled_carrier(&mut self, id: Option<&FrameId>) {
-        let carrier = match self.rules.dialect {
-            Dialect::Usher => Carrier::FirstMessage,
-            Dialect::SockJs(_) => Carrier::Sockjs,
-        };
+        let carrier = self.protocol().carrier();
         let detail = "the route's `carriers` setting does not list it";
         self.report(&Refusal::new(RefusalKind::CarrierDisabled(carrier), detail), id);
     }
@@ -92,30 +78,25 @@ impl Connection {
             Ok(_) if self.rules.message_carrier().is_none() => self.report_disabled_carrier(renewal.id.as_ref()),
             Ok(permit) => {
                 let permit = renewal.brought_up_to_date(permit);
-                self.apply(now, permit, Answer::Authenticated { id: renewal.id });
+                self.apply(now, permit, renewal.id);
             }
         }
     }
 
-    /// Put a new permit in the old one's place; the rooms are looked at again before `answer` is given.
-    pub(super) fn apply(&mut self, now: Now, permit: Permit, answer: Answer) {
+    /// Puts a new permit in the old one's place; the application is told before the client is.
+    pub(super) fn apply(&mut self, now: Now, permit: Permit, id: Option<FrameId>) {
         let State::Open(open) = &mut self.state else { return };
         open.permit = open.life.renew(self.id, &self.rules, permit, now);
-        open.applying = Some(answer);
-        self.actions.push_back(Action::Renewed);
+        open.applying = Some(Applying::Renewed { id });
+        self.actions.push_back(Action::PermitChanged(PermitChange::Renewed));
     }
 
-    /// The rooms were looked at again after [`Action::Renewed`]; these were lost.
-    pub fn handle_renewed(&mut self, now: Now, rooms_lost: &[RoomName]) {
+    /// The application has taken in the change of the permit: the answer to [`Action::PermitChanged`].
+    pub fn handle_permit_changed(&mut self, now: Now, answer: &ApplicationAnswer) {
         let State::Open(open) = &mut self.state else { return };
         match open.applying.take() {
-            Some(Answer::Authenticated { id }) => {
-                let permit = open.permit.clone();
-                let lost: Vec<&str> = rooms_lost.iter().map(RoomName::as_str).collect();
-                self.say_authenticated(&permit, &lost, id.as_ref(), now);
-            }
-            Some(Answer::RoomsLost) if !rooms_lost.is_empty() => self.tell_rooms_lost(rooms_lost),
-            Some(Answer::RoomsLost) | None => {}
+            Some(Applying::Renewed { id }) => self.tell_authenticated(now, answer, id.as_ref()),
+            Some(Applying::RightsChanged) | None => {}
         }
     }
 
@@ -126,14 +107,15 @@ impl Connection {
         if !matches!(self.state, State::Open(_)) {
             return;
         }
-        if !cause.ends_sessions() && !self.rules.dialect.is_octoprint() {
+        let waits_again = self.protocol().waits_again();
+        if !cause.ends_sessions() && !waits_again {
             return self.end(now, CloseCause::Expired);
         }
         self.actions.retain(|action| matches!(action, Action::Accept));
         self.actions.push_back(Action::DiscardQueued);
-        if self.rules.dialect.is_octoprint() {
+        if waits_again {
             let after = if cause.ends_sessions() { CloseCause::Revoked } else { CloseCause::Expired };
-            self.send_away(now, cause.into(), after);
+            self.deauthenticate(now, Some(cause), after);
         } else {
             self.end(now, CloseCause::Revoked);
         }
@@ -141,15 +123,15 @@ impl Connection {
 
     /// The credential has ended.
     pub(super) fn expire(&mut self, now: Now) {
-        if self.rules.dialect.is_octoprint() {
-            self.send_away(now, ReauthReason::Stale, CloseCause::Expired);
+        if self.protocol().waits_again() {
+            self.deauthenticate(now, None, CloseCause::Expired);
         } else {
             self.end(now, CloseCause::Expired);
         }
     }
 
-    /// Registering it after [`Action::Opened`] found that its user or session has as many connections as they may: it ends before it
-    /// has said that anybody is in.
+    /// Registering it after [`Action::Opened`] found that its user or session has as many connections as they may: it ends before the
+    /// client is told that it is authenticated.
     pub fn handle_one_too_many(&mut self, now: Now, retry_after: Duration) {
         if matches!(self.state, State::Open(_)) {
             self.actions.clear();
@@ -157,46 +139,16 @@ impl Connection {
         }
     }
 
-    /// End an open or waiting connection for `cause`, saying so first.
-    pub fn handle_end(&mut self, now: Now, cause: CloseCause, retry_after: Option<Duration>) {
-        if matches!(self.state, State::Open(_) | State::Waiting(_) | State::Verifying { .. }) {
-            self.end_with(now, cause, retry_after);
-        }
-    }
-
-    fn say_authenticated(&mut self, permit: &Permit, rooms_lost: &[&str], id: Option<&FrameId>, now: Now) {
-        if self.rules.dialect.is_octoprint() {
-            return self.say_authenticated_to_octoprint(permit, rooms_lost, now);
-        }
-        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::Authenticated {
-            user: permit.principal().into(),
-            connection: self.id,
-            carrier: permit.carrier().map(Carrier::as_str),
-            expires_at: permit.expires_at().map(UnixTime::as_seconds),
-            rooms_lost,
-            id,
-        })));
-    }
-
     /// Answer a refused renewal; the connection goes on.
     pub(super) fn report(&mut self, refusal: &Refusal, id: Option<&FrameId>) {
         let carrier = self.rules.message_carrier();
         self.actions.push_back(Action::Refused { refusal: refusal.clone(), carrier });
-        let error = self.error_frame(refusal, id);
-        self.actions.push_back(Action::Send(error));
+        self.tell_refused(refusal, id);
     }
 
-    /// What a client is told of a refusal.
-    pub(super) fn error_frame(&self, refusal: &Refusal, id: Option<&FrameId>) -> Frame {
-        let hint = refusal.hint().or_else(|| self.sockjs_hint(refusal));
-        self.error(refusal.reason(), refusal.code(), hint.as_deref(), id)
-    }
-
-    fn error(&self, error: &str, code: &str, hint: Option<&str>, id: Option<&FrameId>) -> Frame {
-        if self.rules.dialect.is_octoprint() {
-            Frame::json(&OctoPrintEvent::Error { error, code, hint })
-        } else {
-            Frame::json(&ServerMessage::Error { error, code, hint, room: None, id })
-        }
+    /// Tells the client of a refusal.
+    pub(super) fn tell_refused(&mut self, refusal: &Refusal, id: Option<&FrameId>) {
+        let hint = refusal.hint().or_else(|| self.protocol().hint(refusal));
+        self.tell(&Event::Refused { error: refusal.reason(), code: refusal.code(), hint: hint.as_deref(), id });
     }
 }

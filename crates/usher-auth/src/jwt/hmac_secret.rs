@@ -90,14 +90,16 @@ fn is_key_file(secret: &[u8]) -> bool {
     pem || json || secret.trim_ascii_start().starts_with(b"ssh-") || is_der(secret)
 }
 
-/// One DER sequence and nothing after it: what a binary public key looks like, and 32 random bytes in 65,536 times.
+/// One DER sequence and nothing after it, which begins with a sequence or an integer: what a binary key or a certificate looks like (RFC 5280
+/// §4.1, RFC 5958 §2, RFC 8017 §A.1), and 32 random bytes once in eight million times.
 fn is_der(secret: &[u8]) -> bool {
-    match secret {
-        [0x30, length @ 0..=0x7f, rest @ ..] => usize::from(*length) == rest.len(),
-        [0x30, 0x81, length, rest @ ..] => usize::from(*length) == rest.len(),
-        [0x30, 0x82, high, low, rest @ ..] => usize::from(u16::from_be_bytes([*high, *low])) == rest.len(),
-        _ => false,
-    }
+    let (length, rest) = match secret {
+        [0x30, length @ 0..=0x7f, rest @ ..] => (usize::from(*length), rest),
+        [0x30, 0x81, length, rest @ ..] => (usize::from(*length), rest),
+        [0x30, 0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        _ => return false,
+    };
+    length == rest.len() && matches!(rest, [0x30 | 0x02, ..])
 }
 
 fn is_pattern(secret: &[u8]) -> bool {
@@ -188,8 +190,14 @@ mod tests {
     #[test]
     fn key_files_are_refused() {
         // req F3
-        let der: Vec<u8> = [0x30, 0x59].into_iter().chain((0..0x59_u8).map(|i| i.wrapping_mul(77))).collect();
-        assert_eq!(check256(der), Err(WeakSecret::KeyFile));
+        for first in [0x30, 0x02] {
+            let body = [first].into_iter().chain((0..0x58_u8).map(|i| i.wrapping_mul(77)));
+            let der: Vec<u8> = [0x30, 0x59].into_iter().chain(body).collect();
+            assert_eq!(check256(der), Err(WeakSecret::KeyFile));
+        }
+        // Random bytes that begin as a sequence of 30 bytes, of which the first is the tag of nothing.
+        let random: Vec<u8> = [0x30, 30, 0x91].into_iter().chain((0..29_u8).map(|i| i.wrapping_mul(77))).collect();
+        assert_eq!(check256(random), Ok(()));
         for secret in [
             "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----\n",
             "\n-----BEGIN RSA PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",

@@ -1,14 +1,11 @@
-//! Frames a client sends.
+//! Messages that a client sends: what all of them have in common.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
-
-use crate::carriers::{FirstMessage, parse_first_message};
-use crate::room::RoomName;
 
 /// Deepest nesting of a message. Published data goes to other clients as it came, so what would blow their stack is refused here.
 pub const MAX_JSON_DEPTH: usize = 64;
@@ -37,51 +34,6 @@ impl FrameId {
     }
 }
 
-/// What a client publishes: JSON that was checked and is passed on as it came.
-pub type PublishData = Box<RawValue>;
-
-/// A frame from an authenticated client.
-#[derive(Clone, Debug)]
-pub enum ClientMessage {
-    /// A new credential.
-    Auth(FirstMessage),
-    /// Enter a room.
-    Join {
-        /// Which.
-        room: RoomName,
-        /// To be echoed.
-        id: Option<FrameId>,
-    },
-    /// Leave a room.
-    Leave {
-        /// Which.
-        room: RoomName,
-        /// To be echoed.
-        id: Option<FrameId>,
-    },
-    /// Tell the others in a room that one is typing.
-    Typing {
-        /// Which.
-        room: RoomName,
-        /// To be echoed in an error.
-        id: Option<FrameId>,
-    },
-    /// Send to the others in a room.
-    Publish {
-        /// Which.
-        room: RoomName,
-        /// What.
-        data: PublishData,
-        /// To be echoed.
-        id: Option<FrameId>,
-    },
-    /// Ask for a `pong`.
-    Ping {
-        /// To be echoed.
-        id: Option<FrameId>,
-    },
-}
-
 /// What is wrong with a frame. The connection goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidFrame {
@@ -93,135 +45,120 @@ pub struct InvalidFrame {
     pub id: Option<FrameId>,
 }
 
-impl ClientMessage {
-    /// Reads one text frame. Unknown fields are ignored, except in `auth`.
-    pub fn parse(text: &str) -> Result<Self, InvalidFrame> {
+impl InvalidFrame {
+    /// `error` for people, `code` for programs.
+    pub fn new(error: impl Into<Cow<'static, str>>, code: &'static str) -> Self {
+        Self { error: error.into(), code, id: None }
+    }
+
+    /// A member that is not what it must be.
+    pub fn field(name: &str, expected: &str) -> Self {
+        Self::new(format!("field `{name}` must be {expected}"), "invalid_field")
+    }
+}
+
+/// A message of `usher.v1`: its `type`, its `id`, and those members that its reader has a name for, each as it came.
+#[derive(Clone, Debug)]
+pub struct Envelope<'a, const N: usize> {
+    /// `type`.
+    pub kind: Cow<'a, str>,
+    /// `id`, to be echoed.
+    pub id: Option<FrameId>,
+    /// The values of the members that were asked for, in the order of their names.
+    pub members: [Option<&'a RawValue>; N],
+}
+
+impl<'a, const N: usize> Envelope<'a, N> {
+    /// Reads a text, with those of its members that are called one of `names`. Others are passed over.
+    ///
+    /// # Errors
+    /// If it is not JSON, nests more than [`MAX_JSON_DEPTH`] deep, is no object, has no `type`, or has one of its own or of the named members
+    /// twice. The error has the `id`, if that could be read.
+    pub fn parse(text: &'a str, names: [&str; N]) -> Result<Self, InvalidFrame> {
         if nests_deeper_than(text, MAX_JSON_DEPTH) {
             return Err(InvalidFrame::new("JSON nested too deeply", "too_deep"));
         }
-        let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| match error.classify() {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let members = Members { names }.deserialize(&mut json).and_then(|members| json.end().map(|()| members));
+        let Found { kind, id, members } = members.map_err(|error| match error.classify() {
             // A JSON value of another type than an object, or a member given twice.
             serde_json::error::Category::Data => {
                 InvalidFrame::new("a message must be a JSON object that gives each member once", "invalid_message")
             }
             _ => InvalidFrame::new("Invalid JSON", "invalid_json"),
         })?;
-        let id = fields.id()?;
-        let message = fields.message(text, id.clone());
-        message.map_err(|error| InvalidFrame { id, ..error })
-    }
-}
-
-impl InvalidFrame {
-    fn new(error: impl Into<Cow<'static, str>>, code: &'static str) -> Self {
-        Self { error: error.into(), code, id: None }
-    }
-
-    fn field(name: &str, expected: &str) -> Self {
-        Self::new(format!("field `{name}` must be {expected}"), "invalid_field")
-    }
-}
-
-/// The members we know, each kept as it came until its type is asked for.
-#[derive(Default)]
-struct Fields<'a> {
-    kind: Option<&'a RawValue>,
-    id: Option<&'a RawValue>,
-    room: Option<&'a RawValue>,
-    board_id: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-}
-
-impl Fields<'_> {
-    fn message(&self, text: &str, id: Option<FrameId>) -> Result<ClientMessage, InvalidFrame> {
-        let kind = match self.kind {
-            Some(kind) => string(kind).ok_or_else(|| InvalidFrame::field("type", "a string"))?,
-            None => return Err(InvalidFrame::new("field `type` is missing", "invalid_field")),
+        let id = id.map(read_id).transpose()?;
+        let kind = match kind {
+            Some(kind) => string(kind).ok_or_else(|| InvalidFrame::field("type", "a string")),
+            None => Err(InvalidFrame::new("field `type` is missing", "invalid_field")),
         };
-        match kind.as_ref() {
-            "join" => Ok(ClientMessage::Join { room: self.room()?, id }),
-            "leave" => Ok(ClientMessage::Leave { room: self.room()?, id }),
-            "typing" => Ok(ClientMessage::Typing { room: self.room()?, id }),
-            "publish" => {
-                let data = self.data.ok_or_else(|| InvalidFrame::field("data", "present"))?;
-                Ok(ClientMessage::Publish { room: self.room()?, data: data.to_owned(), id })
-            }
-            "ping" => Ok(ClientMessage::Ping { id }),
-            "auth" => parse_first_message(text)
-                .map(ClientMessage::Auth)
-                .map_err(|error| InvalidFrame::new(error.to_string(), "invalid_field")),
-            _ => Err(InvalidFrame::new(
-                "unknown message type: use auth, join, leave, typing, publish or ping",
-                "unknown_type",
-            )),
+        match kind {
+            Ok(kind) => Ok(Self { kind, id, members }),
+            Err(invalid) => Err(InvalidFrame { id, ..invalid }),
         }
     }
+}
 
-    fn id(&self) -> Result<Option<FrameId>, InvalidFrame> {
-        let wrong = || InvalidFrame::field("id", "an integer of 64 bits or a string of at most 128 bytes");
-        match self.id {
-            None => Ok(None),
-            Some(raw) => match serde_json::from_str::<FrameId>(raw.get()) {
-                Ok(id) if id.is_echoed() => Ok(Some(id)),
-                Ok(_) | Err(_) => Err(wrong()),
-            },
-        }
-    }
-
-    fn room(&self) -> Result<RoomName, InvalidFrame> {
-        let (name, raw) = match (self.room, self.board_id) {
-            (Some(raw), None) => ("room", raw),
-            (None, Some(raw)) => ("boardId", raw),
-            (Some(_), Some(_)) => return Err(InvalidFrame::new("give `room` or `boardId`, not both", "invalid_field")),
-            (None, None) => return Err(InvalidFrame::new("field `room` is missing", "invalid_field")),
-        };
-        let text = string(raw).ok_or_else(|| InvalidFrame::field(name, "a string"))?;
-        RoomName::canonical(&text)
-            .map_err(|error| InvalidFrame::new(format!("field `{name}`: {error}"), "invalid_room"))
+fn read_id(raw: &RawValue) -> Result<FrameId, InvalidFrame> {
+    match serde_json::from_str::<FrameId>(raw.get()) {
+        Ok(id) if id.is_echoed() => Ok(id),
+        Ok(_) | Err(_) => Err(InvalidFrame::field("id", "an integer of 64 bits or a string of at most 128 bytes")),
     }
 }
 
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+/// A member's value, if it is a string.
+pub fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     serde_json::from_str::<Text<'_>>(raw.get()).ok().map(|text| text.0)
 }
 
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
+struct Found<'a, const N: usize> {
+    kind: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    members: [Option<&'a RawValue>; N],
+}
 
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
+/// Reads an object of which members are called so.
+struct Members<'n, const N: usize> {
+    names: [&'n str; N],
+}
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
+impl<'de, const N: usize> DeserializeSeed<'de> for Members<'_, N> {
+    type Value = Found<'de, N>;
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Fields::default();
-                while let Some(name) = map.next_key::<Cow<'de, str>>()? {
-                    let slot = match name.as_ref() {
-                        "type" => &mut fields.kind,
-                        "id" => &mut fields.id,
-                        "room" => &mut fields.room,
-                        "boardId" => &mut fields.board_id,
-                        "data" => &mut fields.data,
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                            continue;
-                        }
-                    };
-                    // Whoever reads the first and whoever reads the last of two would disagree about what was said.
-                    if slot.replace(map.next_value()?).is_some() {
-                        return Err(serde::de::Error::custom("a member is given twice"));
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
+    type Value = Found<'de, N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = Found { kind: None, id: None, members: [None; N] };
+        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+            let slot = match name.as_ref() {
+                "type" => &mut found.kind,
+                "id" => &mut found.id,
+                other => match self.names.iter().position(|name| *name == other) {
+                    Some(at) => &mut found.members[at],
+                    None => {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
                     }
-                }
-                Ok(fields)
+                },
+            };
+            // A reader that takes the first and one that takes the last of two would disagree about what was said.
+            if slot.replace(map.next_value()?).is_some() {
+                return Err(serde::de::Error::custom("a member is given twice"));
             }
         }
-
-        deserializer.deserialize_map(FieldsVisitor)
+        Ok(found)
     }
 }
 
@@ -252,55 +189,51 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::carriers::parse_first_message;
 
-    fn code(text: &str) -> &'static str {
-        ClientMessage::parse(text).map_or_else(|error| error.code, |_| "ok")
+    fn parse(text: &str) -> Result<Envelope<'_, 1>, InvalidFrame> {
+        Envelope::parse(text, ["data"])
     }
 
     #[test]
     fn each_mistake_has_its_answer() {
         for (text, expected) in [
-            (r#"{"type":"join","room":"a"}"#, "ok"),
-            (r#"{"type":"typing","boardId":"a"}"#, "ok"),
-            (r#"{"type":"join","room":"a","unknown":[1,{}]}"#, "ok"),
-            (r#"{"type":"publish","room":"a","data":null}"#, "ok"),
-            (r#"{"type":"publish","room":"a"}"#, "invalid_field"),
-            (r#"{"type":"join"}"#, "invalid_field"),
-            (r#"{"type":"join","room":7}"#, "invalid_field"),
-            (r#"{"type":"join","room":"a","boardId":"b"}"#, "invalid_field"),
-            (r#"{"type":"join","room":""}"#, "invalid_room"),
-            (r#"{"type":"join","room":"a","room":"b"}"#, "invalid_message"),
+            (r#"{"type":"join"}"#, "ok"),
+            (r#"{"type":"join","unknown":[1,{}],"unknown":2}"#, "ok"),
+            (r#"{"type":"publish","data":null}"#, "ok"),
+            (r#"{"type":"publish","data":1,"data":1}"#, "invalid_message"),
+            (r#"{"type":"join","type":"join"}"#, "invalid_message"),
             (r#"{"type":"ping","id":{}}"#, "invalid_field"),
             (r#"{"type":7}"#, "invalid_field"),
-            (r#"{"type":"fly"}"#, "unknown_type"),
             (r#"{"room":"a"}"#, "invalid_field"),
-            (r#"{"type":"auth","token":"x","more":1}"#, "invalid_field"),
             ("[]", "invalid_message"),
             ("7", "invalid_message"),
             ("{", "invalid_json"),
             ("", "invalid_json"),
             ("{\"type\":\"ping\"}x", "invalid_json"),
         ] {
-            assert_eq!(code(text), expected, "{text}");
+            assert_eq!(parse(text).map_or_else(|error| error.code, |_| "ok"), expected, "{text}");
         }
+        let envelope = parse(r#"{"type":"a\u0062","data":[1, 2]}"#).expect("it is good");
+        assert_eq!((envelope.kind.as_ref(), envelope.members[0].map(RawValue::get)), ("ab", Some("[1, 2]")));
     }
 
     #[test]
     fn deep_nesting_is_refused_without_recursion() {
-        let nested = |depth: usize| {
-            format!(r#"{{"type":"publish","room":"a","data":{}{}}}"#, "[".repeat(depth), "]".repeat(depth))
+        let code = |depth: usize| {
+            let text = format!(r#"{{"type":"publish","data":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+            parse(&text).map_or_else(|error| error.code, |_| "ok")
         };
-        assert_eq!(code(&nested(63)), "ok");
-        assert_eq!(code(&nested(64)), "too_deep");
-        assert_eq!(code(&nested(30_000)), "too_deep");
-        assert_eq!(code(&format!(r#"{{"type":"ping","x":"{}"}}"#, "[".repeat(100))), "ok");
+        assert_eq!((code(63), code(64), code(30_000)), ("ok", "too_deep", "too_deep"));
+        assert!(parse(&format!(r#"{{"type":"ping","x":"{}"}}"#, "[".repeat(100))).is_ok());
     }
 
     #[test]
     fn an_id_is_echoed_exactly_or_refused() {
-        let parse = |id: &str| ClientMessage::parse(&format!(r#"{{"type":"ping","id":{id}}}"#));
+        let text = |id: &str| format!(r#"{{"type":"ping","id":{id}}}"#);
         for exact in ["0", "-1", "9007199254740993", "18446744073709551615", "-9223372036854775808", r#""q1""#] {
-            let Ok(ClientMessage::Ping { id: Some(id) }) = parse(exact) else { panic!("{exact} was not taken") };
+            let text = text(exact);
+            let id = parse(&text).expect(exact).id.expect("it has one");
             assert_eq!(serde_json::to_string(&id).expect("JSON"), exact);
         }
         let long = format!("\"{}\"", "x".repeat(129));
@@ -315,27 +248,26 @@ mod tests {
             "true",
             &long,
         ] {
-            let refused = parse(other).expect_err(other);
+            let refused = parse(&text(other)).expect_err(other);
             assert_eq!(refused.code, "invalid_field", "{other}");
             assert!(refused.error.contains("`id` must be an integer of 64 bits or a string"), "{}", refused.error);
             // The first message has the same rule.
             let auth = format!(r#"{{"type":"auth","token":"x","id":{other}}}"#);
             let malformed = parse_first_message(&auth).expect_err(other).to_string();
             assert!(malformed.contains("an id is an integer of 64 bits or a string"), "{malformed}");
-            assert_eq!(ClientMessage::parse(&auth).expect_err(other).code, "invalid_field", "{other}");
         }
     }
 
     #[test]
     fn the_id_comes_back_with_the_error() {
-        let error = ClientMessage::parse(r#"{"id":"q1","type":"fly"}"#).expect_err("unknown type");
+        let error = parse(r#"{"id":"q1","type":7}"#).expect_err("no text");
         assert_eq!(error.id, Some(FrameId::Text("q1".into())));
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in ".*") {
-            let _ = ClientMessage::parse(&text);
+            let _ = parse(&text);
         }
     }
 }

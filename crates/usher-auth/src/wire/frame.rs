@@ -1,4 +1,4 @@
-//! A text frame of ours, encoded once and shared by everyone it goes to.
+//! A frame, encoded once and shared by all connections that it goes to.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -9,8 +9,10 @@ use serde::Serialize;
 const MAX_HEADER_BYTES: usize = 10;
 /// FIN and the opcode of text.
 const FINAL_TEXT: u8 = 0x81;
+/// FIN and the opcode of binary.
+const FINAL_BINARY: u8 = 0x82;
 
-/// A complete, unmasked WebSocket text frame. A server's frames are the same bytes for every receiver (only clients mask), so a
+/// A complete, unmasked WebSocket frame. A server's frames are the same bytes for every receiver (only clients mask), so a
 /// frame for a room is built once; a clone is a reference count.
 #[derive(Clone)]
 pub struct Frame(Arc<Encoded>);
@@ -20,24 +22,26 @@ struct Encoded {
     bytes: Box<[u8]>,
     header_start: u8,
     payload_start: u8,
-    /// The payload as other transports wrap it, once one of them asked.
-    wrapped: OnceLock<Box<[OnceLock<Arc<str>>; Wrapping::COUNT]>>,
+    /// The payload as other protocols and transports write it, once one of them asked.
+    encodings: OnceLock<Box<Encoding>>,
 }
 
-/// How a transport other than a plain WebSocket wraps a payload. Endpoints that wrap differently may have members in one room, so what
-/// was wrapped is kept for each of these.
+/// What a frame holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrapping {
-    /// As it is.
-    Plain,
-    /// As a JSON string.
-    Quoted,
-    /// As the JSON that it is, with characters escaped that a transport must not send.
-    Escaped,
+pub enum Payload<'a> {
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Binary(&'a [u8]),
+    /// It was [ready](Frame::ready) when it came: a control frame.
+    Ready,
 }
 
-impl Wrapping {
-    const COUNT: usize = 3;
+/// An encoding of a frame's payload for one kind of receiver, and a place for the next kind's.
+struct Encoding {
+    key: &'static str,
+    text: Arc<str>,
+    next: OnceLock<Box<Self>>,
 }
 
 impl Frame {
@@ -49,13 +53,30 @@ impl Frame {
         let mut bytes = Vec::with_capacity(MAX_HEADER_BYTES + 118);
         bytes.resize(MAX_HEADER_BYTES, 0);
         serde_json::to_writer(&mut bytes, message).expect("wire types serialise to JSON");
-        Self::finish(bytes)
+        Self::finish(bytes, FINAL_TEXT)
+    }
+
+    /// A text message.
+    pub fn from_text(text: &str) -> Self {
+        Self::of(text.as_bytes(), FINAL_TEXT)
+    }
+
+    /// A binary message.
+    pub fn from_binary(bytes: &[u8]) -> Self {
+        Self::of(bytes, FINAL_BINARY)
+    }
+
+    fn of(payload: &[u8], opcode: u8) -> Self {
+        let mut bytes = Vec::with_capacity(MAX_HEADER_BYTES + payload.len());
+        bytes.resize(MAX_HEADER_BYTES, 0);
+        bytes.extend_from_slice(payload);
+        Self::finish(bytes, opcode)
     }
 
     /// Puts the header directly before the payload, which starts at [`MAX_HEADER_BYTES`].
-    fn finish(mut bytes: Vec<u8>) -> Self {
+    fn finish(mut bytes: Vec<u8>, opcode: u8) -> Self {
         let length = bytes.len() - MAX_HEADER_BYTES;
-        let mut header = [FINAL_TEXT, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let mut header = [opcode, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let header_length = if let Ok(short @ 0..126) = u8::try_from(length) {
             header[1] = short;
             2
@@ -70,18 +91,18 @@ impl Frame {
         };
         let header_start = MAX_HEADER_BYTES - header_length;
         bytes[header_start..MAX_HEADER_BYTES].copy_from_slice(&header[..header_length]);
-        Self::encoded(bytes.into(), header_start, MAX_HEADER_BYTES)
+        Self::with_bytes(bytes.into(), header_start, MAX_HEADER_BYTES)
     }
 
     /// Bytes that are ready to be written: a control frame, or what stands before the first frame. They have no text.
     pub fn ready(bytes: &[u8]) -> Self {
-        Self::encoded(bytes.into(), 0, 0)
+        Self::with_bytes(bytes.into(), 0, 0)
     }
 
-    fn encoded(bytes: Box<[u8]>, header_start: usize, payload_start: usize) -> Self {
+    fn with_bytes(bytes: Box<[u8]>, header_start: usize, payload_start: usize) -> Self {
         let [header_start, payload_start] =
             [header_start, payload_start].map(|start| u8::try_from(start).expect("at most the longest header"));
-        Self(Arc::new(Encoded { bytes, header_start, payload_start, wrapped: OnceLock::new() }))
+        Self(Arc::new(Encoded { bytes, header_start, payload_start, encodings: OnceLock::new() }))
     }
 
     /// The whole frame, header and payload: what goes to a WebSocket.
@@ -89,20 +110,45 @@ impl Frame {
         &self.0.bytes[usize::from(self.0.header_start)..]
     }
 
-    /// The payload alone: JSON text. Empty if the frame was [ready](Self::ready) when it came.
+    /// What it holds.
     ///
     /// # Panics
-    /// Never: serde_json writes UTF-8.
-    pub fn text(&self) -> &str {
-        match self.0.payload_start {
-            0 => "",
-            start => std::str::from_utf8(&self.0.bytes[usize::from(start)..]).expect("serde_json writes UTF-8"),
+    /// Never: text came as text.
+    pub fn payload(&self) -> Payload<'_> {
+        let payload = &self.0.bytes[usize::from(self.0.payload_start)..];
+        match self.0.bytes.get(usize::from(self.0.header_start)) {
+            Some(&FINAL_TEXT) if self.0.payload_start > 0 => {
+                Payload::Text(std::str::from_utf8(payload).expect("text came as text"))
+            }
+            Some(_) if self.0.payload_start > 0 => Payload::Binary(payload),
+            _ => Payload::Ready,
         }
     }
 
-    /// The payload as `wrapping` has it: `wrap` makes it once, for the first receiver, and all receivers with the same `wrapping` share it.
-    pub fn wrapped(&self, wrapping: Wrapping, wrap: impl FnOnce(&str) -> Arc<str>) -> Arc<str> {
-        self.0.wrapped.get_or_init(Box::default)[wrapping as usize].get_or_init(|| wrap(self.text())).clone()
+    /// The payload, if it is text; else nothing.
+    pub fn text(&self) -> &str {
+        match self.payload() {
+            Payload::Text(text) => text,
+            Payload::Binary(_) | Payload::Ready => "",
+        }
+    }
+
+    /// The text as receivers of one kind get it, which `key` names: a protocol that writes it otherwise, or a transport that wraps it. `encode`
+    /// makes it once, for the first receiver, and all receivers of that kind share it.
+    pub fn encoded(&self, key: &'static str, encode: impl FnOnce(&str) -> Arc<str>) -> Arc<str> {
+        let mut place = &self.0.encodings;
+        let mut encode = Some(encode);
+        loop {
+            // If two receivers of different kinds come at once, the one that comes second goes on to the next place.
+            let encoding = place.get_or_init(|| {
+                let text = encode.take().expect("it is called once")(self.text());
+                Box::new(Encoding { key, text, next: OnceLock::new() })
+            });
+            if encoding.key == key {
+                return encoding.text.clone();
+            }
+            place = &encoding.next;
+        }
     }
 
     /// Bytes on the wire.
@@ -154,15 +200,45 @@ mod tests {
     }
 
     #[test]
-    fn each_wrapping_is_made_once_and_kept_apart() {
+    fn each_encoding_is_made_once_and_kept_apart() {
         let frame = Frame::json(&serde_json::json!({"a": 1}));
-        let quoted = frame.wrapped(Wrapping::Quoted, |text| format!("{text:?}").into());
-        let escaped = frame.wrapped(Wrapping::Escaped, |text| text.into());
-        assert_eq!((&*quoted, &*escaped), (r#""{\"a\":1}""#, r#"{"a":1}"#));
-        for (wrapping, made) in [(Wrapping::Quoted, quoted), (Wrapping::Escaped, escaped)] {
-            let again = frame.clone().wrapped(wrapping, |_| panic!("made once"));
-            assert!(Arc::ptr_eq(&made, &again), "{wrapping:?}: shared by all receivers");
+        let quoted = frame.encoded("quoted", |text| format!("{text:?}").into());
+        let escaped = frame.encoded("escaped", |text| text.into());
+        let third = frame.encoded("third", |_| "3".into());
+        assert_eq!((&*quoted, &*escaped, &*third), (r#""{\"a\":1}""#, r#"{"a":1}"#, "3"));
+        for (key, made) in [("quoted", quoted), ("escaped", escaped), ("third", third)] {
+            let again = frame.clone().encoded(key, |_| panic!("made once"));
+            assert!(Arc::ptr_eq(&made, &again), "{key}: shared by all receivers");
         }
+    }
+
+    #[test]
+    fn encodings_that_are_made_at_once_do_not_mix() {
+        let keys = ["a", "b", "c", "d"];
+        for _ in 0..200 {
+            let frame = Frame::from_text("x");
+            std::thread::scope(|scope| {
+                for key in keys {
+                    let frame = &frame;
+                    scope.spawn(move || {
+                        assert_eq!(&*frame.encoded(key, |text| format!("{key}{text}").into()), format!("{key}x"))
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn text_and_binary_are_told_apart() {
+        let bytes = [0, 0xff, 7];
+        let binary = Frame::from_binary(&bytes);
+        assert_eq!((binary.payload(), binary.text()), (Payload::Binary(&bytes[..]), ""));
+        assert_eq!(binary.as_websocket(), [0x82, 3, 0, 0xff, 7]);
+        assert_eq!(Frame::from_text("é").payload(), Payload::Text("é"));
+        assert_eq!(Frame::from_text("").as_websocket(), [0x81, 0]);
+        assert_eq!(Frame::ready(&[0x89, 0]).payload(), Payload::Ready);
+        // A 101's head, which begins with none of the opcodes.
+        assert_eq!(Frame::ready(b"HTTP/1.1 101").payload(), Payload::Ready);
     }
 
     #[test]

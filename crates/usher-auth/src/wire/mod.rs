@@ -6,7 +6,7 @@ pub mod octoprint;
 mod server;
 mod sockjs;
 
-pub use client::{ClientMessage, FrameId, InvalidFrame, MAX_JSON_DEPTH, PublishData};
-pub use frame::{Frame, Wrapping};
+pub use client::{Envelope, FrameId, InvalidFrame, MAX_JSON_DEPTH, string};
+pub use frame::{Frame, Payload};
 pub use server::{ServerMessage, UserRef};
 pub use sockjs::{Mistake, SockJsMessage, parse_sockjs, shape};

@@ -2,6 +2,7 @@
 //! message is an event of its own to them, so nothing else may stand beside it.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::UserRef;
 use crate::close_code::Reconnect;
@@ -138,9 +139,9 @@ pub struct Authenticated<'a> {
     pub carrier: Option<&'a str>,
     /// When it ends; `null` is never.
     pub expires_at: Option<i64>,
-    /// Rooms a renewal lost.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    pub rooms_lost: &'a [&'a str],
+    /// What the application adds.
+    #[serde(flatten)]
+    pub answer: &'a Map<String, Value>,
 }
 
 /// The state of no printer at all: every object that clients look into is there and empty.

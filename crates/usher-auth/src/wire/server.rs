@@ -1,7 +1,7 @@
-//! Frames a server sends.
+//! Messages that a connection sends by itself, whatever the application is.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::FrameId;
 use crate::close_code::Reconnect;
@@ -38,9 +38,9 @@ pub enum ServerMessage<'a> {
         carrier: Option<&'a str>,
         /// When it ends; `null` is never.
         expires_at: Option<i64>,
-        /// Rooms a renewal lost.
-        #[serde(skip_serializing_if = "<[_]>::is_empty")]
-        rooms_lost: &'a [&'a str],
+        /// What the application adds.
+        #[serde(flatten)]
+        answer: &'a Map<String, Value>,
         /// Echoed.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a FrameId>,
@@ -51,85 +51,6 @@ pub enum ServerMessage<'a> {
         expires_at: i64,
         /// When a new one must have come.
         deadline: i64,
-    },
-    /// The sender is in a room.
-    Joined {
-        /// Which.
-        room: &'a str,
-        /// How many users are in it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        viewers: Option<usize>,
-        /// At most 100 of them.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        members: Option<&'a [UserRef<'a>]>,
-        /// Echoed.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a FrameId>,
-    },
-    /// The sender is out of a room.
-    Left {
-        /// Which.
-        room: &'a str,
-        /// Echoed.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        id: Option<&'a FrameId>,
-    },
-    /// Rights to rooms were withdrawn.
-    RoomsLost {
-        /// Which rooms.
-        rooms: &'a [&'a str],
-        /// Why.
-        reason: &'a str,
-    },
-    /// Somebody came.
-    UserJoined {
-        /// Where.
-        room: &'a str,
-        /// Who.
-        user: UserRef<'a>,
-        /// How many users are in it now.
-        viewers: usize,
-    },
-    /// Somebody went.
-    UserLeft {
-        /// Where.
-        room: &'a str,
-        /// Who.
-        user: UserRef<'a>,
-        /// How many users are in it now.
-        viewers: usize,
-    },
-    /// The number of users in a room changed. From here on the receiver's list of members is out of date, unless this brings
-    /// a new one.
-    Viewers {
-        /// Where.
-        room: &'a str,
-        /// How many users are in it now.
-        viewers: usize,
-        /// All of them, where coming and going is shown one by one again.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        members: Option<&'a [UserRef<'a>]>,
-    },
-    /// Somebody is typing.
-    UserTyping {
-        /// Where.
-        room: &'a str,
-        /// Who.
-        user: UserRef<'a>,
-    },
-    /// Somebody published.
-    Message {
-        /// Where.
-        room: &'a str,
-        /// Who.
-        user: UserRef<'a>,
-        /// What, as it came.
-        data: &'a RawValue,
-    },
-    /// The sender's message went out.
-    Published {
-        /// Echoed.
-        id: &'a FrameId,
     },
     /// Answer to a ping.
     Pong {
@@ -146,9 +67,6 @@ pub enum ServerMessage<'a> {
         /// What to do about it.
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<&'a str>,
-        /// The room it is about.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        room: Option<&'a str>,
         /// Echoed.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<&'a FrameId>,

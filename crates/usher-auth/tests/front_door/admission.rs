@@ -36,7 +36,7 @@ fn a_verified_credential_opens_whatever_carried_it() {
         assert_eq!(scene.actions(), ["accept", "opened", "send authenticated alice until 60 s"]);
         assert!(scene.connection.wants_read());
         assert_eq!(scene.connection.permit().expect("she is in").principal().id.as_str(), "alice");
-        assert_eq!(scene.connection.message_limit(), 64 * 1024);
+        assert_eq!(scene.connection.input_limits().message, 64 * 1024);
         assert_eq!(scene.deadline(), Some(60 * SECOND));
     }
 }
@@ -48,7 +48,7 @@ fn nothing_presented_waits_where_a_first_message_may_come() {
     assert_eq!(scene.actions(), ["accept"]);
     assert!(scene.connection.is_waiting() && scene.connection.wants_read() && scene.connection.permit().is_none());
     assert_eq!(scene.deadline(), Some(TIMEOUT));
-    assert_eq!(scene.connection.message_limit(), 8 * 1024);
+    assert_eq!(scene.connection.input_limits().message, 8 * 1024);
 }
 
 #[test]
@@ -203,7 +203,7 @@ fn nothing_but_the_verdict_moves_a_connection_that_is_being_decided() {
     assert_eq!(scene.actions(), ["verify header token"]);
     scene.text(crate::scene::AUTH);
     scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     scene.pass(1000 * SECOND);
     assert_eq!(scene.actions(), [""; 0]);
     assert!(scene.connection.permit().is_none() && !scene.connection.is_ended());

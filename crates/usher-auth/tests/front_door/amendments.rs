@@ -8,8 +8,8 @@ use usher_auth::carriers::Carrier;
 use usher_auth::connection::{RenewedToken, SessionRenewal};
 use usher_auth::ids::{Role, SessionId, TokenId};
 use usher_auth::origin::AllowedOrigins;
+use usher_auth::protocol::ApplicationAnswer;
 use usher_auth::revocation::RevocationCause;
-use usher_auth::room::RoomName;
 use usher_auth::route::{ReauthRules, RouteRules};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
@@ -39,10 +39,6 @@ fn roles(scene: &Scene) -> Vec<String> {
     principal.roles.iter().map(ToString::to_string).collect()
 }
 
-fn rooms(names: &[&str]) -> Vec<RoomName> {
-    names.iter().map(|name| RoomName::canonical(name).expect("a room name")).collect()
-}
-
 #[test]
 fn a_session_renewed_over_http_goes_on_here() {
     // S10
@@ -50,10 +46,10 @@ fn a_session_renewed_over_http_goes_on_here() {
     scene.pass(30 * SECOND);
     scene.connection.handle_session_renewed(scene.now, &renewal("alice", 300, 90));
     assert_eq!(scene.actions(), ["renewed"]);
-    assert!(!scene.connection.wants_read() && !scene.connection.takes_amendments());
-    scene.connection.handle_renewed(scene.now, &[]);
+    assert!(!scene.connection.wants_read() && !scene.connection.takes_updates());
+    scene.permit_changed();
     assert_eq!(scene.actions(), ["send authenticated alice until 300 s"]);
-    assert!(scene.connection.wants_read() && scene.connection.takes_amendments());
+    assert!(scene.connection.wants_read() && scene.connection.takes_updates());
     assert_eq!(scene.deadline(), Some(300 * SECOND), "let in by the session, so with the session");
 }
 
@@ -86,18 +82,19 @@ fn roles_that_change_change_the_rooms_and_not_the_end() {
     let mut scene = Scene::alice(Some(60 * SECOND));
     let demoted = User { roles: vec![Role::new("guest").expect("a role")], ..user("alice") };
     scene.connection.handle_user_changed(scene.now, &demoted, START.unix.plus(SECOND));
-    assert_eq!(scene.actions(), ["renewed"]);
+    assert_eq!(scene.actions(), ["rights changed"]);
     assert_eq!(roles(&scene), ["guest"]);
-    scene.connection.handle_renewed(scene.now, &rooms(&["board-1"]));
-    assert_eq!(scene.actions(), [r#"send rooms_lost rooms=["board-1"]"#]);
+    // The application has told the client what it lost; the connection has nothing to say.
+    scene.connection.handle_permit_changed(scene.now, &ApplicationAnswer::member("rooms_lost", vec!["board-1"]));
+    assert_eq!(scene.actions(), [""; 0]);
     assert_eq!(scene.deadline(), Some(60 * SECOND));
     // What was read earlier and comes later changes nothing.
     scene.connection.handle_user_changed(scene.now, &user("alice"), START.unix);
     assert_eq!(roles(&scene), ["guest"]);
     // Nothing lost, nothing said.
     scene.connection.handle_user_changed(scene.now, &user("alice"), START.unix.plus(2 * SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
-    assert_eq!(scene.actions(), ["renewed"]);
+    scene.permit_changed();
+    assert_eq!(scene.actions(), ["rights changed"]);
     assert_eq!(roles(&scene), ["user"]);
 }
 
@@ -151,7 +148,7 @@ fn a_soft_revocation_asks_first() {
     scene.pass(10 * SECOND);
     scene.text(AUTH);
     scene.admit("alice", Some(600 * SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     scene.actions();
     assert_eq!(scene.deadline(), Some(610 * SECOND), "a new credential takes the revoked one's place");
 }
@@ -170,7 +167,7 @@ fn other_roles_do_not_lift_a_soft_revocation() {
     let mut scene = Scene::alice(Some(600 * SECOND));
     scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
     scene.connection.handle_user_changed(scene.now, &user("alice"), START.unix.plus(SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     scene.actions();
     scene.pass(30 * SECOND);
     assert_eq!(scene.actions(), REVOKED);
@@ -259,6 +256,6 @@ fn nothing_is_amended_where_nobody_is_in() {
         scene.connection.handle_user_changed(scene.now, &user("alice"), UnixTime::MAX);
         scene.connection.handle_revoked_with_margin(scene.now, 30 * SECOND, RevocationCause::Logout);
         assert_eq!(scene.actions(), [""; 0]);
-        assert!(scene.connection.permit().is_none() && !scene.connection.takes_amendments());
+        assert!(scene.connection.permit().is_none() && !scene.connection.takes_updates());
     }
 }

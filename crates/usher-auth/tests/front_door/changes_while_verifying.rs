@@ -26,18 +26,18 @@ fn roles_count_at_once_and_a_verification_that_began_before_does_not_bring_the_o
     let mut scene = Scene::renewing(None);
     let before = scene.now;
     scene.pass(SECOND);
-    assert!(scene.connection.takes_amendments());
+    assert!(scene.connection.takes_updates());
     scene.connection.handle_user_changed(scene.now, &demoted(), scene.now.unix);
-    assert_eq!(scene.actions(), ["renewed"]);
+    assert_eq!(scene.actions(), ["rights changed"]);
     assert_eq!(roles(&scene), ["guest"]);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert!(!scene.connection.wants_read(), "the credential is still being verified");
     scene.pass(SECOND);
     // The user was read before the change, and the permit says so.
     scene.connection.handle_verdict(scene.now, Ok(permit("alice", Carrier::FirstMessage, None, before)));
     assert_eq!(scene.actions(), ["renewed"]);
     assert_eq!(roles(&scene), ["guest"]);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert_eq!(scene.actions(), ["send authenticated alice for ever"]);
     assert!(scene.connection.wants_read());
 }
@@ -46,7 +46,7 @@ fn roles_count_at_once_and_a_verification_that_began_before_does_not_bring_the_o
 fn a_verification_that_read_the_user_later_knows_better() {
     let mut scene = Scene::renewing(None);
     scene.connection.handle_user_changed(scene.now, &demoted(), scene.now.unix);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     scene.pass(2 * SECOND);
     scene.connection.handle_verdict(scene.now, Ok(permit("alice", Carrier::FirstMessage, None, scene.now)));
     assert_eq!(roles(&scene), ["user"], "changed back, and read after that");
@@ -56,7 +56,7 @@ fn a_verification_that_read_the_user_later_knows_better() {
 fn a_bad_credential_leaves_the_roles_as_they_are() {
     let mut scene = Scene::renewing(None);
     scene.connection.handle_user_changed(scene.now, &demoted(), START.unix.plus(SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     scene.actions();
     scene.refuse(usher_auth::refusal::RefusalKind::Unauthorized);
     assert_eq!(roles(&scene), ["guest"]);
@@ -75,7 +75,7 @@ fn a_session_that_is_used_or_renewed_meanwhile_ends_when_it_does_now() {
             scene.connection.handle_session_used(scene.now, &session, START.unix.plus(900 * SECOND));
         } else {
             scene.connection.handle_session_renewed(scene.now, &renewed(&scene));
-            scene.connection.handle_renewed(scene.now, &[]);
+            scene.permit_changed();
         }
         assert_eq!(scene.deadline(), Some(900 * SECOND), "used: {used}");
         // What the verification read is from before.
@@ -91,6 +91,7 @@ fn a_carrier_that_is_withdrawn_meanwhile_renews_nothing() {
     let mut scene = Scene::browser(route(&[Carrier::FirstMessage, Carrier::Header]), presented(Carrier::Header));
     let permit = permit("alice", Carrier::Header, None, scene.now);
     scene.connection.handle_verdict(scene.now, Ok(permit));
+    scene.connection.handle_admission(scene.now, Ok(()));
     scene.text(AUTH);
     let rules = Arc::new(route(&[Carrier::Header]));
     scene.connection.handle_rules_changed(scene.now, Some(&rules), None);
@@ -106,7 +107,7 @@ fn a_renewal_that_read_the_user_before_a_change_does_not_bring_the_old_roles() {
     // req H3: also without a verification.
     let mut scene = Scene::alice(Some(60 * SECOND));
     scene.connection.handle_user_changed(scene.now, &demoted(), START.unix.plus(20 * SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     let renewal = renewal(START.unix.plus(10 * SECOND));
     scene.connection.handle_session_renewed(scene.now, &renewal);
     assert_eq!(roles(&scene), ["guest"]);

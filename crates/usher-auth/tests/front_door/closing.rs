@@ -13,7 +13,7 @@ use crate::scene::{AUTH, SECOND, Scene, nothing, presented, route};
 
 /// Cause, codes in the profiles `usher`, `policy` and `iana`, reason, whether to come back: docs/protocol.md, "Close codes".
 #[rustfmt::skip]
-const TABLE: [(CloseCause, [u16; 3], &str, &str); 18] = [
+const TABLE: [(CloseCause, [u16; 3], &str, &str); 19] = [
     (CloseCause::ClientLeft, [1000, 1000, 1000], "", "no"),
     (CloseCause::GoingAway, [1001, 1001, 1001], "Going away", "yes"),
     (CloseCause::Draining, [1012, 1012, 1012], "Server restarting", "yes"),
@@ -31,6 +31,7 @@ const TABLE: [(CloseCause, [u16; 3], &str, &str); 18] = [
     (CloseCause::SlowConsumer, [4010, 1008, 1013], "Slow consumer", "yes"),
     (CloseCause::PingTimeout, [4011, 1001, 1001], "Ping timeout", "yes"),
     (CloseCause::UpstreamLost, [1014, 1014, 1014], "Upstream lost", "yes"),
+    (CloseCause::Application, [1000, 1000, 1000], "", "yes"),
     (CloseCause::Internal, [1011, 1011, 1011], "Internal error", "yes"),
 ];
 const PROFILES: [CloseProfile; 3] = [CloseProfile::Usher, CloseProfile::Policy, CloseProfile::Iana];
@@ -175,7 +176,7 @@ fn the_peers_close_frees_the_socket_in_every_state() {
         scene.connection.handle_violation(scene.now, Violation::Protocol);
         scene.connection.handle_end(scene.now, CloseCause::Draining, None);
         scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
-        scene.connection.handle_renewed(scene.now, &[]);
+        scene.permit_changed();
         scene.admit("alice", None);
         scene.text(AUTH);
         scene.pass(1000 * SECOND);

@@ -42,7 +42,7 @@ fn each_credential_is_warned_of() {
     scene.pass(540 * SECOND);
     scene.text(AUTH);
     scene.admit("alice", Some(600 * SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     let renewed = ["verify first_message token", "renewed", "send authenticated alice until 1140 s"];
     assert_eq!(scene.actions()[1..], renewed);
     assert_eq!(scene.deadline(), Some(1080 * SECOND));
@@ -77,6 +77,7 @@ fn those_who_logged_in_together_are_not_asked_together() {
             let mut connection = Connection::begin(id, rules.clone(), Ok(presented(Carrier::Header)), false, START);
             let alice = permit("alice", Carrier::Header, Some(600 * SECOND), START);
             connection.handle_verdict(START, Ok(alice));
+            connection.handle_admission(START, Ok(()));
             let asked = connection.poll_timeout().expect("a deadline");
             (START.monotonic + 600 * SECOND).checked_sub(asked).unwrap().as_secs()
         })

@@ -3,6 +3,7 @@
 
 mod admission;
 mod amendments;
+mod applications;
 mod carriers;
 mod changes_while_verifying;
 mod closing;

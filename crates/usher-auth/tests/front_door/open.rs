@@ -1,8 +1,11 @@
-//! While somebody is in: messages, mistakes that are answered, and the end of the credential.
+//! An authenticated connection: messages, mistakes that are answered, and the end of the credential.
 
 use usher_auth::carriers::Carrier;
+use usher_auth::connection::Recipient;
+use usher_auth::protocol::Received;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::route::RouteRules;
+use usher_auth::wire::{FrameId, InvalidFrame};
 use usher_auth::{Now, UnixTime};
 
 use crate::scene::{AUTH, SECOND, START, Scene, TICK, just_before, permit, presented, route};
@@ -36,15 +39,29 @@ fn a_mistake_is_answered_and_the_connection_goes_on() {
     // S7
     let mut scene = Scene::alice(None);
     for (text, answer) in [
-        ("{", "send error invalid_json"),
-        ("7", "send error invalid_message"),
-        (r#"{"type":"fly","id":3}"#, "send error unknown_type id=3"),
-        (r#"{"type":"join","room":7}"#, "send error invalid_field"),
         (r#"{"type":"auth"}"#, "send error invalid_field"),
+        (r#"{"type":"auth","token":"a.b.c","id":7,"more":1}"#, "send error invalid_field id=7"),
+        (r#"{"type":"ping","id":{}}"#, "send error invalid_field"),
+        (r#"{"type":"ping""#, "send error invalid_json"),
         (r#"{"type":"ping"}"#, "send pong"),
     ] {
         scene.text(text);
         assert_eq!(scene.actions(), [answer], "{text}");
+        assert!(scene.connection.permit().is_some() && scene.connection.wants_read());
+    }
+}
+
+#[test]
+fn what_is_not_the_protocols_is_the_applications_right_or_wrong() {
+    // S7: the application finds the mistake, and the connection says so in its protocol.
+    let mut scene = Scene::alice(None);
+    for text in ["{", "7", r#"{"type":"fly","id":3}"#, r#"{"type":"join","room":7}"#] {
+        scene.text(text);
+        assert!(matches!(&scene.actions()[..], [one] if one.starts_with("deliver ")), "{text}");
+        let id = Some(FrameId::Text("q".to_owned()));
+        let invalid = InvalidFrame { id, ..InvalidFrame::new("unknown message type", "unknown_type") };
+        scene.connection.handle_invalid(scene.now, &invalid);
+        assert_eq!(scene.actions(), [r#"send error unknown_type id="q""#]);
         assert!(scene.connection.permit().is_some() && scene.connection.wants_read());
     }
 }
@@ -127,20 +144,23 @@ fn a_clock_set_forward_ends_what_has_ended() {
     assert_eq!(scene.actions(), EXPIRED);
 
     let mut scene = Scene::alice(Some(60 * SECOND));
-    scene.connection.handle_text(later, r#"{"type":"join","room":"board-1"}"#);
+    scene.now = later;
+    scene.text(r#"{"type":"join","room":"board-1"}"#);
     assert_eq!(scene.actions(), EXPIRED);
 
     let mut scene = Scene::alice(None);
-    scene.connection.handle_text(later, r#"{"type":"join","room":"board-1"}"#);
+    scene.now = later;
+    scene.text(r#"{"type":"join","room":"board-1"}"#);
     assert_eq!(scene.actions(), ["deliver join board-1"]);
 }
 
 #[test]
 fn a_revocation_ends_it_and_nothing_else_leaves() {
-    // req H4: what had been answered or taken in and not carried out yet is dropped.
+    // req H4: what had been answered and not carried out yet is dropped. Whether the application still gets its message is the driver's to ask.
     let mut scene = Scene::alice(Some(60 * SECOND));
     scene.text(r#"{"type":"ping"}"#);
-    scene.text(r#"{"type":"publish","room":"board-1","data":"late"}"#);
+    let late = Received::Text(r#"{"type":"publish","room":"board-1","data":"late"}"#);
+    assert_eq!(scene.connection.handle_message(scene.now, late), Recipient::Application);
     scene.text(r#"{"type":"auth"}"#);
     scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
     assert!(scene.connection.permit().is_none());
@@ -168,9 +188,9 @@ fn the_limit_of_a_message_rises_with_the_verdict() {
     // req E2
     let rules = RouteRules { max_message_bytes: 1_000_000, ..route(&[Carrier::FirstMessage]) };
     let mut scene = Scene::program(rules, crate::scene::nothing());
-    assert_eq!(scene.connection.message_limit(), 8 * 1024);
+    assert_eq!(scene.connection.input_limits().message, 8 * 1024);
     scene.text(AUTH);
-    assert_eq!(scene.connection.message_limit(), 8 * 1024);
+    assert_eq!(scene.connection.input_limits().message, 8 * 1024);
     scene.admit("alice", None);
-    assert_eq!(scene.connection.message_limit(), 1_000_000);
+    assert_eq!(scene.connection.input_limits().message, 1_000_000);
 }

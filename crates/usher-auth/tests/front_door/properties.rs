@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use usher_auth::carriers::{Carrier, Presented};
 use usher_auth::close_code::CloseCause;
-use usher_auth::connection::{Action, LINGER, RenewedToken, SessionRenewal, Violation};
+use usher_auth::connection::{Action, LINGER, Recipient, RenewedToken, SessionRenewal, Violation};
 use usher_auth::ids::{TokenId, UserId};
-use usher_auth::refusal::{Refusal, RefusalKind};
+use usher_auth::protocol::{ApplicationAnswer, OctoPrint, Protocol, Received, Transparent, UsherOverSockJs, UsherV1};
+use usher_auth::refusal::{Refusal, RefusalKind, Rejection};
 use usher_auth::revocation::RevocationCause;
-use usher_auth::route::{Dialect, RefuseMode, RouteRules, SockJsRules};
+use usher_auth::route::{RefuseMode, RouteRules};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::wire::Mistake;
 use usher_auth::{Now, Permit};
@@ -28,6 +29,8 @@ enum Input {
     /// The verdict lets this user in, for so long.
     Admit(&'static str, Option<Duration>),
     Refuse(RefusalKind),
+    /// The application takes the connection, or does not.
+    Admission(bool),
     /// Time passes; the machine is told or is not.
     Pass(Duration, bool),
     Violation(Violation),
@@ -53,7 +56,7 @@ struct Beginning {
     max_age: Option<Duration>,
     presented: Result<Presented, Refusal>,
     browser: bool,
-    dialect: Dialect,
+    protocol: Arc<dyn Protocol>,
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -96,6 +99,7 @@ fn input() -> impl Strategy<Value = Input> {
         12 => text().prop_map(Input::Text),
         12 => (prop::sample::select(vec!["alice", "alice", "alice", "bob"]), lasting()).prop_map(|(id, lasting)| Input::Admit(id, lasting)),
         2 => refusal_kind().prop_map(Input::Refuse),
+        12 => prop::sample::select(vec![true, true, true, false]).prop_map(Input::Admission),
         4 => (0_u64..2_000, any::<bool>()).prop_map(|(millis, told)| Input::Pass(Duration::from_millis(millis), told)),
         1 => prop::sample::select(vec![Violation::Protocol, Violation::InvalidUtf8, Violation::TooBig, Violation::Binary])
             .prop_map(Input::Violation),
@@ -125,17 +129,23 @@ fn beginning() -> impl Strategy<Value = Beginning> {
         1 => Just(Err(refusal(RefusalKind::MultipleCredentials))),
         1 => Just(Err(refusal(RefusalKind::CarrierDisabled(Carrier::Query)))),
     ];
-    let sockjs = |octoprint| Dialect::SockJs(SockJsRules { lenient: true, octoprint });
-    let dialect = prop::sample::select(vec![Dialect::Usher, Dialect::Usher, sockjs(false), sockjs(true)]);
-    (carriers, any::<bool>(), refuse, lasting(), presented, any::<bool>(), dialect).prop_map(
-        |(carriers, anonymous, refuse, max_age, presented, browser, dialect)| Beginning {
+    let protocols: [Arc<dyn Protocol>; 5] = [
+        Arc::new(UsherV1),
+        Arc::new(UsherV1),
+        Arc::new(UsherOverSockJs { lenient: true }),
+        Arc::new(OctoPrint { lenient: true }),
+        Arc::new(Transparent),
+    ];
+    let protocol = prop::sample::select(protocols.to_vec());
+    (carriers, any::<bool>(), refuse, lasting(), presented, any::<bool>(), protocol).prop_map(
+        |(carriers, anonymous, refuse, max_age, presented, browser, protocol)| Beginning {
             carriers,
             anonymous,
             refuse,
             max_age,
             presented,
             browser,
-            dialect,
+            protocol,
         },
     )
 }
@@ -161,7 +171,9 @@ fn session_renewal(now: Now) -> SessionRenewal {
 struct Watch {
     scene: Scene,
     anonymous_route: bool,
-    octoprint: bool,
+    waits_again: bool,
+    /// The protocol has no words of its own.
+    silent: bool,
     /// A verification was asked for and has not been answered.
     asked: bool,
     /// Who has been verified: those whom a verdict that was asked for let in.
@@ -173,19 +185,24 @@ struct Watch {
     bye: Option<u64>,
     closed: bool,
     released: bool,
+    /// The application was asked and has not answered.
+    admitting: bool,
+    passed_on: Option<Recipient>,
     delivered: usize,
     renewed: usize,
 }
 
 impl Watch {
     fn new(beginning: Beginning) -> Self {
-        let Beginning { carriers, anonymous, refuse, max_age, presented, browser, dialect } = beginning;
+        let Beginning { carriers, anonymous, refuse, max_age, presented, browser, protocol } = beginning;
         let heartbeat = Some(Duration::from_secs(4));
-        let rules = RouteRules { anonymous, refuse, max_age, heartbeat, dialect, ..route(&carriers) };
+        let rules =
+            RouteRules { anonymous, refuse, max_age, heartbeat, protocol: protocol.clone(), ..route(&carriers) };
         let mut watch = Self {
-            scene: Scene::begin(rules, presented, browser),
+            scene: Scene::undecided(rules, presented, browser),
             anonymous_route: anonymous,
-            octoprint: dialect.is_octoprint(),
+            waits_again: protocol.waits_again(),
+            silent: protocol.name() == "transparent",
             asked: false,
             verified: Vec::new(),
             accepted: false,
@@ -194,6 +211,8 @@ impl Watch {
             bye: None,
             closed: false,
             released: false,
+            admitting: false,
+            passed_on: None,
             delivered: 0,
             renewed: 0,
         };
@@ -205,9 +224,9 @@ impl Watch {
         let was_ended = self.scene.connection.is_ended();
         let was_open = self.scene.connection.permit().is_some();
         let revoked = matches!(input, Input::Revoked);
-        let Scene { connection, now } = &mut self.scene;
+        let Scene { connection, now, .. } = &mut self.scene;
         match input {
-            Input::Text(text) => connection.handle_text(*now, &text),
+            Input::Text(text) => self.passed_on = Some(connection.handle_message(*now, Received::Text(&text))),
             Input::Admit(id, lasting) => {
                 let permit = permit(id, Carrier::FirstMessage, lasting, *now);
                 if std::mem::take(&mut self.asked) {
@@ -218,6 +237,11 @@ impl Watch {
             Input::Refuse(kind) => {
                 self.asked = false;
                 connection.handle_verdict(*now, Err(refusal(kind)));
+            }
+            Input::Admission(taken) => {
+                self.admitting = false;
+                let rejected = Refusal::new(RefusalKind::Application(Rejection::FORBIDDEN), "the application says no");
+                connection.handle_admission(*now, if taken { Ok(()) } else { Err(rejected) });
             }
             Input::Pass(span, told) => {
                 *now = now.after(span);
@@ -231,8 +255,10 @@ impl Watch {
             Input::PeerClosed => connection.handle_peer_closed(),
             Input::Revoked => connection.handle_revoked(*now, RevocationCause::Logout),
             Input::End(cause) => connection.handle_end(*now, cause, None),
-            Input::Renewed => connection.handle_renewed(*now, &[]),
-            Input::Unwrapped(mistake, text) => connection.handle_unwrapped(*now, mistake, &text),
+            Input::Renewed => connection.handle_permit_changed(*now, &ApplicationAnswer::default()),
+            Input::Unwrapped(mistake, text) => {
+                self.passed_on = Some(connection.handle_message(*now, Received::Misframed(mistake, &text)));
+            }
             Input::SessionRenewed => connection.handle_session_renewed(*now, &session_renewal(*now)),
             Input::SessionUsed => {
                 let session = session(&user("alice")).id;
@@ -243,19 +269,29 @@ impl Watch {
                 connection.handle_revoked_with_margin(*now, Duration::from_secs(3), RevocationCause::Logout);
             }
             Input::RulesChanged => {
-                let dialect = connection.rules().dialect;
-                let rules = RouteRules { dialect, ..route(&[Carrier::FirstMessage, Carrier::Sockjs]) };
+                let protocol = connection.rules().protocol.clone();
+                let rules = RouteRules { protocol, ..route(&[Carrier::FirstMessage, Carrier::Sockjs]) };
                 let rules = Arc::new(rules);
                 connection.handle_rules_changed(*now, Some(&rules), None);
             }
             Input::Heard => connection.handle_heard(*now),
         }
+        let passed_on = self.passed_on.take() == Some(Recipient::Application);
         let actions = self.carry_out();
+        if passed_on {
+            assert!(was_open && self.scene.connection.permit().is_some(), "passed on without authentication");
+            self.delivered += 1;
+        }
         if was_ended {
             assert_eq!(actions, [""; 0], "ended is the end");
         }
-        if revoked && was_open && self.octoprint {
-            assert!(actions.starts_with(&["discard queued".to_owned(), "send away".to_owned()]), "{actions:?}");
+        if revoked && was_open && self.waits_again {
+            assert!(actions.starts_with(&["discard queued".to_owned(), "deauthenticate".to_owned()]), "{actions:?}");
+        } else if revoked && was_open && self.silent {
+            assert!(
+                matches!(&actions[..], [discard, close] if discard == "discard queued" && close.starts_with("close")),
+                "{actions:?}"
+            );
         } else if revoked && was_open {
             // req H4
             assert!(
@@ -277,7 +313,7 @@ impl Watch {
             assert!(self.opened && !self.closed);
             self.check_entitled(permit);
         }
-        if self.asked && !self.closed && !self.released {
+        if (self.asked || self.admitting) && !self.closed && !self.released {
             assert!(!connection.wants_read(), "nothing is read while a credential is being verified");
         }
         assert_eq!(connection.is_ended(), self.released || self.rejected);
@@ -303,21 +339,23 @@ impl Watch {
                 self.rejected = true;
             }
             Action::Opened => {
-                assert!(self.accepted && !self.opened);
+                assert!(self.accepted && !self.opened && !self.admitting, "the application takes it first");
                 self.opened = true;
                 self.check_entitled(self.scene.connection.permit().expect("opened with a permit"));
             }
-            Action::Renewed => {
+            Action::PermitChanged(_) => {
                 // Also while a credential is being verified: what changes elsewhere does not wait for that.
                 assert!(self.opened);
                 assert!(!self.verified.is_empty(), "renewed without a verified credential");
                 self.renewed += 1;
             }
-            Action::Deliver(_) => {
-                assert!(self.opened, "delivered for nobody");
-                self.delivered += 1;
+            Action::Admit(permit) => {
+                assert!(!self.admitting, "the application is asked once");
+                self.admitting = true;
+                self.check_entitled(&permit);
             }
             Action::Send(frame) => {
+                assert!(!self.silent, "a transparent connection says nothing");
                 assert!(self.accepted, "a frame before the 101");
                 let frame: serde_json::Value = serde_json::from_str(frame.text()).expect("a frame is JSON");
                 let (kind, frame) = named(&frame);
@@ -331,12 +369,12 @@ impl Watch {
             }
             Action::Close { code, .. } => {
                 assert!(self.accepted && !self.closed);
-                assert_eq!(self.bye, Some(u64::from(code)), "one code, said twice");
+                assert!(self.silent || self.bye == Some(u64::from(code)), "one code, said twice");
                 self.closed = true;
             }
             Action::Ping | Action::TouchSession => assert!(self.opened && !self.closed),
-            Action::SendAway => {
-                assert!(self.opened && self.octoprint);
+            Action::Deauthenticate => {
+                assert!(self.opened && self.waits_again);
                 // What is being verified is dropped, and whoever comes next is another.
                 (self.opened, self.asked) = (false, false);
                 self.verified.clear();
@@ -379,7 +417,7 @@ proptest! {
     ) {
         // req E1, E6: whatever is sent, whenever.
         let carriers = vec![Carrier::FirstMessage];
-        let mut watch = Watch::new(Beginning { carriers, anonymous: false, refuse, max_age: None, presented: Ok(nothing()), browser, dialect: Dialect::Usher });
+        let mut watch = Watch::new(Beginning { carriers, anonymous: false, refuse, max_age: None, presented: Ok(nothing()), browser, protocol: Arc::new(UsherV1) });
         let accepted_at = watch.scene.now.monotonic;
         for input in inputs {
             watch.tell(input);
@@ -399,7 +437,7 @@ fn the_sequences_reach_every_state() {
     let mut runner = TestRunner::deterministic();
     let (mut opened, mut closed, mut released, mut rejected, mut delivered, mut waited, mut renewed) =
         (0, 0, 0, 0, 0, 0, 0);
-    for _ in 0..1000 {
+    for _ in 0..3000 {
         let mut watch = Watch::new(beginning().new_tree(&mut runner).expect("a beginning").current());
         for input in inputs().new_tree(&mut runner).expect("inputs").current() {
             watch.tell(input);

@@ -1,9 +1,9 @@
 //! A new credential in band (req H7): the same subject goes on, another ends, a bad one changes nothing.
 
 use usher_auth::carriers::Carrier;
+use usher_auth::protocol::ApplicationAnswer;
 use usher_auth::refusal::RefusalKind;
 use usher_auth::revocation::RevocationCause;
-use usher_auth::room::RoomName;
 use usher_auth::route::RouteRules;
 
 use crate::scene::{AUTH, SECOND, START, Scene, TICK, just_before, nothing, route};
@@ -24,7 +24,7 @@ fn the_same_subject_goes_on_for_longer() {
     scene.admit("alice", Some(60 * SECOND));
     assert_eq!(scene.actions(), ["renewed"]);
     assert!(!scene.connection.wants_read(), "nothing is read under rights that are being looked at again");
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert_eq!(scene.actions(), ["send authenticated alice until 90 s"]);
     assert!(scene.connection.wants_read());
     assert_eq!(scene.deadline(), Some(90 * SECOND));
@@ -38,19 +38,20 @@ fn the_same_subject_goes_on_for_longer() {
 fn a_renewal_may_also_shorten() {
     let mut scene = Scene::renewing(None);
     scene.admit("alice", Some(10 * SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert_eq!(scene.actions(), ["renewed", "send authenticated alice until 10 s"]);
     scene.pass(10 * SECOND);
     assert_eq!(scene.actions(), EXPIRED);
 }
 
 #[test]
-fn the_rooms_that_are_lost_are_told() {
+fn what_the_application_adds_is_told() {
     let mut scene = Scene::alice(None);
     scene.text(r#"{"type":"auth","token":"a.b.c","id":"r1"}"#);
     scene.admit("alice", None);
-    let lost = ["board-1", "board-2"].map(|name| RoomName::canonical(name).expect("a room name"));
-    scene.connection.handle_renewed(scene.now, &lost);
+    scene
+        .connection
+        .handle_permit_changed(scene.now, &ApplicationAnswer::member("rooms_lost", vec!["board-1", "board-2"]));
     let answer = r#"send authenticated alice for ever id="r1" rooms_lost=["board-1","board-2"]"#;
     assert_eq!(scene.actions(), ["verify first_message token", "renewed", answer]);
 }
@@ -61,7 +62,7 @@ fn another_subject_ends_it() {
     scene.admit("bob", Some(60 * SECOND));
     assert!(scene.connection.permit().is_none());
     assert_eq!(scene.actions(), ["send bye 4003 Forbidden no", "close 4003 Forbidden"]);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     scene.assert_gone_within_linger();
 }
 
@@ -99,7 +100,7 @@ fn an_anonymous_visitor_may_become_somebody_once() {
 
     scene.text(AUTH);
     scene.admit("alice", Some(60 * SECOND));
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     let expected = ["verify first_message token", "renewed", "send authenticated alice until 60 s"];
     assert_eq!(scene.actions(), expected);
     assert_eq!(principal(&scene), "alice");
@@ -129,7 +130,7 @@ fn no_renewal_goes_past_max_age() {
         scene.pass(after * SECOND);
         scene.text(AUTH);
         scene.admit("alice", lasting);
-        scene.connection.handle_renewed(scene.now, &[]);
+        scene.permit_changed();
         let answer = format!("send authenticated alice until {end} s");
         assert_eq!(scene.actions(), ["verify first_message token", "renewed", answer.as_str()]);
         assert_eq!(scene.deadline(), Some(u32::try_from(end).expect("small") * SECOND));
@@ -146,7 +147,7 @@ fn a_clock_set_back_before_a_renewal_does_not_move_max_age() {
     scene.now.unix = START.unix.minus(3600 * SECOND);
     scene.text(AUTH);
     scene.admit("alice", None);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert_eq!(scene.deadline(), Some(100 * SECOND));
     scene.actions();
     scene.pass(100 * SECOND);
@@ -182,7 +183,7 @@ fn a_revocation_during_a_renewal_ends_it() {
     let mut scene = Scene::renewing(None);
     scene.admit("alice", None);
     scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert_eq!(scene.actions(), revoked);
     scene.assert_gone_within_linger();
 }
@@ -208,10 +209,10 @@ fn nothing_gets_past_a_renewal_that_is_not_done() {
 #[test]
 fn an_answer_about_rooms_that_nobody_asked_for_says_nothing() {
     let mut scene = Scene::alice(None);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert_eq!(scene.actions(), [""; 0]);
     let mut scene = Scene::renewing(None);
-    scene.connection.handle_renewed(scene.now, &[]);
+    scene.permit_changed();
     assert_eq!(scene.actions(), [""; 0]);
     assert!(!scene.connection.wants_read(), "the verdict is still to come");
 }

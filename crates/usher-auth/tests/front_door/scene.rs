@@ -7,17 +7,17 @@ use serde_json::Value;
 use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::{Carrier, Credential, Presented};
 use usher_auth::close_code::{CloseCodes, CloseProfile};
-use usher_auth::connection::{Action, Connection, LINGER, Verification};
+use usher_auth::connection::{Action, Connection, LINGER, PermitChange, Recipient, Verification};
 use usher_auth::ids::{ApiKeyId, ConnectionId, Role, SessionId, UserId};
 use usher_auth::origin::{AllowedOrigins, Origin};
+use usher_auth::protocol::{ApplicationAnswer, Received, UsherV1};
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::revocation::RevocationIndex;
-use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
 use usher_auth::verify::{self, Circumstances};
-use usher_auth::wire::ClientMessage;
 use usher_auth::{Now, Permit, UnixTime};
 
 /// When every scene begins.
@@ -55,7 +55,7 @@ pub(crate) fn route(carriers: &[Carrier]) -> RouteRules {
         reauth: ReauthRules { lead: Duration::ZERO, jitter: Duration::ZERO },
         heartbeat: None,
         max_message_bytes: 64 * 1024,
-        dialect: Dialect::Usher,
+        protocol: Arc::new(UsherV1),
     }
 }
 
@@ -133,6 +133,8 @@ pub(crate) fn nothing() -> Presented {
 pub(crate) struct Scene {
     pub(crate) connection: Connection,
     pub(crate) now: Now,
+    /// What was done up to the last message that was passed on to the application.
+    done: Vec<String>,
 }
 
 impl Scene {
@@ -147,9 +149,17 @@ impl Scene {
     }
 
     pub(crate) fn begin(rules: RouteRules, presented: impl Into<Upgrade>, browser: bool) -> Self {
+        let mut scene = Self::undecided(rules, presented, browser);
+        // An anonymous user is as far already.
+        scene.connection.handle_admission(START, Ok(()));
+        scene
+    }
+
+    /// The application has not been asked yet.
+    pub(crate) fn undecided(rules: RouteRules, presented: impl Into<Upgrade>, browser: bool) -> Self {
         let id = ConnectionId::from_random([9; 16]);
         let connection = Connection::begin(id, Arc::new(rules), presented.into().0, browser, START);
-        Self { connection, now: START }
+        Self { connection, now: START, done: Vec::new() }
     }
 
     /// Waiting for a first message.
@@ -203,13 +213,30 @@ impl Scene {
     }
 
     pub(crate) fn text(&mut self, text: &str) {
-        self.connection.handle_text(self.now, text);
+        self.message(Received::Text(text));
     }
 
-    /// The verdict is that this is `id`, for `lasting` from now on.
+    pub(crate) fn message(&mut self, message: Received<'_>) {
+        if self.connection.handle_message(self.now, message) == Recipient::Application {
+            let mut done = self.actions();
+            done.push(match message {
+                Received::Text(text) | Received::Misframed(_, text) => format!("deliver {}", delivered(text)),
+                Received::Binary(bytes) => format!("deliver {bytes:?}"),
+            });
+            self.done = done;
+        }
+    }
+
+    /// The application has taken in a change of the permit, and has nothing to add.
+    pub(crate) fn permit_changed(&mut self) {
+        self.connection.handle_permit_changed(self.now, &ApplicationAnswer::default());
+    }
+
+    /// The verdict, and the application takes the connection: this is `id`, for `lasting` from now on.
     pub(crate) fn admit(&mut self, id: &str, lasting: Option<Duration>) {
         let permit = permit(id, Carrier::FirstMessage, lasting, self.now);
         self.connection.handle_verdict(self.now, Ok(permit));
+        self.connection.handle_admission(self.now, Ok(()));
     }
 
     /// The verdict is no.
@@ -222,9 +249,17 @@ impl Scene {
         self.connection.poll_timeout().map(since_start)
     }
 
-    /// Everything that is to be done, in order.
+    /// Everything that is to be done, in order. The application takes every connection.
     pub(crate) fn actions(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.connection.poll_action()).map(|action| line(&action)).collect()
+        let mut lines = std::mem::take(&mut self.done);
+        while let Some(action) = self.connection.poll_action() {
+            match action {
+                // Where the scene has answered it already, this changes nothing.
+                Action::Admit(_) => self.connection.handle_admission(self.now, Ok(())),
+                action => lines.push(line(&action)),
+            }
+        }
+        lines
     }
 
     /// It closed with `close`, keeps the socket for a second and then frees it, whatever comes meanwhile.
@@ -269,13 +304,14 @@ pub(crate) fn line(action: &Action) -> String {
         Action::Reject(refusal) => format!("reject {} {}", refusal.status().as_u16(), refusal.reason()),
         Action::Refused { refusal, .. } => format!("refused {}", refusal.code()),
         Action::Opened => "opened".to_owned(),
-        Action::Renewed => "renewed".to_owned(),
+        Action::Admit(permit) => format!("admit {}", permit.principal().id),
+        Action::PermitChanged(PermitChange::Renewed) => "renewed".to_owned(),
+        Action::PermitChanged(PermitChange::RightsChanged) => "rights changed".to_owned(),
         Action::Send(frame) => format!("send {}", sent(&serde_json::from_str(frame.text()).expect("a frame is JSON"))),
         Action::TouchSession => "touch session".to_owned(),
         Action::Ping => "ping".to_owned(),
-        Action::Deliver(message) => format!("deliver {}", delivered(message)),
         Action::DiscardQueued => "discard queued".to_owned(),
-        Action::SendAway => "send away".to_owned(),
+        Action::Deauthenticate => "deauthenticate".to_owned(),
         Action::Mistaken(mistake, shape) => format!("mistaken {mistake} {shape}"),
         Action::Close { code, reason, .. } => format!("close {code} {reason}"),
         Action::Release => "release".to_owned(),
@@ -330,13 +366,13 @@ fn sent(frame: &Value) -> String {
     text
 }
 
-fn delivered(message: &ClientMessage) -> String {
-    match message {
-        ClientMessage::Auth(_) => "auth".to_owned(),
-        ClientMessage::Join { room, .. } => format!("join {room}"),
-        ClientMessage::Leave { room, .. } => format!("leave {room}"),
-        ClientMessage::Typing { room, .. } => format!("typing {room}"),
-        ClientMessage::Publish { room, data, .. } => format!("publish {room} {}", data.get()),
-        ClientMessage::Ping { .. } => "ping".to_owned(),
-    }
+/// The type of a message, and what it is about.
+fn delivered(text: &str) -> String {
+    let Ok(message) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
+    let member = |names: &[&str]| names.iter().find_map(|name| message.get(*name)).cloned();
+    let (Some(kind), Some(room)) = (message["type"].as_str(), member(&["room", "boardId"])) else {
+        return text.to_owned();
+    };
+    let room = room.as_str().map_or_else(|| room.to_string(), str::to_owned);
+    member(&["data"]).map_or_else(|| format!("{kind} {room}"), |data| format!("{kind} {room} {data}"))
 }

@@ -1,11 +1,13 @@
 //! The machine over SockJS: OctoPrint's several attempts and its afterlife, and what a wrapping mistake comes to.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use usher_auth::carriers::Carrier;
+use usher_auth::protocol::{OctoPrint, Received, UsherOverSockJs};
 use usher_auth::refusal::RefusalKind;
 use usher_auth::revocation::RevocationCause;
-use usher_auth::route::{Dialect, FirstMessageRules, RouteRules, SockJsRules};
+use usher_auth::route::{FirstMessageRules, RouteRules};
 use usher_auth::wire::Mistake;
 
 use crate::scene::{SECOND, Scene, TICK, just_before, nothing, presented, route};
@@ -16,7 +18,7 @@ const WAIT: Duration = Duration::from_secs(30);
 
 fn rules(lenient: bool, octoprint: bool) -> RouteRules {
     RouteRules {
-        dialect: Dialect::SockJs(SockJsRules { lenient, octoprint }),
+        protocol: if octoprint { Arc::new(OctoPrint { lenient }) } else { Arc::new(UsherOverSockJs { lenient }) },
         first_message: FirstMessageRules { timeout: WAIT, ..FirstMessageRules::default() },
         ..route(&[Carrier::Sockjs, Carrier::Header])
     }
@@ -106,7 +108,7 @@ fn who_is_revoked_is_sent_away_and_may_come_back_until_the_wait_is_over() {
         scene.pass(10 * SECOND);
         scene.connection.handle_revoked(scene.now, cause);
         let away = format!("send reauthRequired {reason}");
-        assert_eq!(scene.actions(), ["discard queued", "send away", &away]);
+        assert_eq!(scene.actions(), ["discard queued", "deauthenticate", &away]);
         assert!(scene.connection.is_waiting() && scene.connection.permit().is_none());
         assert_eq!(scene.deadline(), Some(40 * SECOND));
 
@@ -128,7 +130,7 @@ fn who_is_revoked_is_sent_away_and_may_come_back_until_the_wait_is_over() {
 fn who_expires_is_stale_and_then_expired() {
     let mut scene = alice();
     scene.pass(60 * SECOND);
-    assert_eq!(scene.actions(), ["send away", "send reauthRequired stale"]);
+    assert_eq!(scene.actions(), ["deauthenticate", "send reauthRequired stale"]);
     scene.pass(WAIT);
     assert_eq!(scene.actions(), ["send bye 4002 Session expired renew", "close 4002 Session expired"]);
 }
@@ -160,7 +162,7 @@ fn where_no_message_lets_in_who_is_sent_away_is_closed() {
         scene.actions(),
         [
             "discard queued",
-            "send away",
+            "deauthenticate",
             "send reauthRequired logout",
             "send bye 4004 Session ended no",
             "close 4004 Session ended"
@@ -171,14 +173,14 @@ fn where_no_message_lets_in_who_is_sent_away_is_closed() {
 #[test]
 fn a_bare_object_is_taken_and_noticed_once_where_the_route_is_lenient() {
     let mut scene = waiting(true, false);
-    scene.connection.handle_unwrapped(scene.now, Mistake::NotWrapped, OCTOPRINT_AUTH);
+    scene.message(Received::Misframed(Mistake::NotWrapped, OCTOPRINT_AUTH));
     assert_eq!(
         scene.actions(),
         ["mistaken not_wrapped {auth: a text with a colon}", "send notice not_wrapped", "verify sockjs a user's token"]
     );
     scene.admit("alice", None);
     scene.actions();
-    scene.connection.handle_unwrapped(scene.now, Mistake::NotWrapped, r#"{"type":"ping"}"#);
+    scene.message(Received::Misframed(Mistake::NotWrapped, r#"{"type":"ping"}"#));
     assert_eq!(scene.actions(), ["send pong"]);
 }
 
@@ -186,7 +188,7 @@ fn a_bare_object_is_taken_and_noticed_once_where_the_route_is_lenient() {
 fn a_wrapping_mistake_is_the_end_of_a_wait_and_an_answer_to_who_is_in() {
     for mistake in [Mistake::NotJson, Mistake::NotWrapped, Mistake::ItemsNotStrings] {
         let mut scene = waiting(false, false);
-        scene.connection.handle_unwrapped(scene.now, mistake, "[7]");
+        scene.message(Received::Misframed(mistake, "[7]"));
         let (code, reason) = (mistake.code(), mistake.reason());
         assert_eq!(
             scene.actions(),
@@ -203,7 +205,7 @@ fn a_wrapping_mistake_is_the_end_of_a_wait_and_an_answer_to_who_is_in() {
     scene.actions();
     scene.admit("alice", None);
     scene.actions();
-    scene.connection.handle_unwrapped(scene.now, Mistake::ItemsNotStrings, "[7]");
+    scene.message(Received::Misframed(Mistake::ItemsNotStrings, "[7]"));
     assert_eq!(scene.actions(), ["refused items_not_strings", "send error items_not_strings"]);
     assert!(scene.connection.permit().is_some());
 }
@@ -211,6 +213,6 @@ fn a_wrapping_mistake_is_the_end_of_a_wait_and_an_answer_to_who_is_in() {
 #[test]
 fn more_may_be_sent_where_there_are_more_attempts() {
     // req E2
-    assert_eq!(waiting(true, false).connection.waiting_input_limit(), 8 * 1024);
-    assert_eq!(waiting(true, true).connection.waiting_input_limit(), 3 * 8 * 1024);
+    assert_eq!(waiting(true, false).connection.input_limits().total, Some(8 * 1024));
+    assert_eq!(waiting(true, true).connection.input_limits().total, Some(3 * 8 * 1024));
 }

@@ -187,7 +187,7 @@ fn the_route_sets_the_wait_and_the_size() {
     let first_message = FirstMessageRules { timeout: 9 * SECOND, max_bytes: 99 };
     let scene = Scene::program(RouteRules { first_message, ..route(&[Carrier::FirstMessage]) }, nothing());
     assert_eq!(scene.deadline(), Some(9 * SECOND));
-    assert_eq!(scene.connection.message_limit(), 99);
+    assert_eq!(scene.connection.input_limits().message, 99);
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn nothing_moves_the_deadline() {
     for _ in 0..4 {
         scene.pass(SECOND);
         scene.connection.handle_revoked(scene.now, RevocationCause::Logout);
-        scene.connection.handle_renewed(scene.now, &[]);
+        scene.permit_changed();
         assert_eq!(scene.deadline(), Some(TIMEOUT));
     }
     scene.text(AUTH);

@@ -4,18 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Action, Answer, Connection, State};
+use super::{Action, Applying, Connection, PermitChange, State};
 use crate::close_code::CloseCause;
 use crate::ids::{SessionId, TokenId};
 use crate::permit::Permit;
 use crate::revocation::RevocationCause;
-use crate::room::RoomName;
 use crate::route::RouteRules;
 use crate::session::{Session, SessionLimits};
 use crate::time::{Now, UnixTime};
 use crate::user::User;
 use crate::verify;
-use crate::wire::{Frame, FrameId, ServerMessage};
+use crate::wire::FrameId;
 
 /// A session was proved anew over HTTP: by its refresh token or its cookie. It is made of the store's records, and moves what is open under
 /// that session and user alone. It cannot be written down:
@@ -121,25 +120,84 @@ fn goes_on_with(permit: &Permit, session: &SessionId) -> bool {
     facts.session.as_ref() == Some(session) && facts.token.is_none()
 }
 
+/// What changed about a connection from elsewhere, all at once. Of each kind only the last one matters.
+#[derive(Clone, Debug, Default)]
+pub struct PendingUpdates {
+    /// The route has these rules now, or is gone.
+    pub rules: Option<Option<Arc<RouteRules>>>,
+    /// The credential was revoked, but another may take its place within that time.
+    pub revoked_with_margin: Option<(Duration, RevocationCause)>,
+    /// The session was used, and ends then.
+    pub session_used: Option<(SessionId, UnixTime)>,
+    /// The user was changed, and read again then.
+    pub user: Option<(Arc<User>, UnixTime)>,
+    /// The session was proved anew.
+    pub session_renewed: Option<Arc<SessionRenewal>>,
+}
+
 impl Connection {
-    /// Whether [`Self::handle_session_renewed`] and [`Self::handle_user_changed`] do anything now: a user is authenticated, and no other
-    /// change is being applied. A caller that has one of them to tell keeps it until then.
-    pub fn takes_amendments(&self) -> bool {
+    /// Whether [`Self::handle_updates`] can take all kinds of updates now: the connection is authenticated, and no other change of its permit is
+    /// being applied. A caller that has some to tell keeps them until then.
+    pub fn takes_updates(&self) -> bool {
         matches!(&self.state, State::Open(open) if open.applying.is_none())
+    }
+
+    /// Takes in what changed from elsewhere. `origin` is the upgrade's. A change of the user and a renewal of the session that come together are
+    /// one change of the permit, with one answer.
+    pub fn handle_updates(&mut self, now: Now, updates: &PendingUpdates, origin: Option<&str>) {
+        if let Some(rules) = &updates.rules {
+            self.handle_rules_changed(now, rules.as_ref(), origin);
+        }
+        if let Some((margin, cause)) = updates.revoked_with_margin {
+            self.handle_revoked_with_margin(now, margin, cause);
+        }
+        if let Some((session, expires_at)) = &updates.session_used {
+            self.handle_session_used(now, session, *expires_at);
+        }
+        let (user, renewed) = (updates.user.as_ref(), updates.session_renewed.as_deref());
+        self.change_permit(now, user.map(|(user, read_at)| (&**user, *read_at)), renewed);
     }
 
     /// The session behind the connection was renewed: it goes on for as long as the new access token or the session does,
     /// whichever it was let in by. The answer is as that to a renewal in band, without an `id`.
     pub fn handle_session_renewed(&mut self, now: Now, renewal: &SessionRenewal) {
+        self.change_permit(now, None, Some(renewal));
+    }
+
+    /// The user has other roles or another name since `read_at`.
+    pub fn handle_user_changed(&mut self, now: Now, user: &User, read_at: UnixTime) {
+        self.change_permit(now, Some((user, read_at)), None);
+    }
+
+    fn change_permit(&mut self, now: Now, user: Option<(&User, UnixTime)>, renewal: Option<&SessionRenewal>) {
         self.handle_timeout(now);
-        if !self.takes_amendments() {
+        if !self.takes_updates() {
             return;
         }
         if let Some(verifying) = self.verifying() {
-            verifying.renewed = Some(renewal.clone());
+            if let Some((user, read_at)) = user
+                && verifying.user.as_ref().is_none_or(|(_, earlier)| *earlier <= read_at)
+            {
+                verifying.user = Some((user.clone(), read_at));
+            }
+            if let Some(renewal) = renewal {
+                verifying.renewed = Some(renewal.clone());
+            }
         }
-        let Some(permit) = self.permit().and_then(|permit| verify::renewed_session(permit, renewal)) else { return };
-        self.apply(now, permit, Answer::Authenticated { id: None });
+        let State::Open(open) = &mut self.state else { return };
+        let changed = user.and_then(|(user, read_at)| verify::changed_user(&open.permit, user, read_at));
+        let renewed =
+            renewal.and_then(|renewal| verify::renewed_session(changed.as_ref().unwrap_or(&open.permit), renewal));
+        match (renewed, changed) {
+            (Some(permit), _) => self.apply(now, permit, None),
+            (None, Some(permit)) => {
+                // Neither the end nor the margin of a revocation moves: no credential was presented.
+                open.permit = permit;
+                open.applying = Some(Applying::RightsChanged);
+                self.actions.push_back(Action::PermitChanged(PermitChange::RightsChanged));
+            }
+            (None, None) => {}
+        }
     }
 
     fn verifying(&mut self) -> Option<&mut Renewal> {
@@ -163,31 +221,12 @@ impl Connection {
         open.permit = open.life.prolong(self.id, &self.rules, open.permit.clone().until(expires_at), now);
     }
 
-    /// The user has other roles or another name since `read_at`.
-    pub fn handle_user_changed(&mut self, now: Now, user: &User, read_at: UnixTime) {
-        self.handle_timeout(now);
-        if !self.takes_amendments() {
-            return;
-        }
-        if let Some(verifying) = self.verifying()
-            && verifying.user.as_ref().is_none_or(|(_, earlier)| *earlier <= read_at)
-        {
-            verifying.user = Some((user.clone(), read_at));
-        }
-        let Some(permit) = self.permit().and_then(|permit| verify::changed_user(permit, user, read_at)) else { return };
-        let State::Open(open) = &mut self.state else { return };
-        // Neither the end nor the margin of a revocation moves: nobody has proved anything.
-        open.permit = permit;
-        open.applying = Some(Answer::RoomsLost);
-        self.actions.push_back(Action::Renewed);
-    }
-
     /// The route has other rules, or is gone. Who would not be let in any more, by the carrier and from the Origin they came with, is
     /// closed; the others go on under the new rules (req H14).
     pub fn handle_rules_changed(&mut self, now: Now, rules: Option<&Arc<RouteRules>>, origin: Option<&str>) {
         let admitted = rules.is_some_and(|rules| match &self.state {
             State::Open(open) => rules.would_admit(open.permit.carrier(), origin),
-            State::Waiting(_) | State::Verifying { .. } => rules.would_await(),
+            _ if self.is_waiting() => rules.would_await(),
             _ => true,
         });
         let (Some(rules), true) = (rules, admitted) else {
@@ -210,13 +249,5 @@ impl Connection {
         let deadline = now.unix.plus(margin);
         let deadline = open.permit.expires_at().map_or(deadline, |end| end.min(deadline));
         self.ask_for_renewal(deadline, deadline);
-    }
-
-    pub(super) fn tell_rooms_lost(&mut self, rooms: &[RoomName]) {
-        let rooms: Vec<&str> = rooms.iter().map(RoomName::as_str).collect();
-        self.actions.push_back(Action::Send(Frame::json(&ServerMessage::RoomsLost {
-            rooms: &rooms,
-            reason: "rights withdrawn",
-        })));
     }
 }
