@@ -7,14 +7,17 @@ use serde_json::value::RawValue;
 use usher_auth::Permit;
 use usher_auth::ids::ConnectionId;
 use usher_auth::room::{RoomAction, RoomName, RoomPermit};
-use usher_auth::wire::{ClientMessage, Frame, FrameId, ServerMessage};
+use usher_auth::wire::{Frame, FrameId};
 
+use crate::messages::{RoomMessage, ServerMessage};
 use crate::room::{Entrant, Room, Ruling};
 use crate::rooms::{NumberedPolicy, Shared};
 use crate::{Except, Member, Receiver, RoomError};
 
 /// Why rooms are lost when the policy was replaced, as the `rooms_lost` frame says it.
 const POLICY_CHANGED: &str = "policy changed";
+/// The same when the user's rights were changed.
+const RIGHTS_WITHDRAWN: &str = "rights withdrawn";
 
 /// A connection's presence in its rooms. Dropping it leaves all of them.
 ///
@@ -51,15 +54,13 @@ impl Attendance {
     }
 
     /// Does what `message` asks for and answers it, also if it is refused. The error is for the log, and for
-    /// [`RoomError::close_cause`], which says whether the connection must end. An `auth` and a `ping` are the connection's own
-    /// business: nothing is done about them here.
-    pub fn handle(&mut self, message: &ClientMessage) -> Result<(), RoomError> {
+    /// [`RoomError::close_cause`], which says whether the connection must end.
+    pub fn handle(&mut self, message: &RoomMessage<'_>) -> Result<(), RoomError> {
         let (result, id) = match message {
-            ClientMessage::Join { room, id } => (self.join(room, id.as_ref()), id),
-            ClientMessage::Leave { room, id } => (self.leave(room, id.as_ref()), id),
-            ClientMessage::Typing { room, id } => (self.typing(room), id),
-            ClientMessage::Publish { room, data, id } => (self.publish(room, data, id.as_ref()), id),
-            ClientMessage::Auth(_) | ClientMessage::Ping { .. } => return Ok(()),
+            RoomMessage::Join { room, id } => (self.join(room, id.as_ref()), id),
+            RoomMessage::Leave { room, id } => (self.leave(room, id.as_ref()), id),
+            RoomMessage::Typing { room, id } => (self.typing(room), id),
+            RoomMessage::Publish { room, data, id } => (self.publish(room, data, id.as_ref()), id),
         };
         if let Err(error) = &result {
             self.receiver.deliver(&error.frame(id.as_ref()));
@@ -142,15 +143,26 @@ impl Attendance {
         lost
     }
 
+    /// The user's rights or name were changed: as [`Attendance::renew`], and the client is told of the rooms it lost by `rooms_lost`.
+    pub fn rights_changed(&mut self, permit: &Permit) -> Vec<RoomName> {
+        let lost = self.renew(permit);
+        self.tell_lost(&lost, RIGHTS_WITHDRAWN);
+        lost
+    }
+
     /// Looks at the rooms again after the policy was replaced. Leaves those whose right is gone, tells the client by
     /// `rooms_lost`, and returns them; nothing of them comes after this returns (req I3).
     pub fn recheck(&mut self) -> Vec<RoomName> {
         let lost = self.judge();
+        self.tell_lost(&lost, POLICY_CHANGED);
+        lost
+    }
+
+    fn tell_lost(&self, lost: &[RoomName], reason: &str) {
         if !lost.is_empty() {
             let rooms: Vec<&str> = lost.iter().map(RoomName::as_str).collect();
-            self.receiver.deliver(&Frame::json(&ServerMessage::RoomsLost { rooms: &rooms, reason: POLICY_CHANGED }));
+            self.receiver.deliver(&Frame::json(&ServerMessage::RoomsLost { rooms: &rooms, reason }));
         }
-        lost
     }
 
     /// The rooms it is in, sorted.

@@ -2,7 +2,9 @@
 
 use usher_auth::close_code::CloseCause;
 use usher_auth::room::{OnForbidden, RoomAction, RoomName};
-use usher_auth::wire::{Frame, FrameId, ServerMessage};
+use usher_auth::wire::{Frame, FrameId};
+
+use crate::messages::ServerMessage;
 
 /// Why a connection's wish in a room was not met. Its text is for the log; the peer gets [`RoomError::frame`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,7 +67,7 @@ impl RoomError {
             Self::NotJoined { .. } => ("Not joined", Some("join the room first")),
             Self::TooManyRooms { .. } => ("Too many rooms", Some("leave another room first")),
         };
-        Frame::json(&ServerMessage::Error { error, code: self.code(), hint, room: Some(self.room().as_str()), id })
+        Frame::json(&ServerMessage::Error { error, code: self.code(), hint, room: self.room().as_str(), id })
     }
 }
 

@@ -26,10 +26,10 @@
 //!
 //! use usher_auth::ids::ConnectionId;
 //! use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
-//! use usher_auth::wire::{ClientMessage, Frame};
+//! use usher_auth::wire::Frame;
 //! use usher_auth::test_util::visitor;
 //! use usher_auth::{Now, UnixTime};
-//! use usher_rooms::{Receiver, RoomLimits, Rooms};
+//! use usher_rooms::{Receiver, RoomLimits, RoomMessage, Rooms};
 //!
 //! #[derive(Default)]
 //! struct Outbox(Mutex<Vec<Frame>>);
@@ -54,7 +54,7 @@
 //! let connection = ConnectionId::from_random([0; 16]);
 //! let outbox = Arc::<Outbox>::default();
 //! let mut attendance = rooms.attach(&visitor(connection, now), connection, outbox.clone());
-//! attendance.handle(&ClientMessage::parse(r#"{"type":"join","room":"board-1"}"#).unwrap())?;
+//! attendance.handle(&RoomMessage::parse(r#"{"type":"join","room":"board-1"}"#).unwrap())?;
 //! assert_eq!(outbox.0.lock().unwrap()[0].text(), r#"{"type":"joined","room":"board-1","viewers":1}"#);
 //!
 //! drop(attendance);
@@ -68,6 +68,7 @@ mod attendance;
 mod error;
 mod limits;
 mod member;
+mod messages;
 mod receiver;
 
 mod bus;
@@ -84,5 +85,6 @@ pub use delivery::LocalDelivery;
 pub use error::RoomError;
 pub use limits::RoomLimits;
 pub use member::Member;
+pub use messages::RoomMessage;
 pub use receiver::Receiver;
 pub use rooms::Rooms;

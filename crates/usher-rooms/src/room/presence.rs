@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usher_auth::room::Presence;
-use usher_auth::wire::{Frame, FrameId, ServerMessage};
+use usher_auth::wire::{Frame, FrameId};
 
 use super::{Locked, Room};
+use crate::messages::ServerMessage;
 use crate::rooms::Shared;
 use crate::schedule::DueKey;
 use crate::{Except, Member};

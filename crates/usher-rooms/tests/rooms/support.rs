@@ -15,9 +15,9 @@ use usher_auth::revocation::RevocationIndex;
 use usher_auth::room::{OnForbidden, Presence, RoomName, RoomPattern, RoomPolicy, RoomRule};
 use usher_auth::secret::HashedToken;
 use usher_auth::user::User;
-use usher_auth::wire::{ClientMessage, Frame};
+use usher_auth::wire::Frame;
 use usher_auth::{Now, Permit, UnixTime, verify};
-use usher_rooms::{Attendance, Receiver, RoomError, Rooms};
+use usher_rooms::{Attendance, Receiver, RoomError, RoomMessage, Rooms};
 
 pub(crate) const START: Now = Now { monotonic: Duration::from_secs(1000), unix: UnixTime::from_seconds(1_760_000_000) };
 
@@ -59,7 +59,7 @@ impl Actor {
 
     /// Sends `text` as a client would.
     pub(crate) fn send(&mut self, text: &str) -> Result<(), RoomError> {
-        self.attendance.handle(&ClientMessage::parse(text).expect("a client's frame"))
+        self.attendance.handle(&RoomMessage::parse(text).expect("a client's frame"))
     }
 
     pub(crate) fn join(&mut self, room: &str) {
