@@ -13,10 +13,11 @@ use usher_auth::origin::RequestOrigin;
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::route::RouteRules;
 
+use crate::admitting::admit_within_patience;
 use crate::client_address::PeerAddress;
 use crate::observer::{Event, Scene};
 use crate::socket::Opening;
-use crate::{ClientAddress, Door, Handler, Observer, Presenter, Problem};
+use crate::{Application, ClientAddress, Door, Observer, Presenter, Problem};
 
 /// When a client that found no room should come back.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(5);
@@ -36,8 +37,8 @@ pub(crate) struct Arrival {
 }
 
 /// A connection that may begin.
-pub(crate) struct Accepted<H: Handler> {
-    pub(crate) opening: Opening<H>,
+pub(crate) struct Accepted<A: Application> {
+    pub(crate) opening: Opening<A>,
     /// Everything that is logged of this connection is logged in it.
     pub(crate) span: tracing::Span,
 }
@@ -52,13 +53,13 @@ pub(crate) fn client_address(door: &Door, head: &Parts) -> Result<ClientAddress,
 }
 
 /// Decides about a request: verifies what it presents and takes a place for it.
-pub(crate) async fn admit<H: Handler>(
+pub(crate) async fn admit<A: Application>(
     door: &Door,
     rules: &Arc<RouteRules>,
-    handler: Arc<H>,
+    application: Arc<A>,
     head: &Parts,
     arrival: Arrival,
-) -> Result<Accepted<H>, Problem> {
+) -> Result<Accepted<A>, Problem> {
     let parts = door.parts();
     let address = client_address(door, head)?;
     let began = parts.clock.now();
@@ -75,18 +76,19 @@ pub(crate) async fn admit<H: Handler>(
         connection = connection.on_raw_endpoint();
     }
     let span = tracing::info_span!("connection", %id, client = %address.0, route = %rules.path);
-    let admitted = decide(door, &mut connection, &presenter).instrument(span.clone()).await;
+    let request = application.request(head);
+    let decided = decide(door, &mut connection, &presenter, &application, &request).instrument(span.clone()).await;
     let took = parts.clock.now().monotonic.saturating_sub(began.monotonic);
-    let answered = Event::Answered { took, accepted: admitted.is_ok() };
+    let answered = Event::Answered { took, accepted: decided.is_ok() };
     parts.observer.observe(&scene(&connection, &presenter), &answered);
-    admitted.map_err(|refusal| Problem::from(&refusal))?;
-    let nobody = connection.permit().is_none_or(|permit| permit.principal().anonymous);
+    let admitted = decided.map_err(|refusal| Problem::from(&refusal))?;
+    let unnamed = connection.permit().is_none_or(|permit| permit.principal().anonymous);
     let budget = if connection.is_waiting() { door.waiting() } else { door.anonymous() };
-    let place = if nobody {
+    let place = if unnamed {
         let Some(place) = budget.take(address.source()) else {
             let refusal = Refusal::new(
                 RefusalKind::TooManyConnections { retry_after: NO_ROOM_RETRY },
-                "as many sockets of nobody in particular are open as may be",
+                "the limit of unauthenticated sockets is reached",
             );
             report_refusal(&*parts.observer, &connection, &presenter, &refusal, None);
             return Err(Problem::from(&refusal));
@@ -96,14 +98,32 @@ pub(crate) async fn admit<H: Handler>(
         None
     };
     Ok(Accepted {
-        opening: Opening { connection, presenter, place, lingering: None, door: door.clone(), handler },
+        opening: Opening {
+            connection,
+            presenter,
+            place,
+            lingering: None,
+            door: door.clone(),
+            application,
+            request,
+            admitted,
+        },
         span,
     })
 }
 
 /// Drives the connection up to its acceptance, or to a refusal over HTTP.
-async fn decide(door: &Door, connection: &mut Connection, presenter: &Presenter) -> Result<(), Refusal> {
+///
+/// With what the application made of it, if it was asked already.
+async fn decide<A: Application>(
+    door: &Door,
+    connection: &mut Connection,
+    presenter: &Arc<Presenter>,
+    application: &Arc<A>,
+    request: &A::Request,
+) -> Result<Option<A::Admitted>, Refusal> {
     let parts = door.parts();
+    let mut admitted = None;
     while let Some(action) = connection.poll_action() {
         match action {
             Action::Verify(verification) => {
@@ -113,7 +133,12 @@ async fn decide(door: &Door, connection: &mut Connection, presenter: &Presenter)
             Action::Refused { refusal, carrier } => {
                 report_refusal(&*parts.observer, connection, presenter, &refusal, carrier);
             }
-            Action::Accept => return Ok(()),
+            Action::Admit(permit) => {
+                let answer = admit_within_patience(application, request, permit, presenter).await;
+                let answer = answer.map(|made| admitted = Some(made));
+                connection.handle_admission(parts.clock.now(), answer);
+            }
+            Action::Accept => return Ok(admitted),
             Action::Reject(refusal) => return Err(refusal),
             other => {
                 // Fail closed: no socket for a connection that wants something else before it is accepted.

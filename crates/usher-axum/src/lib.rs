@@ -1,17 +1,18 @@
 //! Drives usher-auth connections on axum and tokio: upgrade, first message, timers, close, and the look-ups that verification
 //! needs.
 //!
-//! This crate refuses to know which backend remembers things (it is given an [`usher_store::Store`]) and what stands behind the
-//! door (it is given a [`Handler`]).
+//! This crate refuses to know which backend remembers things (it is given an [`usher_store::Store`]) and what is behind a
+//! route (it is given an [`Application`]).
 
 mod admission;
+mod admitting;
 pub mod ambient;
+mod application;
 mod budget;
 pub mod client_address;
 mod door;
 mod flusher;
 pub mod hand_over;
-mod handler;
 pub mod issuer_keys;
 mod mailbox;
 pub mod observer;
@@ -29,13 +30,13 @@ mod upgrade;
 mod verifier;
 mod way;
 
+pub use application::{ADMISSION_PATIENCE, Application, Flow, Message, Text};
 pub use axum_sockjs::{ConfigError as SockJsConfigError, StreamingAnswer};
 pub use budget::{ConnectionLimits, SourceBudget, SourcePlace, WaitingLimits};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};
-pub use handler::{Flow, Handler};
 pub use issuer_keys::{IssuerKeys, KeyFetchLimits, KeySource};
-pub use mailbox::ConnectionHandle;
+pub use mailbox::{ConnectionHandle, SendError};
 pub use observer::Observer;
 pub use orders::RouteTable;
 pub use presenter::Presenter;

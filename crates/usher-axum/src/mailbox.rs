@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::sync::{Mutex, MutexGuard};
 use usher_auth::Now;
-use usher_auth::close_code::CloseCause;
+use usher_auth::close_code::{ApplicationClose, CloseCause};
 use usher_auth::ids::ConnectionId;
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::RevocationCause;
@@ -72,6 +72,23 @@ struct Mailbox {
     facts: Option<Arc<CredentialFacts>>,
     /// The connection's task.
     waker: Option<Waker>,
+    /// An application sends with [`ConnectionHandle::send`]: what is being written counts, too.
+    piped: bool,
+    /// Bytes that are being written at this moment, where it is piped.
+    in_flight: usize,
+    /// Waits for room.
+    sender: Option<Waker>,
+}
+
+/// Why a frame was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// There is no room for it now. It may be sent again once [`ConnectionHandle::writable`] returns.
+    #[error("as much waits for the client as may")]
+    Full,
+    /// The connection has ended, or ends.
+    #[error("the connection has ended")]
+    Closed,
 }
 
 /// Frames that are being written.
@@ -81,6 +98,8 @@ pub(crate) struct Taken {
     /// Their bytes that are not written yet, and those of the frame that was written in part before.
     pub(crate) bytes: usize,
     discards: u32,
+    /// Whether [`ConnectionHandle::all_written`] must be told.
+    pub(crate) piped: bool,
 }
 
 impl ConnectionHandle {
@@ -186,6 +205,85 @@ impl ConnectionHandle {
         wake(waker);
     }
 
+    /// Queue a frame if there is room for it; else nothing happens. A frame that is larger than the bound itself fits only into an empty
+    /// queue. For a pipe, which waits for [`Self::writable`] and then goes on: a client that reads slowly slows it down.
+    ///
+    /// # Errors
+    /// If there is no room now, or never will be.
+    pub fn send(&self, frame: &Frame) -> Result<(), SendError> {
+        let mut mailbox = self.mailbox.lock();
+        if mailbox.shut || mailbox.order.is_some() {
+            return Err(SendError::Closed);
+        }
+        mailbox.piped = true;
+        let waiting = self.waiting_bytes(&mailbox);
+        if waiting > 0 && waiting + frame.len() > self.outbound_limit {
+            return Err(SendError::Full);
+        }
+        let waker = match &self.way {
+            Way::Session(session) => {
+                session.push(frame, usize::MAX);
+                None
+            }
+            // The connection's own task writes it: there is one receiver, and it waits for nothing else.
+            Way::Task | Way::Flushed(..) => {
+                mailbox.push(frame);
+                if mailbox.attended { None } else { mailbox.waker.take() }
+            }
+        };
+        drop(mailbox);
+        wake(waker);
+        Ok(())
+    }
+
+    /// Returns once no more than half of what may wait for the client does. One sender waits at a time: the last to ask is woken.
+    ///
+    /// # Errors
+    /// If the connection has ended, or ends.
+    pub async fn writable(&self) -> Result<(), SendError> {
+        std::future::poll_fn(|context| self.poll_writable(context)).await
+    }
+
+    /// The same, to be polled.
+    pub fn poll_writable(&self, context: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let mut mailbox = self.mailbox.lock();
+        if mailbox.shut || mailbox.order.is_some() {
+            return Poll::Ready(Err(SendError::Closed));
+        }
+        mailbox.piped = true;
+        if self.waiting_bytes(&mailbox) <= self.outbound_limit / 2 {
+            return Poll::Ready(Ok(()));
+        }
+        mailbox.sender = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Everything that waits for the client, also what is being written.
+    fn waiting_bytes(&self, mailbox: &Mailbox) -> usize {
+        match &self.way {
+            Way::Session(session) => session.bytes(),
+            Way::Task | Way::Flushed(..) => mailbox.bytes + mailbox.in_flight,
+        }
+    }
+
+    /// For whoever writes: what was taken has left.
+    pub(crate) fn all_written(&self) {
+        let sender = {
+            let mut mailbox = self.mailbox.lock();
+            if !mailbox.piped {
+                return;
+            }
+            mailbox.in_flight = 0;
+            mailbox.sender.take()
+        };
+        wake(sender);
+    }
+
+    /// Close the connection with a code and a reason of the application's. Frames queued before still go out.
+    pub fn close(&self, close: ApplicationClose) {
+        self.order(Order::Close(close));
+    }
+
     /// For the connection's task: queue what it has to say itself, behind what was delivered before. The bound is the same; once the end
     /// has begun, its few frames are taken beyond it. What is said while an order to end waits is not the farewell, and is dropped.
     pub(crate) fn say(&self, frame: &Frame) {
@@ -267,7 +365,7 @@ impl ConnectionHandle {
     ///
     /// What came meanwhile may be too much together with this: then the connection ends as a slow consumer.
     pub(crate) fn give_back(&self, taken: Taken, begun: usize) -> bool {
-        let Taken { mut frames, bytes, discards } = taken;
+        let Taken { mut frames, bytes, discards, piped: _ } = taken;
         let mut mailbox = self.mailbox.lock();
         mailbox.begun = begun;
         if discards == mailbox.discards {
@@ -288,10 +386,18 @@ impl ConnectionHandle {
             mailbox.frames = frames;
         }
         let waker =
-            if mailbox.bytes > self.outbound_limit && !mailbox.shut { self.overflow(&mut mailbox) } else { None };
+            // A pipe counts what is being written before it sends more, and may send one frame that is larger than the bound.
+            if mailbox.bytes > self.outbound_limit && !mailbox.shut && !mailbox.piped {
+                self.overflow(&mut mailbox)
+            } else {
+                None
+            };
         let more = !mailbox.frames.is_empty();
+        mailbox.in_flight = 0;
+        let sender = mailbox.sender.take();
         drop(mailbox);
         wake(waker);
+        wake(sender);
         more
     }
 
@@ -313,15 +419,20 @@ impl ConnectionHandle {
 
     /// End the connection for `cause`. Frames queued before still go out.
     pub fn end(&self, cause: CloseCause, retry_after: Option<Duration>) {
-        let waker = {
+        self.order(Order::End(cause, retry_after));
+    }
+
+    fn order(&self, order: Order) {
+        let (waker, sender) = {
             let mut mailbox = self.mailbox.lock();
             // What is shut ends already.
             if !mailbox.shut {
-                mailbox.order.get_or_insert(Order::End(cause, retry_after));
+                mailbox.order.get_or_insert(order);
             }
-            mailbox.waker.take()
+            (mailbox.waker.take(), mailbox.sender.take())
         };
         wake(waker);
+        wake(sender);
     }
 
     /// The credential was revoked: what is queued is dropped now, and nothing more is taken or begun to be written once this returns
@@ -330,9 +441,10 @@ impl ConnectionHandle {
         let (news, waker) = {
             let mut mailbox = self.mailbox.lock();
             let news = !mailbox.shut;
-            (news, mailbox.shut_with(Order::Revoked { cause, ordered_at: now.monotonic }))
+            let waker = mailbox.shut_with(Order::Revoked { cause, ordered_at: now.monotonic });
+            (news, [waker, mailbox.sender.take()])
         };
-        wake(waker);
+        waker.into_iter().for_each(wake);
         // What was under way is done when these are ours.
         drop(self.traffic.lock());
         if let Some(outlet) = self.outlet() {
@@ -351,9 +463,13 @@ impl ConnectionHandle {
 
     /// For the connection's task: nothing is taken for the peer any more but what the task says itself. What is queued still goes out.
     pub(crate) fn shut(&self) {
-        let mut mailbox = self.mailbox.lock();
-        mailbox.shut = true;
-        mailbox.waker = None;
+        let sender = {
+            let mut mailbox = self.mailbox.lock();
+            mailbox.shut = true;
+            mailbox.waker = None;
+            mailbox.sender.take()
+        };
+        wake(sender);
     }
 
     /// For the connection's task: the last `frames` that it said are the farewell. A revocation that comes now drops the others alone.
@@ -430,7 +546,11 @@ impl Mailbox {
     /// A writer has them now, and with them the frame that was written in part.
     fn taken(&mut self, frames: VecDeque<Frame>) -> Taken {
         self.begun = 0;
-        Taken { frames, bytes: std::mem::take(&mut self.bytes), discards: self.discards }
+        let bytes = std::mem::take(&mut self.bytes);
+        if self.piped {
+            self.in_flight = bytes;
+        }
+        Taken { frames, bytes, discards: self.discards, piped: self.piped }
     }
 
     /// A queue that has run empty keeps few places.

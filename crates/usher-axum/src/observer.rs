@@ -5,6 +5,7 @@ use std::time::Duration;
 use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_auth::ids::ConnectionId;
+use usher_auth::protocol::ApplicationAnswer;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::{Permit, Refusal};
 
@@ -56,12 +57,12 @@ pub enum Event<'a> {
         /// Who, how and until when.
         permit: &'a Permit,
     },
-    /// A credential was renewed.
+    /// The permit was replaced: a credential was renewed, or the user's rights changed.
     Renewed {
         /// The new one.
         permit: &'a Permit,
-        /// How many rooms it no longer gives.
-        rooms_lost: usize,
+        /// What the application has to say of it.
+        answer: &'a ApplicationAnswer,
     },
     /// A socket is closed: once for each upgrade that was accepted, whatever ended it. Or somebody is in no more and the socket waits
     /// for somebody else: then `Waiting` follows, as if it were another.

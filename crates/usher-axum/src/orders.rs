@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use usher_auth::UnixTime;
-use usher_auth::close_code::CloseCause;
+use usher_auth::close_code::{ApplicationClose, CloseCause};
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::SessionId;
 use usher_auth::revocation::RevocationCause;
@@ -24,6 +24,8 @@ pub(crate) enum Order {
     },
     /// End for another cause.
     End(CloseCause, Option<Duration>),
+    /// End as the application says.
+    Close(ApplicationClose),
     /// Take in what changed.
     Amend(Box<Amendments>),
 }

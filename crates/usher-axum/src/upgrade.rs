@@ -23,28 +23,28 @@ use usher_auth::route::RouteRules;
 use crate::admission::{Accepted, Arrival, admit};
 use crate::hand_over::{Conversation, HandOver, HandOverStream, Talk};
 use crate::socket::{self, WebSocket};
-use crate::{Door, Handler, Problem};
+use crate::{Application, Door, Problem};
 
 /// What RFC 6455 §1.3 has both ends append to the key.
 const ACCEPT_GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// One WebSocket route: its rules, the door it belongs to, and what stands behind.
-pub struct WebSocketRoute<H> {
+/// One WebSocket route: its rules, the door it belongs to, and the application behind it.
+pub struct WebSocketRoute<A> {
     /// Its rules.
     pub rules: Arc<RouteRules>,
     /// The door.
     pub door: Door,
-    /// Behind the door.
-    pub handler: Arc<H>,
+    /// The application.
+    pub application: Arc<A>,
 }
 
-impl<H> Clone for WebSocketRoute<H> {
+impl<A> Clone for WebSocketRoute<A> {
     fn clone(&self) -> Self {
-        Self { rules: self.rules.clone(), door: self.door.clone(), handler: self.handler.clone() }
+        Self { rules: self.rules.clone(), door: self.door.clone(), application: self.application.clone() }
     }
 }
 
-impl<H: Handler> WebSocketRoute<H> {
+impl<A: Application> WebSocketRoute<A> {
     /// Answers an upgrade request to this route; the connection goes on in a task of its own.
     pub async fn upgrade(self, mut request: Request<Body>) -> Response {
         let key = match check_upgrade(&request) {
@@ -64,7 +64,7 @@ impl<H: Handler> WebSocketRoute<H> {
             raw_sockjs: false,
         };
         let subprotocol = negotiate_subprotocol(&head.headers);
-        let Accepted { opening, span } = match admit(&self.door, &self.rules, self.handler, &head, arrival).await {
+        let Accepted { opening, span } = match admit(&self.door, &self.rules, self.application, &head, arrival).await {
             Ok(accepted) => accepted,
             Err(problem) => return problem.into_response(),
         };
@@ -85,10 +85,12 @@ impl<H: Handler> WebSocketRoute<H> {
             // box of its own, so that a connection does not keep room for the larger.
             let talk: Talk = match plain_tcp(upgraded) {
                 Ok((tcp, read)) => {
-                    Box::pin(socket::run(WebSocket::new(tcp, &read, &unwritten), opening).instrument(during))
+                    let socket = WebSocket::new(tcp, &read, &unwritten, opening.connection.input_limits());
+                    Box::pin(socket::run(socket, opening).instrument(during))
                 }
                 Err(upgraded) => {
-                    let socket = WebSocket::new(TokioIo::new(upgraded), &[], &unwritten);
+                    let limits = opening.connection.input_limits();
+                    let socket = WebSocket::new(TokioIo::new(upgraded), &[], &unwritten, limits);
                     Box::pin(socket::run(socket, opening).instrument(during))
                 }
             };

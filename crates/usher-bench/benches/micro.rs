@@ -21,9 +21,10 @@ use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::secret::SecretText;
 use usher_auth::test_util::visitor;
 use usher_auth::verify::{self, Circumstances};
-use usher_auth::wire::{ClientMessage, Frame};
+use usher_auth::wire::Frame;
 use usher_auth::{Now, Permit, UnixTime};
 use usher_bench::{AUDIENCE, Mint, Signed};
+use usher_rooms::RoomMessage;
 use usher_rooms::{Attendance, Receiver, RoomLimits, Rooms};
 
 fn main() {
@@ -123,7 +124,7 @@ fn route() -> RouteRules {
         reauth: ReauthRules { lead: Duration::from_mins(1), jitter: Duration::from_secs(10) },
         heartbeat: Some(Duration::from_secs(25)),
         max_message_bytes: 64 * 1024,
-        dialect: usher_auth::route::Dialect::Usher,
+        protocol: std::sync::Arc::new(usher_auth::protocol::UsherV1),
     }
 }
 
@@ -136,7 +137,7 @@ const FRAMES: [(&str, &str); 3] = [
 #[divan::bench(args = FRAMES.map(|(name, _)| name))]
 fn parsing(bencher: Bencher<'_, '_>, frame: &str) {
     let text = FRAMES.iter().find(|(name, _)| *name == frame).expect("one of the three").1;
-    bencher.bench_local(|| ClientMessage::parse(black_box(text)).expect("a good frame"));
+    bencher.bench_local(|| RoomMessage::parse(black_box(text)).expect("a good frame"));
 }
 
 /// A token among a million that were revoked, itself not.

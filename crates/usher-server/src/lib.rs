@@ -11,7 +11,7 @@ pub mod admin;
 mod api;
 pub mod audit;
 mod boards;
-mod rooms_handler;
+mod rooms_application;
 
 mod admin_http;
 pub mod metrics;

@@ -24,7 +24,7 @@ use usher_axum::{Observer, Revocations, SockJsRoute};
 use usher_rooms::Rooms;
 
 use crate::audit::{AuditTrail, SinkKind};
-use crate::rooms_handler::RoomsHandler;
+use crate::rooms_application::RoomsApplication;
 
 /// The type of the answer to `GET /metrics`.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -56,7 +56,7 @@ struct Shared {
 /// What is counted by its owner, and asked for when somebody looks.
 pub(crate) struct Owners {
     pub(crate) revocations: Revocations,
-    pub(crate) sockjs: Option<SockJsRoute<RoomsHandler>>,
+    pub(crate) sockjs: Option<SockJsRoute<RoomsApplication>>,
     pub(crate) rooms: Rooms,
     pub(crate) audit: AuditTrail,
 }

@@ -19,7 +19,7 @@ use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
 use usher_auth::origin::AllowedOrigins;
 use usher_auth::refusal::RefusalKind;
 use usher_auth::room::RoomPolicy;
-use usher_auth::route::{Dialect, RouteRules};
+use usher_auth::route::RouteRules;
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness, Refusal};
@@ -45,7 +45,7 @@ use crate::metrics::{Metrics, Owners};
 use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
 use crate::revoker::LiveRevoker;
-use crate::rooms_handler::RoomsHandler;
+use crate::rooms_application::RoomsApplication;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::ticket_desk::TicketDesk;
 
@@ -135,8 +135,8 @@ pub struct Server {
     current: RwLock<Current>,
     /// What a reload builds on.
     api: ApiState,
-    handler: Arc<RoomsHandler>,
-    sockjs: Option<SockJsRoute<RoomsHandler>>,
+    application: Arc<RoomsApplication>,
+    sockjs: Option<SockJsRoute<RoomsApplication>>,
     https: bool,
     boards_page: bool,
     revocations: Revocations,
@@ -155,13 +155,13 @@ pub struct Server {
 struct Current {
     router: Router,
     /// The WebSocket routes by path, again: upgrades are most of what comes, and what the router does around an answer is for others.
-    sockets: BTreeMap<String, WebSocketRoute<RoomsHandler>>,
+    sockets: BTreeMap<String, WebSocketRoute<RoomsApplication>>,
     door: Door,
 }
 
 /// Where a request goes.
 enum Way {
-    Socket(WebSocketRoute<RoomsHandler>),
+    Socket(WebSocketRoute<RoomsApplication>),
     Router(Router),
 }
 
@@ -241,12 +241,12 @@ impl Server {
             clock: clock.clone(),
             randomness: randomness.clone(),
         });
-        let handler = Arc::new(RoomsHandler::new(rooms.clone(), audit.clone()));
-        let sockjs = settings.sockjs.as_ref().map(|sockjs| SockJsRoute::new(sockjs, &door, handler.clone()));
+        let application = Arc::new(RoomsApplication::new(rooms.clone(), audit.clone()));
+        let sockjs = settings.sockjs.as_ref().map(|sockjs| SockJsRoute::new(sockjs, &door, application.clone()));
         let server = Self {
             current: RwLock::new(Current { router: Router::new(), sockets: BTreeMap::new(), door: door.clone() }),
             api,
-            handler,
+            application,
             sockjs: sockjs.transpose()?,
             https: settings.https,
             boards_page: settings.boards_page,
@@ -353,10 +353,12 @@ impl Server {
         }
     }
 
-    fn sockets(&self, door: &Door, routes: &RouteTable) -> BTreeMap<String, WebSocketRoute<RoomsHandler>> {
-        let own = routes.values().filter(|rules| rules.dialect == Dialect::Usher);
+    fn sockets(&self, door: &Door, routes: &RouteTable) -> BTreeMap<String, WebSocketRoute<RoomsApplication>> {
+        let sockjs = self.sockjs.as_ref().map(|sockjs| sockjs.rules().path.clone());
+        let own = routes.values().filter(|rules| sockjs.as_ref() != Some(&rules.path));
         let route = |rules: &Arc<RouteRules>| {
-            let route = WebSocketRoute { rules: rules.clone(), door: door.clone(), handler: self.handler.clone() };
+            let route =
+                WebSocketRoute { rules: rules.clone(), door: door.clone(), application: self.application.clone() };
             (rules.path.clone(), route)
         };
         own.map(route).collect()
@@ -365,10 +367,10 @@ impl Server {
     fn build_router(
         &self,
         api: ApiState,
-        sockets: &BTreeMap<String, WebSocketRoute<RoomsHandler>>,
+        sockets: &BTreeMap<String, WebSocketRoute<RoomsApplication>>,
         origins: &AllowedOrigins,
     ) -> Router {
-        let octoprint = self.sockjs.as_ref().is_some_and(|sockjs| sockjs.rules().dialect.is_octoprint());
+        let octoprint = self.sockjs.as_ref().is_some_and(|sockjs| sockjs.dialect().octoprint);
         let mut router = api::router(api, octoprint);
         for (path, route) in sockets {
             let route = route.clone();

@@ -1,5 +1,6 @@
 //! Settings for a test's server: as lenient as production's are by default, with a route for each scenario.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cookie::SameSite;
@@ -7,8 +8,9 @@ use usher_auth::carriers::{Carrier, CarrierSet};
 use usher_auth::close_code::{CloseCodes, CloseProfile};
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::origin::{AllowedOrigins, Origin};
+use usher_auth::protocol::{SockJsDialect, UsherV1};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
-use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules, SockJsRules};
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_axum::{
@@ -38,15 +40,16 @@ pub fn route(path: &str, carriers: &[Carrier]) -> RouteRules {
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::default(),
         max_message_bytes: 64 * 1024,
-        dialect: Dialect::Usher,
+        protocol: Arc::new(UsherV1),
     }
 }
 
 /// A SockJS endpoint at `/sockjs` that takes every carrier it can.
-pub fn sockjs(dialect: SockJsRules) -> SockJsSettings {
+pub fn sockjs(dialect: SockJsDialect) -> SockJsSettings {
     let carriers = [Carrier::Cookie, Carrier::Query, Carrier::Ticket, Carrier::Header, Carrier::Sockjs];
     SockJsSettings {
-        rules: RouteRules { dialect: Dialect::SockJs(dialect), ..route("/sockjs", &carriers) },
+        rules: RouteRules { protocol: dialect.protocol(), ..route("/sockjs", &carriers) },
+        dialect,
         transports: SockJsTransports::default(),
         heartbeat: Duration::from_secs(25),
         disconnect_delay: Duration::from_secs(5),
@@ -142,6 +145,6 @@ pub fn settings() -> ServerSettings {
         outbound_limit: 1024 * 1024,
         trusted_proxies: TrustedProxies::default(),
         boards_page: true,
-        sockjs: Some(sockjs(SockJsRules { lenient: true, octoprint: false })),
+        sockjs: Some(sockjs(SockJsDialect { lenient: true, octoprint: false })),
     }
 }

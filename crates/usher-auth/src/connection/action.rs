@@ -54,6 +54,9 @@ pub enum Action {
         reason: Cow<'static, str>,
         /// For the log and the metrics.
         cause: CloseCause,
+        /// How many frames of the connection's own directly before it belong to the end: none of a protocol without words for it. A revocation
+        /// that comes later drops everything that is queued but these.
+        farewell: usize,
     },
     /// Free the socket now.
     Release,

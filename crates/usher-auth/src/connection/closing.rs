@@ -44,8 +44,10 @@ impl Connection {
         reason: Cow<'static, str>,
         retry_after: Option<Duration>,
     ) {
+        let before = self.actions.len();
         self.tell(&Event::Closing { code, reason: &reason, reconnect: cause.reconnect(), retry_after });
-        self.actions.push_back(Action::Close { code, reason, cause });
+        let farewell = self.actions.len() - before;
+        self.actions.push_back(Action::Close { code, reason, cause, farewell });
     }
 
     /// Free the socket; only once.

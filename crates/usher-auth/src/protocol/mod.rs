@@ -20,7 +20,7 @@ use std::fmt;
 
 pub use event::{ApplicationAnswer, Event};
 pub use octoprint::OctoPrint;
-pub use sockjs::UsherOverSockJs;
+pub use sockjs::{SockJsDialect, UsherOverSockJs};
 pub use transparent::Transparent;
 pub use usher_v1::UsherV1;
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Event, Phase, Protocol, Reading, Received, sockjs};
+use super::{Event, Phase, Protocol, Reading, Received, SockJsDialect, sockjs};
 use crate::carriers::Carrier;
 use crate::refusal::Refusal;
 use crate::time::UnixTime;
@@ -29,7 +29,7 @@ impl Protocol for OctoPrint {
     }
 
     fn read(&self, message: Received<'_>, phase: Phase) -> Reading {
-        sockjs::read(message, phase, sockjs::Rules { lenient: self.lenient, octoprint: true })
+        sockjs::read(message, phase, SockJsDialect { lenient: self.lenient, octoprint: true })
     }
 
     fn write(&self, event: &Event<'_>, out: &mut dyn FnMut(Frame)) {

@@ -1,11 +1,12 @@
 //! What clients say over SockJS beside `usher.v1`, and an answer to each mistake in its framing.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use http::StatusCode;
 
 use super::usher_v1::{self, kind_of};
-use super::{Authentication, Event, Meaning, Phase, Protocol, Reading, Received};
+use super::{Authentication, Event, Meaning, OctoPrint, Phase, Protocol, Reading, Received};
 use crate::carriers::Carrier;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::wire::{Frame, Mistake, SockJsMessage, parse_sockjs, shape};
@@ -30,7 +31,7 @@ impl Protocol for UsherOverSockJs {
     }
 
     fn read(&self, message: Received<'_>, phase: Phase) -> Reading {
-        read(message, phase, Rules { lenient: self.lenient, octoprint: false })
+        read(message, phase, SockJsDialect { lenient: self.lenient, octoprint: false })
     }
 
     fn write(&self, event: &Event<'_>, out: &mut dyn FnMut(Frame)) {
@@ -42,11 +43,23 @@ impl Protocol for UsherOverSockJs {
     }
 }
 
-/// What a SockJS endpoint takes.
-#[derive(Clone, Copy)]
-pub(super) struct Rules {
-    pub(super) lenient: bool,
-    pub(super) octoprint: bool,
+/// What a SockJS endpoint takes, and whose conventions it follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SockJsDialect {
+    /// Whether an object without the array of strings around it is taken for what it means.
+    pub lenient: bool,
+    /// Whether it talks to OctoPrint's clients as OctoPrint does.
+    pub octoprint: bool,
+}
+
+impl SockJsDialect {
+    /// What is spoken over its connections.
+    pub fn protocol(self) -> Arc<dyn Protocol> {
+        match self {
+            Self { lenient, octoprint: true } => Arc::new(OctoPrint { lenient }),
+            Self { lenient, octoprint: false } => Arc::new(UsherOverSockJs { lenient }),
+        }
+    }
 }
 
 /// What to send in place of a key that is not good: the same for a wrong key and for another user's.
@@ -55,7 +68,7 @@ pub(super) fn hint(refusal: &Refusal) -> Option<Cow<'static, str>> {
 }
 
 /// Reads a message, or the text in which the transport found none.
-pub(super) fn read(message: Received<'_>, phase: Phase, rules: Rules) -> Reading {
+pub(super) fn read(message: Received<'_>, phase: Phase, rules: SockJsDialect) -> Reading {
     match message {
         Received::Text(text) => read_text(text, phase, rules.octoprint).into(),
         Received::Binary(_) => Meaning::Unsupported.into(),

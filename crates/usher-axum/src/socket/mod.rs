@@ -1,5 +1,6 @@
 //! The task of one connection: carries out what its state machine wants, and tells it what happens.
 
+mod actions;
 mod input;
 mod transport;
 mod websocket;
@@ -15,29 +16,24 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 use usher_auth::close_code::CloseCause;
-use usher_auth::connection::{Action, Connection, LINGER, Verification, Violation};
+use usher_auth::connection::{Connection, LINGER, Recipient, Violation};
+use usher_auth::protocol::Received;
 use usher_auth::revocation::RevocationCause;
 use usher_auth::throttle::MessagePace;
 use usher_auth::{Now, Permit, Refusal};
 
 pub(crate) use self::transport::{Incoming, Transport};
 pub(crate) use self::websocket::WebSocket;
-use crate::admission::{report_refusal, scene};
+use crate::admission::scene;
 use crate::budget::{LingeringPlace, WaitingPlace};
 use crate::observer::{Entry, Event as Observed};
-use crate::orders::{Amendments, Order};
+use crate::orders::Order;
 use crate::registry::{EndingRegistration, Registration, WaitingRegistration};
-use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
+use crate::{Application, ConnectionHandle, Door, Flow, Message, Presenter, Text};
 
 /// Bytes waiting to be written, while the socket takes no more, at which nothing more is read from the client: whoever asks without
 /// reading the answers fills the network's buffers and not ours.
 const PAUSE_READING_AT: usize = 64 * 1024;
-
-/// Bytes beside the first message that a waiting socket may send: frame headers, and a few pings (req E2).
-const WAITING_OVERHEAD_BYTES: usize = 1024;
-
-/// `bye` and the close frame.
-const FAREWELL_FRAMES: usize = 2;
 
 /// A client that sent too much is not told to come back at once.
 const LEAST_RETRY: Duration = Duration::from_secs(1);
@@ -46,45 +42,46 @@ const LEAST_RETRY: Duration = Duration::from_secs(1);
 const TOO_MANY_RETRY: Duration = Duration::from_secs(30);
 
 /// A connection whose upgrade was accepted.
-pub(crate) struct Opening<H: Handler> {
+pub(crate) struct Opening<A: Application> {
     pub(crate) connection: Connection,
     pub(crate) presenter: Arc<Presenter>,
-    /// In the budget of those who wait, or of those who are let in as nobody.
+    /// In the budget of the sockets that wait, or of the anonymous ones.
     pub(crate) place: Option<WaitingPlace>,
     /// For a place after its end, where it is remembered then.
     pub(crate) lingering: Option<LingeringPlace>,
     pub(crate) door: Door,
-    pub(crate) handler: Arc<H>,
+    pub(crate) application: Arc<A>,
+    pub(crate) request: A::Request,
+    /// What the application made of a connection that it has taken already.
+    pub(crate) admitted: Option<A::Admitted>,
 }
 
 /// Runs a connection over `transport` to its end. Whatever ends it, also a panic, its session with the handler and its place in the
 /// registry go with it: both are guards.
 ///
 /// The future holds the driver once and nothing else: it is most of what a connection costs.
-pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H>) -> impl Future<Output = ()> + Send {
-    let Opening { connection, presenter, place, lingering, door, handler } = opening;
+pub(crate) fn run<T: Transport, A: Application>(transport: T, opening: Opening<A>) -> impl Future<Output = ()> + Send {
+    let Opening { connection, presenter, place, lingering, door, application, request, admitted } = opening;
     let handle = new_handle(&connection, &presenter, &door, &transport);
     handle.begins_with(transport.handshake_bytes());
     let door_now = door.parts().clock.now();
     let waiting = connection.is_waiting().then(|| door.parts().revocations.register_waiting(&handle));
-    transport.set_message_limit(connection.message_limit());
-    if waiting.is_some() {
-        transport.limit_input(connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
-    }
     let mut driver = Driver {
         connection,
         transport,
         handle,
         presenter,
         door,
-        handler,
+        application,
+        request,
+        admitted,
         session: None,
         registration: None,
         place,
         lingering,
         waiting,
         ending: None,
-        verification: None,
+        decision: None,
         timer: None,
         pace: MessagePace::default(),
         closing: false,
@@ -109,24 +106,34 @@ fn new_handle(
     Arc::new(handle.going(transport.way(door.flusher())))
 }
 
-type Verdict = Result<Permit, Refusal>;
+/// What was decided about a credential or a connection.
+enum Decision<M> {
+    /// The credential is good, or is not.
+    Verdict(Result<Permit, Refusal>),
+    /// The application takes the connection, or does not.
+    Admission(Result<M, Refusal>),
+}
 
-struct Driver<T, H: Handler> {
+struct Driver<T, A: Application> {
     connection: Connection,
     transport: T,
     handle: Arc<ConnectionHandle>,
     presenter: Arc<Presenter>,
     door: Door,
-    handler: Arc<H>,
-    session: Option<H::Session>,
+    application: Arc<A>,
+    request: A::Request,
+    /// From the application's answer to the opening.
+    admitted: Option<A::Admitted>,
+    session: Option<A::Session>,
     registration: Option<Registration>,
-    /// While it waits, or is let in as nobody in particular.
+    /// While it is not authenticated, or anonymous.
     place: Option<WaitingPlace>,
     lingering: Option<LingeringPlace>,
     waiting: Option<WaitingRegistration>,
     /// From the close frame to the end, while there may be something to write.
     ending: Option<EndingRegistration>,
-    verification: Option<Pin<Box<dyn Future<Output = Verdict> + Send>>>,
+    /// What is being decided. One at a time.
+    decision: Option<Pin<Box<dyn Future<Output = Decision<A::Admitted>> + Send>>>,
     /// The deadline it is set to, and the timer. One a connection, made when first needed.
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
     pace: MessagePace,
@@ -149,9 +156,9 @@ struct Farewell {
 /// The transport has failed.
 struct Failed;
 
-enum Event {
+enum Event<M> {
     Order(Order),
-    Verdict(Verdict),
+    Decided(Decision<M>),
     Timeout,
     Incoming(Incoming),
     /// The transport failed.
@@ -159,7 +166,7 @@ enum Event {
 }
 
 /// Whatever ends the task, also a panic, the end is told of.
-impl<T, H: Handler> Drop for Driver<T, H> {
+impl<T, A: Application> Drop for Driver<T, A> {
     fn drop(&mut self) {
         let unexpected = if std::thread::panicking() { CloseCause::Internal } else { CloseCause::ClientLeft };
         let (cause, code) = self.farewell.cause.map_or((unexpected, None), |(cause, code)| (cause, Some(code)));
@@ -167,7 +174,7 @@ impl<T, H: Handler> Drop for Driver<T, H> {
     }
 }
 
-impl<T, H: Handler> Driver<T, H> {
+impl<T, A: Application> Driver<T, A> {
     fn bid_farewell(&self, cause: CloseCause, code: Option<u16>) {
         let parts = self.door.parts();
         let event = Observed::Closed {
@@ -183,7 +190,7 @@ impl<T, H: Handler> Driver<T, H> {
     }
 }
 
-impl<T: Transport, H: Handler> Driver<T, H> {
+impl<T: Transport, A: Application> Driver<T, A> {
     async fn run(&mut self) {
         if self.connection.is_waiting() {
             self.observe(&Observed::Waiting);
@@ -210,25 +217,26 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         self.door.parts().clock.now()
     }
 
-    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event<A::Admitted>> {
         if !self.closing
             && let Poll::Ready(order) =
-                self.handle.poll_order(context, self.connection.takes_amendments() || self.waiting.is_some())
+                self.handle.poll_order(context, self.connection.takes_updates() || self.waiting.is_some())
         {
             return Poll::Ready(Event::Order(order));
         }
         let Ok(all_written) = self.write(context) else { return Poll::Ready(Event::Gone) };
-        if let Some(verification) = &mut self.verification
-            && let Poll::Ready(verdict) = verification.as_mut().poll(context)
+        if let Some(decision) = &mut self.decision
+            && let Poll::Ready(decided) = decision.as_mut().poll(context)
         {
-            self.verification = None;
-            return Poll::Ready(Event::Verdict(verdict));
+            self.decision = None;
+            return Poll::Ready(Event::Decided(decided));
         }
         if self.poll_timer(context).is_ready() {
             return Poll::Ready(Event::Timeout);
         }
         // Only where the task itself waits until it can write on: from what is left to the flusher it would not come back.
-        if self.connection.wants_read() && (all_written || !self.handle.holds(PAUSE_READING_AT)) {
+        let writes_on = all_written || !self.handle.holds(PAUSE_READING_AT);
+        if self.connection.wants_read() && writes_on && self.application_is_ready(context) {
             let incoming = self.transport.poll_incoming(&self.handle, context);
             if self.transport.take_heard() {
                 self.connection.handle_heard(self.now());
@@ -244,6 +252,14 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         Poll::Pending
     }
 
+    /// Whether the application can take a message; a client that it has no connection with is read by the machine alone.
+    fn application_is_ready(&mut self, context: &mut Context<'_>) -> bool {
+        match &mut self.session {
+            Some(session) => self.application.poll_ready(session, context).is_ready(),
+            None => true,
+        }
+    }
+
     /// Writes what is queued until nothing is left or no more can be written now; whether all is written. An error if the transport has
     /// failed. Everything queued goes into one write; what arrives during it goes into the next.
     fn write(&mut self, context: &mut Context<'_>) -> Result<bool, Failed> {
@@ -253,7 +269,10 @@ impl<T: Transport, H: Handler> Driver<T, H> {
             return Ok(true);
         }
         match self.transport.poll_flush(&self.handle, context, self.closing) {
-            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Ok(())) => {
+                self.handle.all_written();
+                Ok(true)
+            }
             Poll::Ready(Err(_)) => Err(Failed),
             Poll::Pending => Ok(false),
         }
@@ -277,7 +296,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         ready
     }
 
-    fn handle_event(&mut self, event: Event) {
+    fn handle_event(&mut self, event: Event<A::Admitted>) {
         let now = self.now();
         match event {
             Event::Order(Order::Revoked { cause, ordered_at }) => {
@@ -285,26 +304,26 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 self.connection.handle_revoked(now, cause);
             }
             Event::Order(Order::Amend(amendments)) => {
-                self.amend(*amendments, now);
+                self.update(*amendments, now);
                 // Rooms are left, and all else that follows is done, before the change is reported as taken in.
                 self.carry_out_actions();
                 self.handle.taken_in();
                 self.door.parts().revocations.tell_taken_in();
             }
             Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
-            Event::Verdict(verdict) => self.connection.handle_verdict(now, verdict),
-            Event::Timeout => self.connection.handle_timeout(now),
-            Event::Incoming(Incoming::Text(text)) => {
-                // A WebSocket says so on the frame's header; other transports cannot while their own limit is a larger one.
-                if text.len() > self.connection.message_limit() {
-                    self.connection.handle_violation(now, Violation::TooBig);
-                } else if self.is_in_pace(now) {
-                    self.connection.handle_text(now, text.as_str());
-                }
+            Event::Order(Order::Close(close)) => self.connection.handle_application_close(now, &close),
+            Event::Decided(Decision::Verdict(verdict)) => self.connection.handle_verdict(now, verdict),
+            Event::Decided(Decision::Admission(admission)) => {
+                let admission = admission.map(|admitted| self.admitted = Some(admitted));
+                self.connection.handle_admission(now, admission);
             }
-            Event::Incoming(Incoming::Unwrapped(mistake, text)) => {
+            Event::Timeout => self.connection.handle_timeout(now),
+            Event::Incoming(Incoming::Text(text)) => self.take_message(Message::Text(Text::new(text)), now),
+            Event::Incoming(Incoming::Binary(bytes)) => self.take_message(Message::Binary(bytes), now),
+            Event::Incoming(Incoming::Misframed(mistake, text)) => {
                 if self.is_in_pace(now) {
-                    self.connection.handle_unwrapped(now, mistake, &text);
+                    let recipient = self.connection.handle_message(now, Received::Misframed(mistake, &text));
+                    self.pass_on(recipient, || Message::Text(Text::from(&*text)), now);
                 }
             }
             Event::Incoming(Incoming::Control) => {
@@ -320,236 +339,43 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         }
     }
 
-    fn carry_out_actions(&mut self) {
-        while let Some(action) = self.connection.poll_action() {
-            match action {
-                Action::Verify(verification) => self.start_verification(verification),
-                Action::Refused { refusal, carrier } => {
-                    let observer = &*self.door.parts().observer;
-                    report_refusal(observer, &self.connection, &self.presenter, &refusal, carrier);
-                }
-                Action::Opened => self.open(),
-                Action::Renewed => self.renew(),
-                // Behind whatever was queued before it: answers come in the order of what they answer.
-                Action::Send(frame) => self.handle.say(&frame),
-                Action::Deliver(message) => {
-                    let now = self.now();
-                    // Whoever revoked has been told that nothing more is taken (req H4).
-                    if let Some(session) = &mut self.session
-                        && let Some(_traffic) = self.handle.intake()
-                        && let Flow::End(cause) = self.handler.message(session, message, now)
-                    {
-                        self.connection.handle_end(now, cause, None);
-                    }
-                }
-                Action::DiscardQueued => {
-                    self.handle.shut();
-                    self.handle.discard();
-                }
-                Action::Close { code, reason, cause } => {
-                    tracing::info!(code, cause = cause.as_str(), "closing");
-                    self.farewell.cause = Some((cause, code));
-                    let now = self.now().monotonic;
-                    self.farewell.notice = self.farewell.revoked.map(|(_, ordered_at)| now.saturating_sub(ordered_at));
-                    // Before it leaves the registry, so that a drain that finds it in neither place finds nothing unwritten.
-                    self.ending = Some(self.door.parts().revocations.register_ending(&self.handle));
-                    self.transport.close(&self.handle, code, &reason);
-                    self.handle.farewell(FAREWELL_FRAMES);
-                    self.closing = true;
-                    self.end_session();
-                }
-                Action::SendAway => self.send_away(),
-                Action::Mistaken(mistake, shape) => {
-                    tracing::info!(%mistake, sent = shape, write = mistake.reason(), "a client wraps its messages wrongly");
-                }
-                Action::Ping => self.transport.ping(&self.handle),
-                Action::TouchSession => self.touch_session(),
-                Action::Release => self.released = true,
-                // Both are carried out before there is a socket.
-                Action::Accept | Action::Reject(_) => {}
-            }
-        }
-    }
-
-    /// It has ended, and is remembered for a while: it keeps its place, or takes one if it had none.
-    fn linger(&mut self) {
-        let Some(lingering) = &self.lingering else { return };
-        let place = self.place.take();
-        lingering.hold(place.or_else(|| self.door.waiting().take(self.presenter.address.source())));
-    }
-
-    fn start_verification(&mut self, verification: Verification) {
-        let (door, presenter) = (self.door.clone(), self.presenter.clone());
-        let (connection, rules) = (self.connection.id(), self.connection.rules().clone());
-        self.verification = Some(Box::pin(async move {
-            let scene = presenter.scene(connection, &rules.path);
-            door.parts().verify(verification, &presenter, &scene).await
-        }));
-    }
-
-    fn open(&mut self) {
-        let now = self.now();
-        let Some(permit) = self.connection.permit().cloned() else { return };
-        self.waiting = None;
-        if !permit.principal().anonymous {
-            self.place = None;
-        }
-        // Also who was one too many is told of by name.
-        self.farewell.permit = Some(permit.clone());
-        if !self.register(&permit, now) {
-            return;
-        }
-        self.transport.limit_input(usize::MAX);
-        self.observe(&Observed::Opened { permit: &permit });
-        self.farewell.opened_by = Some(Entry::from(&permit));
-        self.transport.set_message_limit(self.connection.message_limit());
-        self.session = Some(self.handler.open(&permit, &self.handle, now));
-        tracing::info!(
-            user = %permit.principal().id,
-            carrier = permit.carrier().map_or("none", |carrier| carrier.as_str()),
-            "opened"
-        );
-    }
-
-    /// Puts the connection where revocations find it. False if it ends instead: one too many, or revoked meanwhile.
-    fn register(&mut self, permit: &Permit, now: Now) -> bool {
-        let parts = self.door.parts();
-        let (revocations, facts, limits) = (&parts.revocations, permit.shared_credential(), parts.connections);
-        let registered = match &mut self.registration {
-            Some(registration) => revocations.replace(registration, &self.handle, &facts, limits, now),
-            None => {
-                self.registration = revocations.register(&self.handle, &facts, limits, now);
-                self.registration.is_some()
-            }
+    fn take_message(&mut self, message: Message, now: Now) {
+        let received = match &message {
+            Message::Text(text) => Received::Text(text),
+            Message::Binary(bytes) => Received::Binary(bytes),
         };
-        if !registered {
-            self.connection.handle_one_too_many(now, TOO_MANY_RETRY);
-            return false;
-        }
-        if self.handle.is_shut() {
-            // A revocation meant it already: before anything is said.
-            if let Some(order) = self.handle.take_order() {
-                self.handle_event(Event::Order(order));
-            }
-            return false;
-        }
-        true
-    }
-
-    fn renew(&mut self) {
-        let now = self.now();
-        let Some(permit) = self.connection.permit().cloned() else { return };
-        if !self.register(&permit, now) {
-            return;
-        }
-        self.place = None;
-        let lost = match &mut self.session {
-            Some(session) => self.handler.renew(session, &permit, now),
-            None => Vec::new(),
+        let length = match &message {
+            Message::Text(text) => text.len(),
+            Message::Binary(bytes) => bytes.len(),
         };
-        self.observe(&Observed::Renewed { permit: &permit, rooms_lost: lost.len() });
-        self.farewell.permit = Some(permit);
-        self.connection.handle_renewed(now, &lost);
-    }
-
-    /// What changed about the connection from elsewhere.
-    fn amend(&mut self, amendments: Amendments, now: Now) {
-        let Amendments { margin, routes, session_used, user, session_renewed } = amendments;
-        if let Some(routes) = routes {
-            let rules = routes.get(&self.connection.rules().path);
-            self.connection.handle_rules_changed(now, rules, self.presenter.origin.as_deref());
-            if !self.connection.is_waiting() {
-                self.transport.set_message_limit(self.connection.message_limit());
-            }
-            if let Some(session) = &mut self.session {
-                self.handler.recheck(session, now);
-            }
-        }
-        if let Some((margin, cause)) = margin {
-            self.connection.handle_revoked_with_margin(now, margin, cause);
-        }
-        if let Some((session, expires_at)) = session_used {
-            self.connection.handle_session_used(now, &session, expires_at);
-        }
-        if let Some((user, read_at)) = user {
-            self.connection.handle_user_changed(now, &user, read_at);
-            // The rooms first: one change at a time.
-            self.carry_out_actions();
-        }
-        if let Some(renewal) = session_renewed {
-            self.connection.handle_session_renewed(now, &renewal);
+        // A WebSocket says so on the frame's header; other transports cannot while their own limit is a larger one.
+        if length > self.connection.input_limits().message {
+            self.connection.handle_violation(now, Violation::TooBig);
+        } else if self.is_in_pace(now) {
+            let recipient = self.connection.handle_message(now, received);
+            self.pass_on(recipient, || message, now);
         }
     }
 
-    /// Nobody is in any more; the socket waits as it did at first. What others still hold of it leads nowhere: it is another
-    /// connection to them.
-    fn send_away(&mut self) {
-        let now = self.now();
-        let next = new_handle(&self.connection, &self.presenter, &self.door, &self.transport);
-        // Before the other leaves the registry: a change of the rules finds one of the two.
-        let waiting = self.connection.is_waiting().then(|| self.door.parts().revocations.register_waiting(&next));
-        self.end_session();
-        if let Some(routes) = self.handle.take_routes() {
-            next.amend(|amendments| amendments.routes = Some(routes));
-        }
-        self.handle.discard();
-        self.handle = next;
-        self.transport.forget_presenter();
-        let revoked = self.farewell.revoked;
-        let cause = if revoked.is_some() { CloseCause::Revoked } else { CloseCause::Expired };
-        self.farewell.notice = revoked.map(|(_, ordered_at)| now.monotonic.saturating_sub(ordered_at));
-        self.bid_farewell(cause, None);
-        self.farewell = Farewell::default();
-        self.opened_at = now;
-        tracing::info!(cause = cause.as_str(), "sent away");
-
-        self.pace = MessagePace::default();
-        self.waiting = waiting;
-        if self.waiting.is_none() {
-            // The end has begun.
+    /// Gives a message to the application, if it is that one's, after what the connection itself has to do.
+    fn pass_on(&mut self, recipient: Recipient, message: impl FnOnce() -> Message, now: Now) {
+        if recipient != Recipient::Application {
             return;
         }
-        self.observe(&Observed::Waiting);
-        self.transport.limit_input(self.connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
-        self.place = self.door.waiting().take(self.presenter.address.source());
-        if self.place.is_none() {
-            self.connection.handle_end(now, CloseCause::TooMany, Some(TOO_MANY_RETRY));
-        }
-    }
-
-    /// Writes down that the session was used, away from the connection's path.
-    fn touch_session(&self) {
-        let Some(session) = self.connection.permit().and_then(|permit| permit.credential().session.clone()) else {
-            return;
-        };
-        let door = self.door.clone();
-        tokio::spawn(async move {
-            let parts = door.parts();
-            if let Some(expires_at) = parts.verifier.session_used(&session).await {
-                parts.revocations.session_used(&session, expires_at);
-            }
-        });
-    }
-
-    /// Whether the client keeps to its pace; else its end has begun. Control frames count as messages (req M11).
-    fn is_in_pace(&mut self, now: Now) -> bool {
-        match self.pace.count(self.door.parts().messages, now) {
-            Ok(()) => true,
-            Err(wait) => {
-                self.connection.handle_end(now, CloseCause::TooMany, Some(wait.max(LEAST_RETRY)));
-                false
+        self.carry_out_actions();
+        // Whoever revoked has been told that nothing more is taken (req H4).
+        if let Some(session) = &mut self.session
+            && let Some(traffic) = self.handle.intake()
+        {
+            let flow = self.application.message(session, message(), now);
+            drop(traffic);
+            match flow {
+                Flow::Continue => {}
+                Flow::Invalid(invalid) => self.connection.handle_invalid(now, &invalid),
+                Flow::End(cause) => self.connection.handle_end(now, cause, None),
+                Flow::Close(close) => self.connection.handle_application_close(now, &close),
             }
         }
-    }
-
-    /// Leaves the rooms and the registry; nothing more is taken for this peer.
-    fn end_session(&mut self) {
-        self.session = None;
-        self.registration = None;
-        self.waiting = None;
-        self.verification = None;
-        self.handle.shut();
-        self.door.parts().revocations.tell_taken_in();
     }
 
     fn observe(&self, event: &Observed<'_>) {

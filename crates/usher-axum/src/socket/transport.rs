@@ -4,8 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tungstenite::Utf8Bytes;
-use usher_auth::connection::Violation;
+use usher_auth::connection::{InputLimits, Violation};
 use usher_auth::wire::Mistake;
 
 use crate::ConnectionHandle;
@@ -15,11 +16,8 @@ use crate::way::Way;
 /// The way frames of one connection go. All methods are called from the connection's task. A transport queues nothing itself: what is to
 /// be written, also its own control frames, goes into the queue of the connection's handle.
 pub(crate) trait Transport: Send + 'static {
-    /// Largest message from now on, in bytes.
-    fn set_message_limit(&mut self, limit: usize);
-
-    /// From now on at most `bytes` may come, with what is round the messages; more is a violation.
-    fn limit_input(&mut self, bytes: usize);
+    /// What may come from now on. A transport is made with the limits of its beginning.
+    fn set_limits(&mut self, limits: InputLimits);
 
     /// Whether anything came since this was last asked.
     fn take_heard(&mut self) -> bool;
@@ -35,7 +33,7 @@ pub(crate) trait Transport: Send + 'static {
     /// Asks the peer for a sign of life, where that is this transport's way.
     fn ping(&mut self, handle: &ConnectionHandle);
 
-    /// Nobody is in any more: the peer need not be recognised by what the last one presented.
+    /// The connection is not authenticated any more: its requests need not bring the credential that was presented.
     fn forget_presenter(&mut self) {}
 
     /// Queues the close.
@@ -57,8 +55,10 @@ pub(crate) trait Transport: Send + 'static {
 pub(crate) enum Incoming {
     /// A text message.
     Text(Utf8Bytes),
-    /// A text that is not wrapped as the transport wraps messages.
-    Unwrapped(Mistake, String),
+    /// A binary message.
+    Binary(Bytes),
+    /// A text in which the transport found no message.
+    Misframed(Mistake, String),
     /// A frame that brings no message: a ping, a pong, or one that a later frame continues. A ping's answer is queued.
     Control,
     /// Something that may not come. From here on input is read and dropped.

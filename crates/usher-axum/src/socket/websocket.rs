@@ -13,7 +13,7 @@ use tungstenite::error::ProtocolError;
 use tungstenite::protocol::frame::CloseFrame;
 use tungstenite::protocol::{Role, WebSocketConfig, WebSocketContext};
 use tungstenite::{Error, Message, Utf8Bytes};
-use usher_auth::connection::Violation;
+use usher_auth::connection::{InputLimits, Violation};
 use usher_auth::wire::Frame;
 
 use super::input::Input;
@@ -26,6 +26,9 @@ use crate::way::Way;
 /// Read buffer of a connection that has sent nothing longer. tungstenite's default of 128 KiB would be its whole cost; that it is small
 /// costs no more reads, because [`Input`] reads more at once.
 const READ_BUFFER_BYTES: usize = 128;
+
+/// Bytes beside its messages that a waiting socket may send: frame headers, and a few pings (req E2).
+const OVERHEAD_BYTES: usize = 1024;
 
 /// Frames of the peer that are looked at after our close frame, for its own among them. A peer that sends more is drained without a look:
 /// a flood of small frames would keep a thread busy.
@@ -46,20 +49,22 @@ pub(crate) struct WebSocket<IO> {
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
     /// Over `io`, of which `read_ahead` was read with the upgrade request, and to which `answer`, if it is not empty, must be written
-    /// first. Nothing may be read before a limit is set.
-    pub(crate) fn new(io: IO, read_ahead: &[u8], answer: &[u8]) -> Self {
+    /// first.
+    pub(crate) fn new(io: IO, read_ahead: &[u8], answer: &[u8], limits: InputLimits) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
-            .max_message_size(Some(0))
-            .max_frame_size(Some(0));
+            .max_message_size(Some(limits.message))
+            .max_frame_size(Some(limits.message));
+        let mut input = Input::beginning_with(read_ahead);
+        input.limit(total_of(limits));
         Self {
             wire: Arc::new(SharedWire::new(io, answer)),
             websocket: WebSocketContext::new(Role::Server, Some(config)),
             draining: false,
             after_close: None,
             half_closed: false,
-            input: Input::beginning_with(read_ahead),
+            input,
             handshake_bytes: answer.len(),
         }
     }
@@ -79,15 +84,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> WebSocket<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocket<IO> {
-    fn set_message_limit(&mut self, limit: usize) {
+    fn set_limits(&mut self, limits: InputLimits) {
         self.websocket.set_config(|config| {
-            config.max_message_size = Some(limit);
-            config.max_frame_size = Some(limit);
+            config.max_message_size = Some(limits.message);
+            config.max_frame_size = Some(limits.message);
         });
-    }
-
-    fn limit_input(&mut self, bytes: usize) {
-        self.input.limit(bytes);
+        self.input.limit(total_of(limits));
     }
 
     fn take_heard(&mut self) -> bool {
@@ -144,7 +146,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocke
                     let _ = self.websocket.flush(&mut stream);
                     return Poll::Ready(Incoming::Closed);
                 }
-                Ok(Message::Binary(_)) => Incoming::Violation(Violation::Binary),
+                Ok(Message::Binary(bytes)) => Incoming::Binary(bytes),
                 Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !stream.input.take_fragment() {
                         return Poll::Pending;
@@ -176,6 +178,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static> Transport for WebSocke
         self.draining = matches!(incoming, Incoming::Violation(_));
         Poll::Ready(incoming)
     }
+}
+
+/// Bytes that may come with the messages that may.
+fn total_of(limits: InputLimits) -> usize {
+    limits.total.map_or(usize::MAX, |total| total + OVERHEAD_BYTES)
 }
 
 /// What tungstenite reads from and writes to: reads come from the socket, writes go to the queue.

@@ -139,6 +139,9 @@ impl<IO: AsyncWrite + Unpin + Send> Outlet for SharedWire<IO> {
         let mut context = Context::from_waker(Waker::noop());
         let written = matches!(wire.poll_write(&mut taken, &mut context), Poll::Ready(Ok(())));
         if written && Pin::new(&mut wire.io).poll_flush(&mut context).is_ready() {
+            if taken.piped {
+                handle.all_written();
+            }
             *scratch = taken.frames;
             return false;
         }

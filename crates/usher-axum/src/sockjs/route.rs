@@ -6,16 +6,17 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use axum_sockjs::{
-    AllowedOrigins, Application, Close, Config, ConfigError, Limits, Malformed, OnMalformed, Session, SockJs,
-    Transport as Way, TransportRequest, Transports,
+    AllowedOrigins, Application as Endpoint, Close, Config, ConfigError, Limits, Malformed, OnMalformed, Session,
+    SockJs, Transport as Way, TransportRequest, Transports,
 };
 use parking_lot::{Mutex, RwLock};
 use tracing::Instrument as _;
 use usher_auth::carriers::{Presented, present, present_same_origin};
 use usher_auth::close_code::CloseCause;
 use usher_auth::origin::RequestOrigin;
+use usher_auth::protocol::SockJsDialect;
 use usher_auth::refusal::{Refusal, RefusalKind};
-use usher_auth::route::{Dialect, RouteRules, SockJsRules};
+use usher_auth::route::RouteRules;
 use usher_auth::wire::{Mistake, shape};
 
 use super::opener::{Bond, Page, Proof, check_page};
@@ -24,7 +25,7 @@ use crate::admission::{Accepted, Arrival, admit, client_address};
 use crate::budget::LingeringPlace;
 use crate::observer::Event;
 use crate::socket;
-use crate::{Door, Handler, Presenter, Problem};
+use crate::{Application, Door, Presenter, Problem};
 
 /// Beyond the messages themselves: what wraps them, and several in one request.
 const REQUEST_OVERHEAD_BYTES: usize = 1024;
@@ -40,6 +41,8 @@ const MOST_WRAPPING: usize = 7;
 pub struct SockJsSettings {
     /// Who comes in, and how they talk. Its `path` is where the endpoint is.
     pub rules: RouteRules,
+    /// What is spoken over it. It decides the protocol of the rules, whatever stands there.
+    pub dialect: SockJsDialect,
     /// The older ways, which are off unless asked for.
     pub transports: SockJsTransports,
     /// How long a client hears nothing until it is sent `h`.
@@ -62,14 +65,15 @@ pub struct SockJsTransports {
 }
 
 /// The SockJS endpoint. Cheap to clone.
-pub struct SockJsRoute<H: Handler> {
-    service: SockJs<Entrance<H>>,
+pub struct SockJsRoute<A: Application> {
+    service: SockJs<Entrance<A>>,
     current: Arc<RwLock<Current>>,
+    dialect: SockJsDialect,
 }
 
-impl<H: Handler> Clone for SockJsRoute<H> {
+impl<A: Application> Clone for SockJsRoute<A> {
     fn clone(&self) -> Self {
-        Self { service: self.service.clone(), current: self.current.clone() }
+        Self { service: self.service.clone(), current: self.current.clone(), dialect: self.dialect }
     }
 }
 
@@ -80,20 +84,22 @@ struct Current {
     rules: Arc<RouteRules>,
 }
 
-impl<H: Handler> SockJsRoute<H> {
-    /// The endpoint, in front of `handler`.
+impl<A: Application> SockJsRoute<A> {
+    /// The endpoint, in front of `application`.
     ///
     /// # Errors
     /// When a time or a bound is zero.
-    pub fn new(settings: &SockJsSettings, door: &Door, handler: Arc<H>) -> Result<Self, ConfigError> {
-        let rules = Arc::new(settings.rules.clone());
+    pub fn new(settings: &SockJsSettings, door: &Door, application: Arc<A>) -> Result<Self, ConfigError> {
+        let rules = RouteRules { protocol: settings.dialect.protocol(), ..settings.rules.clone() };
+        let rules = Arc::new(rules);
         let config = config(settings, door);
         let current = Arc::new(RwLock::new(Current { door: door.clone(), rules }));
         let origins = current.clone();
         let allowed = move |origin: &str| origins.read().rules.origins.allow(RequestOrigin::One(origin));
         let config = Config { allowed_origins: AllowedOrigins::Where(Arc::new(allowed)), ..config };
-        let service = SockJs::new(Entrance { current: current.clone(), handler }, config)?;
-        Ok(Self { service, current })
+        let service =
+            SockJs::new(Entrance { current: current.clone(), dialect: settings.dialect, application }, config)?;
+        Ok(Self { service, current, dialect: settings.dialect })
     }
 
     /// From now on requests meet this door and these rules.
@@ -106,10 +112,15 @@ impl<H: Handler> SockJsRoute<H> {
         self.current.read().rules.clone()
     }
 
-    /// Rules that changed, as far as they can take effect while it runs: its path and its dialect stay.
+    /// What is spoken over it, which stays.
+    pub fn dialect(&self) -> SockJsDialect {
+        self.dialect
+    }
+
+    /// Rules that changed, as far as they can take effect while it runs: its path and its protocol stay.
     pub fn rules_like(&self, rules: &RouteRules) -> Arc<RouteRules> {
         let Current { rules: now, .. } = &*self.current.read();
-        Arc::new(RouteRules { path: now.path.clone(), dialect: now.dialect, ..rules.clone() })
+        Arc::new(RouteRules { path: now.path.clone(), protocol: now.protocol.clone(), ..rules.clone() })
     }
 
     /// Bytes that wait to be written to the clients of all sessions. Looks at each: for a metric, not for the path of a message.
@@ -166,26 +177,27 @@ fn config(settings: &SockJsSettings, door: &Door) -> Config {
 }
 
 /// What the SockJS service asks about every request.
-struct Entrance<H: Handler> {
+struct Entrance<A: Application> {
     current: Arc<RwLock<Current>>,
-    handler: Arc<H>,
+    dialect: SockJsDialect,
+    application: Arc<A>,
 }
 
 /// Who opened a session.
-struct Opener<H: Handler> {
+struct Opener<A: Application> {
     /// Until its task has begun.
-    accepted: Mutex<Option<Accepted<H>>>,
+    accepted: Mutex<Option<Accepted<A>>>,
     bond: Arc<Bond>,
-    dialect: Dialect,
+    dialect: SockJsDialect,
     id: usher_auth::ids::ConnectionId,
     /// What holds a place until the ended session is forgotten.
     _lingering: LingeringPlace,
 }
 
-impl<H: Handler> Application for Entrance<H> {
-    type Opener = Opener<H>;
+impl<A: Application> Endpoint for Entrance<A> {
+    type Opener = Opener<A>;
 
-    async fn accept(&self, request: &TransportRequest<'_>) -> Result<Opener<H>, Response> {
+    async fn accept(&self, request: &TransportRequest<'_>) -> Result<Opener<A>, Response> {
         let Current { door, rules } = self.current.read().clone();
         let (headers, query) = (request.headers(), request.query());
         let over_websocket = matches!(request.transport(), Way::Websocket | Way::RawWebsocket);
@@ -216,7 +228,7 @@ impl<H: Handler> Application for Entrance<H> {
             path: rules.path.clone(),
             raw_sockjs: request.transport() == Way::RawWebsocket,
         };
-        let accepted = admit(&door, &rules, self.handler.clone(), request.parts(), arrival).await;
+        let accepted = admit(&door, &rules, self.application.clone(), request.parts(), arrival).await;
         let mut accepted = accepted.map_err(IntoResponse::into_response)?;
         let lingering = LingeringPlace::default();
         accepted.opening.lingering = Some(lingering.clone());
@@ -225,13 +237,13 @@ impl<H: Handler> Application for Entrance<H> {
         Ok(Opener {
             accepted: Mutex::new(Some(accepted)),
             bond: Arc::new(bond),
-            dialect: rules.dialect,
+            dialect: self.dialect,
             id,
             _lingering: lingering,
         })
     }
 
-    async fn admit(&self, opener: &Opener<H>, request: &TransportRequest<'_>) -> Result<(), Response> {
+    async fn admit(&self, opener: &Opener<A>, request: &TransportRequest<'_>) -> Result<(), Response> {
         let Current { door, rules } = self.current.read().clone();
         let address = client_address(&door, request.parts()).map_err(IntoResponse::into_response)?;
         let origin = RequestOrigin::of(request.headers()).as_str().map(str::to_owned);
@@ -265,8 +277,8 @@ impl<H: Handler> Application for Entrance<H> {
         Err(Problem::from(&refusal).into_response())
     }
 
-    fn malformed(&self, opener: &Opener<H>, malformed: &Malformed) -> OnMalformed {
-        let lenient = matches!(opener.dialect, Dialect::SockJs(SockJsRules { lenient: true, .. }));
+    fn malformed(&self, opener: &Opener<A>, malformed: &Malformed) -> OnMalformed {
+        let lenient = opener.dialect.lenient;
         let bare_object = malformed.text.trim_start().starts_with('{')
             && malformed.error == axum_sockjs::codec::DecodeError::NotWrapped;
         // A request that sends messages has an answer of its own, which names the mistake.
@@ -282,9 +294,10 @@ impl<H: Handler> Application for Entrance<H> {
         OnMalformed::Refuse
     }
 
-    async fn run(&self, session: Session, opener: Arc<Opener<H>>) {
+    async fn run(&self, session: Session, opener: Arc<Opener<A>>) {
         let Some(Accepted { opening, span }) = opener.accepted.lock().take() else { return };
-        let transport = SessionTransport::new(session, opener.dialect, opener.bond.clone());
+        let transport =
+            SessionTransport::new(session, opener.dialect, opener.bond.clone(), opening.connection.input_limits());
         drop(opener);
         socket::run(transport, opening).instrument(span).await;
     }

@@ -7,9 +7,9 @@ use std::task::{Context, Poll, ready};
 use axum_sockjs::codec::{self, DecodeError};
 use axum_sockjs::{Close, Ended, Session, SessionHandle, Transport as Way, Unsendable};
 use tungstenite::Utf8Bytes;
-use usher_auth::connection::Violation;
-use usher_auth::route::Dialect;
-use usher_auth::wire::{Frame, Mistake, Wrapping};
+use usher_auth::connection::{InputLimits, Violation};
+use usher_auth::protocol::SockJsDialect;
+use usher_auth::wire::{Frame, Mistake};
 
 use super::opener::Bond;
 use crate::ConnectionHandle;
@@ -20,10 +20,18 @@ use crate::way::{self, SessionQueue};
 /// Wrapping a message once more for SockJS at most doubles it: a quotation mark or a line break becomes two characters.
 const WRAPPING: usize = 2;
 
+/// Bytes beside its messages that a waiting session may send.
+const OVERHEAD_BYTES: usize = 1024;
+
+/// Bytes that may come with the messages that may, in requests or frames.
+fn total_of(limits: InputLimits) -> usize {
+    limits.total.map_or(usize::MAX, |total| (total + OVERHEAD_BYTES).saturating_mul(WRAPPING))
+}
+
 /// A session, whose own queue is the connection's.
 pub(super) struct SessionTransport {
     session: Session,
-    wrapping: Wrapping,
+    encoding: Encoding,
     bond: Arc<Bond>,
     /// Frames without a message that are still to be counted.
     empty_frames: usize,
@@ -32,15 +40,26 @@ pub(super) struct SessionTransport {
 /// The session's queue, for whoever delivers.
 struct Queue {
     session: SessionHandle,
-    wrapping: Wrapping,
+    encoding: Encoding,
+}
+
+/// How a message is written for one kind of client.
+#[derive(Clone, Copy)]
+enum Encoding {
+    /// As it is: on the raw endpoint.
+    Plain,
+    /// As a JSON string: for SockJS's own clients.
+    Quoted,
+    /// As the JSON that it is, with characters escaped that a transport must not send: for OctoPrint's clients.
+    Escaped,
 }
 
 impl SessionQueue for Queue {
     fn push(&self, frame: &Frame, most: usize) -> bool {
-        let encoded = match self.wrapping {
-            Wrapping::Plain => frame.wrapped(Wrapping::Plain, |text| text.into()),
-            Wrapping::Quoted => frame.wrapped(Wrapping::Quoted, |text| codec::quote(text).into()),
-            Wrapping::Escaped => frame.wrapped(Wrapping::Escaped, |text| codec::escape(text).into()),
+        let encoded = match self.encoding {
+            Encoding::Plain => frame.encoded("sockjs, plain", |text| text.into()),
+            Encoding::Quoted => frame.encoded("sockjs, quoted", |text| codec::quote(text).into()),
+            Encoding::Escaped => frame.encoded("sockjs, escaped", |text| codec::escape(text).into()),
         };
         // One that has ended says so at the next read.
         !matches!(self.session.send_shared_within(encoded, most), Err(Unsendable::Full))
@@ -56,16 +75,16 @@ impl SessionQueue for Queue {
 }
 
 impl SessionTransport {
-    pub(super) fn new(session: Session, dialect: Dialect, bond: Arc<Bond>) -> Self {
-        let wrapping = match dialect {
+    pub(super) fn new(session: Session, dialect: SockJsDialect, bond: Arc<Bond>, limits: InputLimits) -> Self {
+        let encoding = match dialect {
             // There is no SockJS frame.
-            _ if session.transport() == Way::RawWebsocket => Wrapping::Plain,
-            // As the JSON that it is, for OctoPrint's clients.
-            _ if dialect.is_octoprint() => Wrapping::Escaped,
-            // As a string, for SockJS's own.
-            _ => Wrapping::Quoted,
+            _ if session.transport() == Way::RawWebsocket => Encoding::Plain,
+            SockJsDialect { octoprint: true, .. } => Encoding::Escaped,
+            _ => Encoding::Quoted,
         };
-        Self { session, wrapping, bond, empty_frames: 0 }
+        let mut transport = Self { session, encoding, bond, empty_frames: 0 };
+        transport.set_limits(limits);
+        transport
     }
 
     /// Whether a frame without a message came; one at a time, as each counts.
@@ -80,11 +99,9 @@ impl SessionTransport {
 }
 
 impl Transport for SessionTransport {
-    /// The service checks the larger limit on every message; what a waiting session may send is limited as a whole.
-    fn set_message_limit(&mut self, _: usize) {}
-
-    fn limit_input(&mut self, bytes: usize) {
-        self.session.limit_input(bytes.saturating_mul(WRAPPING));
+    /// The service checks the larger limit of a message; what a waiting session may send is limited as a whole.
+    fn set_limits(&mut self, limits: InputLimits) {
+        self.session.limit_input(total_of(limits));
     }
 
     /// SockJS's clients answer nothing by themselves, and need not be asked: whoever stops fetching is gone.
@@ -93,7 +110,7 @@ impl Transport for SessionTransport {
     }
 
     fn way(&self, _: &Arc<Flusher>) -> way::Way {
-        way::Way::Session(Box::new(Queue { session: self.session.handle(), wrapping: self.wrapping }))
+        way::Way::Session(Box::new(Queue { session: self.session.handle(), encoding: self.encoding }))
     }
 
     fn ping(&mut self, _: &ConnectionHandle) {}
@@ -133,7 +150,7 @@ impl Transport for SessionTransport {
                     DecodeError::NotWrapped => Mistake::NotWrapped,
                     DecodeError::NotStrings => Mistake::ItemsNotStrings,
                 };
-                return Poll::Ready(Incoming::Unwrapped(mistake, malformed.text));
+                return Poll::Ready(Incoming::Misframed(mistake, malformed.text));
             }
             None => match self.session.ended() {
                 // Told already by the session's socket; here it is for the records.

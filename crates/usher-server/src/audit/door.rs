@@ -6,6 +6,7 @@ use usher_axum::Observer;
 use usher_axum::observer::{Event, Scene};
 
 use super::{AuditEvent, AuditTrail, Outcome, Record};
+use crate::rooms_application::ROOMS_LOST;
 
 /// Records what happens at the door.
 pub(crate) struct AuditObserver(pub(crate) AuditTrail);
@@ -24,9 +25,10 @@ impl Observer for AuditObserver {
                 let record = Record::new(AuditEvent::LoginSuccess, Outcome::Success).by(permit);
                 if permit.principal().anonymous { record.reason("anonymous") } else { record }
             }
-            Event::Renewed { permit, rooms_lost } => {
+            Event::Renewed { permit, answer } => {
                 let mut record = Record::new(AuditEvent::SessionRenewed, Outcome::Success).by(permit);
-                record.extra.rooms_lost = Some(*rooms_lost);
+                let lost = answer.0.get(ROOMS_LOST).and_then(|lost| lost.as_array());
+                record.extra.rooms_lost = Some(lost.map_or(0, Vec::len));
                 record
             }
             Event::Closed { permit, cause, code, revoked, lasted, .. } => {

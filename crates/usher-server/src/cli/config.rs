@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use usher_auth::Clock as _;
-use usher_auth::route::Dialect;
 use usher_axum::ambient::SystemClock;
 
 use super::args::{ConfigArgs, ConfigCommand, ConfigFile};
@@ -85,17 +84,16 @@ fn summary(file: Option<&Path>, written: &Config, config: &ResolvedConfig, warni
     }
     let _ = writeln!(out, "  store    {}", config.store.database.display());
     let _ = writeln!(out, "  audit    {}", written.audit.sinks.join(", "));
-    let sockjs = config.sockjs.as_ref().map(|sockjs| &sockjs.rules);
-    let width = config.routes.iter().chain(sockjs).map(|route| route.path.len()).max().unwrap_or(0);
-    for route in config.routes.iter().chain(sockjs) {
+    let sockjs = config.sockjs.as_ref().map(|sockjs| {
+        let spoken = if sockjs.dialect.octoprint { "SockJS with OctoPrint's conventions: " } else { "SockJS: " };
+        (&sockjs.rules, spoken)
+    });
+    let routes = || config.routes.iter().map(|route| (route, "")).chain(sockjs);
+    let width = routes().map(|(route, _)| route.path.len()).max().unwrap_or(0);
+    for (route, spoken) in routes() {
         let mut ways: Vec<&str> = route.carriers.iter().map(usher_auth::carriers::Carrier::as_str).collect();
         ways.extend(route.anonymous.then_some("anonymous"));
-        let dialect = match route.dialect {
-            Dialect::Usher => "",
-            Dialect::SockJs(rules) if rules.octoprint => "SockJS with OctoPrint's conventions: ",
-            Dialect::SockJs(_) => "SockJS: ",
-        };
-        let _ = writeln!(out, "  route    {:width$}  {dialect}{}", route.path, ways.join(", "));
+        let _ = writeln!(out, "  route    {:width$}  {spoken}{}", route.path, ways.join(", "));
     }
     for issuer in &config.issuers {
         let _ = writeln!(out, "  issuer   {}  {}", issuer.name, issuer.rules.issuer);

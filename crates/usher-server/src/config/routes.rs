@@ -1,13 +1,15 @@
 //! `[[routes]]`: the WebSocket routes, and what each asks of those who come.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use usher_auth::carriers::Carrier;
 use usher_auth::origin::{AllowedOrigins, InvalidOrigin, Origin};
-use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
+use usher_auth::protocol::UsherV1;
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 
 use super::close_codes::CloseCodeSetting;
 use super::resolve::Resolver;
@@ -219,7 +221,7 @@ impl Route {
             refuse: self.refuse,
             close_codes: self.close_codes.resolve(&key("close_codes"), resolver),
             max_message_bytes: context.message.0,
-            dialect: Dialect::Usher,
+            protocol: Arc::new(UsherV1),
         }
     }
 

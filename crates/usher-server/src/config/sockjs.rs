@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use usher_auth::carriers::Carrier;
-use usher_auth::route::{Dialect, FirstMessageRules, RefuseMode, RouteRules, SockJsRules};
+use usher_auth::protocol::SockJsDialect;
+use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
 use usher_axum::{SockJsSettings, SockJsTransports};
 
 use super::close_codes::CloseCodeSetting;
@@ -155,11 +156,13 @@ impl SockJs {
             resolver.problem("sockjs.response_limit", format!("{} is out of range", self.response_limit), advice);
         }
         let rules = self.as_route().resolve("sockjs", context, resolver);
+        let dialect = SockJsDialect { lenient: self.lenient, octoprint: self.octoprint.enabled };
         SockJsSettings {
+            dialect,
             rules: RouteRules {
                 // A SockJS client answers no ping; it is gone when it no longer asks.
                 heartbeat: None,
-                dialect: Dialect::SockJs(SockJsRules { lenient: self.lenient, octoprint: self.octoprint.enabled }),
+                protocol: dialect.protocol(),
                 ..rules
             },
             transports: SockJsTransports { jsonp: self.jsonp, iframe: self.iframe, htmlfile: self.htmlfile },

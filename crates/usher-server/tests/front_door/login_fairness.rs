@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use usher_auth::route::SockJsRules;
+use usher_auth::protocol::SockJsDialect;
 use usher_auth::throttle::AttemptRate;
 use usher_axum::{LoginLimits, TrustedProxies};
 use usher_testkit::TestServer;
@@ -52,7 +52,7 @@ async fn log_ins_that_succeed_have_a_rate_on_every_path() {
         .settings(|settings| {
             settings.trusted_proxies = proxy();
             settings.logins = LoginLimits { per_account: rate(3), per_source: rate(4) };
-            settings.sockjs = Some(usher_testkit::sockjs(SockJsRules { lenient: true, octoprint: true }));
+            settings.sockjs = Some(usher_testkit::sockjs(SockJsDialect { lenient: true, octoprint: true }));
         })
         .start()
         .await;

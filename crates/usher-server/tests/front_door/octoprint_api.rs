@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
-use usher_auth::route::SockJsRules;
+use usher_auth::protocol::SockJsDialect;
 use usher_testkit::{LoggedIn, TestServer, Upgrade, sockjs};
 
 const PASSWORD: &str = "correct horse battery staple";
@@ -15,7 +15,7 @@ const GUEST: &str = r#"{"needs":{},"_is_external_client":false,"_credentials_see
 
 /// A server with an endpoint for OctoPrint's clients.
 async fn start() -> TestServer {
-    let endpoint = sockjs(SockJsRules { lenient: true, octoprint: true });
+    let endpoint = sockjs(SockJsDialect { lenient: true, octoprint: true });
     TestServer::builder().settings(|settings| settings.sockjs = Some(endpoint)).start().await
 }
 

@@ -1,16 +1,16 @@
 //! S1 and S2: SockJS, authenticated as OctoPrint's clients do it, with an answer to each mistake.
 
 use serde_json::{Value, json};
+use usher_auth::protocol::SockJsDialect;
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
-use usher_auth::route::SockJsRules;
 use usher_testkit::{SockJsClient, TestServer, Upgrade, sockjs};
 
 /// How an endpoint bears with mistakes.
-const LENIENT: SockJsRules = SockJsRules { lenient: true, octoprint: false };
-const STRICT: SockJsRules = SockJsRules { lenient: false, octoprint: false };
-const OCTOPRINT: SockJsRules = SockJsRules { lenient: true, octoprint: true };
+const LENIENT: SockJsDialect = SockJsDialect { lenient: true, octoprint: false };
+const STRICT: SockJsDialect = SockJsDialect { lenient: false, octoprint: false };
+const OCTOPRINT: SockJsDialect = SockJsDialect { lenient: true, octoprint: true };
 
-async fn start(rules: SockJsRules) -> TestServer {
+async fn start(rules: SockJsDialect) -> TestServer {
     let server = TestServer::builder().settings(|settings| settings.sockjs = Some(sockjs(rules)));
     server.start().await
 }
@@ -20,7 +20,7 @@ async fn open(server: &TestServer) -> SockJsClient {
 }
 
 /// A server where alice has an API key.
-async fn with_key(rules: SockJsRules) -> (TestServer, String) {
+async fn with_key(rules: SockJsDialect) -> (TestServer, String) {
     let server = start(rules).await;
     server.user("alice", "Alice").await;
     let (_, key) = server.db_api_key("alice", None).await;
@@ -359,7 +359,7 @@ async fn what_who_was_sent_away_still_says_costs_no_attempt() {
 
 #[tokio::test]
 async fn where_nothing_is_lenient_octoprints_clients_read_of_the_missing_array_too() {
-    let (server, key) = with_key(SockJsRules { lenient: false, octoprint: true }).await;
+    let (server, key) = with_key(SockJsDialect { lenient: false, octoprint: true }).await;
     let mut client = open(&server).await;
     client.expect("connected").await;
     client.send_text(&json!({ "auth": format!("alice:{key}") }).to_string()).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use usher_auth::ids::UserId;
-use usher_auth::route::SockJsRules;
+use usher_auth::protocol::SockJsDialect;
 use usher_store::Store;
 use usher_store::memory::MemoryStore;
 use usher_testkit::{Barrier, BarrierStore, SockJsClient, TestServer, Upgrade, sockjs};
@@ -18,7 +18,7 @@ async fn start() -> TestServer {
 }
 
 async fn start_over(store: Arc<dyn Store>) -> TestServer {
-    let endpoint = sockjs(SockJsRules { lenient: true, octoprint: true });
+    let endpoint = sockjs(SockJsDialect { lenient: true, octoprint: true });
     let builder = TestServer::builder().store(store).settings(|settings| settings.sockjs = Some(endpoint));
     let server = builder.start().await;
     server.db_add_user("alice", "Alice", &["user"]).await;

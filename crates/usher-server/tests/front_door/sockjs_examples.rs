@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use tokio::process::Command;
-use usher_auth::route::SockJsRules;
+use usher_auth::protocol::SockJsDialect;
 use usher_testkit::{TestServer, sockjs};
 
 use crate::s8_header::environment;
@@ -38,7 +38,7 @@ async fn printed(mut command: Command) -> String {
 #[tokio::test]
 async fn the_examples_come_in_and_say_why_they_may_not() {
     for octoprint in [false, true] {
-        let rules = SockJsRules { lenient: true, octoprint };
+        let rules = SockJsDialect { lenient: true, octoprint };
         let server = TestServer::builder().settings(|settings| settings.sockjs = Some(sockjs(rules))).start().await;
         server.user("alice", "Alice").await;
         let (_, key) = server.db_api_key("alice", None).await;

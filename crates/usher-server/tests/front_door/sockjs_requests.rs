@@ -8,12 +8,13 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_tungstenite::tungstenite::Message;
 use usher_auth::carriers::Carrier;
 use usher_auth::origin::AllowedOrigins;
+use usher_auth::protocol::SockJsDialect;
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
-use usher_auth::route::{RouteRules, SockJsRules};
+use usher_auth::route::RouteRules;
 use usher_axum::{SockJsTransports, WaitingLimits};
 use usher_testkit::{LoggedIn, SockJsClient, TestServer, Upgrade, sockjs};
 
-const PLAIN: SockJsRules = SockJsRules { lenient: true, octoprint: false };
+const PLAIN: SockJsDialect = SockJsDialect { lenient: true, octoprint: false };
 /// The page that may use its visitors' cookies.
 const ORIGIN: &str = "http://app.test";
 /// Transports over which a session can be opened by a request.

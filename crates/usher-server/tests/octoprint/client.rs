@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 use usher_auth::origin::{AllowedOrigins, Origin};
-use usher_auth::route::SockJsRules;
+use usher_auth::protocol::SockJsDialect;
 use usher_server::server::ServerSettings;
 use usher_testkit::{TestServer, settings, sockjs};
 
@@ -47,7 +47,7 @@ pub(crate) async fn start() -> TestServer {
 }
 
 fn octoprint(origins: AllowedOrigins) -> ServerSettings {
-    let mut endpoint = sockjs(SockJsRules { lenient: true, octoprint: true });
+    let mut endpoint = sockjs(SockJsDialect { lenient: true, octoprint: true });
     endpoint.rules.origins = origins.clone();
     ServerSettings { sockjs: Some(endpoint), origins, ..settings() }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use usher_auth::carriers::Carrier;
 use usher_auth::origin::RequestOrigin;
-use usher_auth::route::{Dialect, SockJsRules};
+use usher_auth::protocol::SockJsDialect;
 use usher_axum::{SockJsSettings, SockJsTransports};
 
 use super::*;
@@ -24,11 +24,12 @@ fn warned(toml: &str) -> String {
 #[test]
 fn absent_it_is_off_and_present_it_has_its_defaults() {
     assert!(load("").expect("the defaults").0.sockjs.is_none());
-    let SockJsSettings { rules, transports, heartbeat, disconnect_delay, response_bytes } = section("");
+    let SockJsSettings { rules, dialect, transports, heartbeat, disconnect_delay, response_bytes } = section("");
     assert_eq!(rules.path, "/sockjs");
     let carriers: Vec<Carrier> = rules.carriers.iter().collect();
     assert_eq!(carriers, [Carrier::Cookie, Carrier::Ticket, Carrier::Header, Carrier::Sockjs]);
-    assert_eq!(rules.dialect, Dialect::SockJs(SockJsRules { lenient: true, octoprint: false }));
+    assert_eq!(dialect, SockJsDialect { lenient: true, octoprint: false });
+    assert_eq!(rules.protocol.name(), "usher.v1 over SockJS");
     assert_eq!(transports, SockJsTransports::default());
     assert_eq!((heartbeat, disconnect_delay), (Duration::from_secs(25), Duration::from_secs(5)));
     assert_eq!((response_bytes, rules.max_message_bytes), (128 * 1024, 64 * 1024));
@@ -40,7 +41,7 @@ fn absent_it_is_off_and_present_it_has_its_defaults() {
 fn octoprints_clients_get_time_for_three_attempts() {
     let enabled = "octoprint = { enabled = true }\n";
     let rules = section(enabled).rules;
-    assert!(rules.dialect.is_octoprint());
+    assert_eq!(rules.protocol.name(), "OctoPrint over SockJS");
     assert_eq!(rules.first_message.timeout, Duration::from_secs(30));
     let hurried = section(&format!("{enabled}first_message = {{ timeout = \"7s\" }}")).rules;
     assert_eq!(hurried.first_message.timeout, Duration::from_secs(7));
@@ -64,7 +65,7 @@ fn every_key_is_taken_also_from_the_environment() {
     let environment = [("USHER_SOCKJS__OCTOPRINT__ENABLED", "true"), ("USHER_SOCKJS__HEARTBEAT", "7s")];
     let (config, _) = read("", &environment).expect("the section alone").resolve().expect("safe");
     let settings = config.sockjs.expect("the environment makes it");
-    assert!(settings.rules.dialect.is_octoprint() && settings.heartbeat == Duration::from_secs(7));
+    assert!(settings.dialect.octoprint && settings.heartbeat == Duration::from_secs(7));
 }
 
 #[test]

@@ -1,22 +1,29 @@
-//! Rooms behind the door.
+//! Rooms as the application behind the routes.
 
 use std::sync::Arc;
 
+use http::request::Parts;
+use usher_auth::close_code::CloseCause;
+use usher_auth::connection::PermitChange;
+use usher_auth::protocol::ApplicationAnswer;
 use usher_auth::room::{RoomAction, RoomName};
-use usher_auth::wire::{ClientMessage, Frame};
-use usher_auth::{Now, Permit};
-use usher_axum::{ConnectionHandle, Flow, Handler};
-use usher_rooms::{Attendance, Receiver, RoomError, Rooms};
+use usher_auth::wire::Frame;
+use usher_auth::{Now, Permit, Refusal};
+use usher_axum::{Application, ConnectionHandle, Flow, Message, Presenter};
+use usher_rooms::{Attendance, Receiver, RoomError, RoomMessage, Rooms};
 
 use crate::audit::{AuditEvent, AuditTrail, Outcome, Record};
 
+/// The member of `authenticated` that names the rooms a renewal lost.
+pub(crate) const ROOMS_LOST: &str = "rooms_lost";
+
 /// Puts connections into rooms.
-pub struct RoomsHandler {
+pub struct RoomsApplication {
     rooms: Rooms,
     audit: AuditTrail,
 }
 
-impl RoomsHandler {
+impl RoomsApplication {
     /// Over these rooms. What is not allowed in them is recorded.
     pub fn new(rooms: Rooms, audit: AuditTrail) -> Self {
         Self { rooms, audit }
@@ -50,18 +57,32 @@ impl Attendant {
     }
 }
 
-impl Handler for RoomsHandler {
+impl Application for RoomsApplication {
+    type Request = ();
+    type Admitted = ();
     type Session = Attendant;
 
-    fn open(&self, permit: &Permit, connection: &Arc<ConnectionHandle>, _now: Now) -> Attendant {
+    fn request(&self, _: &Parts) {}
+
+    /// Rooms take every user; what may be done in them is asked for each.
+    async fn admit(self: Arc<Self>, (): (), _: Permit, _: Arc<Presenter>) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn open(&self, (): (), permit: &Permit, connection: &Arc<ConnectionHandle>, _: Now) -> Attendant {
         let attendance = self.rooms.attach(permit, connection.id(), Arc::new(Outbox(connection.clone())));
         Attendant { attendance, permit: permit.clone(), connection: connection.clone() }
     }
 
-    fn message(&self, attendant: &mut Attendant, message: ClientMessage, _now: Now) -> Flow {
+    fn message(&self, attendant: &mut Attendant, message: Message, _: Now) -> Flow {
+        let Message::Text(text) = message else { return Flow::End(CloseCause::UnsupportedData) };
+        let message = match RoomMessage::parse(&text) {
+            Ok(message) => message,
+            Err(invalid) => return Flow::Invalid(invalid),
+        };
         // Asked again for a room that it is in already, a client is answered again, and nothing was joined.
         let joins = match &message {
-            ClientMessage::Join { room, .. } if self.audit.records_joins() => {
+            RoomMessage::Join { room, .. } if self.audit.records_joins() => {
                 Some(room).filter(|room| !attendant.attendance.rooms().any(|joined| joined == *room))
             }
             _ => None,
@@ -82,13 +103,27 @@ impl Handler for RoomsHandler {
         }
     }
 
-    fn recheck(&self, attendant: &mut Attendant, _now: Now) {
+    fn rules_changed(&self, attendant: &mut Attendant, _: Now) {
         attendant.attendance.recheck();
     }
 
-    fn renew(&self, attendant: &mut Attendant, permit: &Permit, _now: Now) -> Vec<RoomName> {
+    fn permit_changed(
+        &self,
+        attendant: &mut Attendant,
+        permit: &Permit,
+        change: PermitChange,
+        _: Now,
+    ) -> ApplicationAnswer {
         attendant.permit = permit.clone();
-        attendant.attendance.renew(permit)
+        let lost = match change {
+            PermitChange::Renewed => attendant.attendance.renew(permit),
+            PermitChange::RightsChanged => attendant.attendance.rights_changed(permit),
+        };
+        if lost.is_empty() {
+            return ApplicationAnswer::default();
+        }
+        let lost: Vec<&str> = lost.iter().map(RoomName::as_str).collect();
+        ApplicationAnswer::member(ROOMS_LOST, lost)
     }
 }
 
