@@ -7,11 +7,12 @@ use std::sync::{Arc, LazyLock};
 use libfuzzer_sys::fuzz_target;
 use usher_auth::carriers::{Carrier, Presented};
 use usher_auth::close_code::CloseCodes;
-use usher_auth::connection::{Action, Connection};
+use usher_auth::connection::{Action, Connection, Recipient};
 use usher_auth::ids::ConnectionId;
 use usher_auth::origin::AllowedOrigins;
+use usher_auth::protocol::{Received, SockJsDialect};
 use usher_auth::refusal::{Refusal, RefusalKind};
-use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules, SockJsRules};
+use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 use usher_auth::wire::{Mistake, shape};
 use usher_auth::{Now, UnixTime};
 
@@ -19,10 +20,10 @@ const NOW: Now = Now { monotonic: std::time::Duration::from_mins(1), unix: UnixT
 /// Each makes another endpoint: lenient or not, for `OctoPrint`'s clients or not.
 static RULES: LazyLock<Vec<Arc<RouteRules>>> = LazyLock::new(|| {
     let each = [(true, true), (true, false), (false, true), (false, false)];
-    each.map(|(lenient, octoprint)| Arc::new(rules(SockJsRules { lenient, octoprint }))).into()
+    each.map(|(lenient, octoprint)| Arc::new(rules(SockJsDialect { lenient, octoprint }))).into()
 });
 
-fn rules(sockjs: SockJsRules) -> RouteRules {
+fn rules(sockjs: SockJsDialect) -> RouteRules {
     RouteRules {
         path: "/sockjs".to_owned(),
         carriers: [Carrier::Sockjs].into_iter().collect(),
@@ -36,7 +37,7 @@ fn rules(sockjs: SockJsRules) -> RouteRules {
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::default(),
         max_message_bytes: 64 * 1024,
-        dialect: Dialect::SockJs(sockjs),
+        protocol: sockjs.protocol(),
     }
 }
 
@@ -49,17 +50,18 @@ fuzz_target!(|text: &str| {
             let nothing = Presented::Nothing(Refusal::new(RefusalKind::MissingCredential, ""));
             let id = ConnectionId::from_random([7; 16]);
             let mut connection = Connection::begin(id, rules.clone(), Ok(nothing), false, NOW);
-            match unwrapped {
-                None => connection.handle_text(NOW, text),
-                Some(mistake) => connection.handle_unwrapped(NOW, mistake, text),
-            }
+            let received = match unwrapped {
+                None => Received::Text(text),
+                Some(mistake) => Received::Misframed(mistake, text),
+            };
+            assert_eq!(connection.handle_message(NOW, received), Recipient::Connection);
             assert!(connection.permit().is_none());
             let (mut answers, mut asked) = (0, false);
             while let Some(action) = connection.poll_action() {
                 match action {
                     Action::Send(_) | Action::Close { .. } => answers += 1,
                     Action::Verify(_) => asked = true,
-                    Action::Opened | Action::Deliver(_) => panic!("{action:?} for nobody"),
+                    Action::Opened | Action::Admit(_) => panic!("{action:?} without a verdict"),
                     _ => {}
                 }
             }

@@ -29,7 +29,7 @@ static RULES: LazyLock<Arc<RouteRules>> = LazyLock::new(|| {
         refuse: RefuseMode::Auto,
         close_codes: CloseCodes::default(),
         max_message_bytes: 64 * 1024,
-        dialect: usher_auth::route::Dialect::Usher,
+        protocol: std::sync::Arc::new(usher_auth::protocol::UsherV1),
     })
 });
 
@@ -46,13 +46,13 @@ fuzz_target!(|request: &[u8]| {
             headers.append(name, value);
         }
     }
-    let _ = negotiate_subprotocol(&headers);
+    let _ = negotiate_subprotocol(&headers, &[usher_auth::protocol::SUBPROTOCOL]);
     let presented = present(&RULES, &headers, query);
     let browser = RequestOrigin::of(&headers) != RequestOrigin::Absent;
     let now = Now { monotonic: Duration::from_secs(1), unix: UnixTime::from_seconds(1_760_000_000) };
     let mut connection = Connection::begin(ConnectionId::from_random([7; 16]), RULES.clone(), presented, browser, now);
     while let Some(action) = connection.poll_action() {
-        assert!(!matches!(action, Action::Opened | Action::Deliver(_)));
+        assert!(!matches!(action, Action::Opened | Action::Admit(_)));
     }
     assert!(connection.permit().is_none());
 });

@@ -7,6 +7,7 @@ pub mod connection;
 pub mod protocol;
 
 pub mod carriers;
+pub mod credential;
 pub mod origin;
 pub mod route;
 
@@ -14,6 +15,7 @@ pub mod api_key;
 pub mod jwt;
 pub mod permit;
 pub mod session;
+pub mod session_renewal;
 pub mod ticket;
 pub mod user;
 pub mod verify;
@@ -23,6 +25,7 @@ pub mod revocation;
 pub mod throttle;
 
 pub mod close_code;
+pub mod mistake;
 pub mod refusal;
 pub mod room;
 pub mod wire;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::carriers::Carrier;
+use crate::credential::Carrier;
 use crate::ids::{ApiKeyId, IssuerName, Role, SessionId, TokenId, UserId};
 use crate::time::UnixTime;
 

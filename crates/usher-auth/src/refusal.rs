@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::carriers::Carrier;
 use crate::close_code::CloseCause;
+use crate::credential::Carrier;
 use crate::ids::{SessionId, UserId};
+use crate::mistake::Mistake;
 use crate::permit::CredentialFacts;
 use crate::revocation::RevocationCause;
-use crate::wire::Mistake;
 
 /// A refusal: what kind, and what the operator's log says of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

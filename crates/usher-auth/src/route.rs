@@ -6,14 +6,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::carriers::{Carrier, CarrierSet};
 use crate::close_code::CloseCodes;
+use crate::credential::{Carrier, CarrierSet};
 use crate::ids::ConnectionId;
 use crate::origin::{AllowedOrigins, RequestOrigin};
 use crate::protocol::Protocol;
-
-/// The one subprotocol our frames are spoken in.
-pub const SUBPROTOCOL: &str = "usher.v1";
 
 /// The rules of one route, resolved: nothing in here is optional any more.
 #[derive(Clone, Debug)]

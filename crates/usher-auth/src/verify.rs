@@ -21,8 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::api_key::ApiKey;
-use crate::carriers::Carrier;
-use crate::connection::SessionRenewal;
+use crate::credential::Carrier;
 use crate::ids::{ConnectionId, UserId};
 use crate::jwt::{VerifiedSessionKey, VerifiedToken};
 use crate::permit::{CredentialFacts, Permit, Principal};
@@ -30,6 +29,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::revocation::{RevocationCause, RevocationIndex};
 use crate::route::RouteRules;
 use crate::session::{Session, SessionLimits};
+use crate::session_renewal::SessionRenewal;
 use crate::ticket::Ticket;
 use crate::time::{Now, UnixTime};
 use crate::user::User;

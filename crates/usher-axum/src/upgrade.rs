@@ -63,7 +63,7 @@ impl<A: Application> WebSocketRoute<A> {
             path: head.uri.path().to_owned(),
             raw_sockjs: false,
         };
-        let subprotocol = negotiate_subprotocol(&head.headers);
+        let subprotocol = negotiate_subprotocol(&head.headers, self.rules.protocol.subprotocols());
         let Accepted { opening, span } = match admit(&self.door, &self.rules, self.application, &head, arrival).await {
             Ok(accepted) => accepted,
             Err(problem) => return problem.into_response(),

@@ -309,6 +309,11 @@ impl Server {
         self.revocations.routes_changed(&routes)
     }
 
+    /// What routes share: for further routes beside the configured ones, with an application of their own.
+    pub fn door(&self) -> Door {
+        self.current.read().door.clone()
+    }
+
     /// The session cookie's name is for a restart: log-ins go on to set the one that they began with.
     fn keep_cookie(&self, rules: &mut Arc<RouteRules>) {
         if rules.cookie_name != self.api.cookies.name {

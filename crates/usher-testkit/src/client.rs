@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, Stream, StreamExt as _};
 use http::{HeaderName, HeaderValue};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -155,20 +156,32 @@ impl TestClient {
         Ok(serde_json::from_str(&self.next_text().await?).expect("frames are JSON"))
     }
 
-    /// The next frame as it came, or how the connection ended.
+    /// The next text as it came, or how the connection ended.
     pub async fn next_text(&mut self) -> Result<String, Closed> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame in time");
-            match message {
-                Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
-                Some(Ok(Message::Close(Some(frame)))) => {
-                    return Err(Closed { code: frame.code.into(), reason: frame.reason.to_string() });
-                }
-                Some(Ok(Message::Close(None))) => return Err(Closed { code: 1005, reason: String::new() }),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(Closed { code: 1006, reason: String::new() }),
+            if let Message::Text(text) = self.next_message().await? {
+                return Ok(text.as_str().to_owned());
             }
         }
+    }
+
+    /// The next binary message, or how the connection ended. A text is a failure.
+    pub async fn next_binary(&mut self) -> Result<Vec<u8>, Closed> {
+        match self.next_message().await? {
+            Message::Binary(bytes) => Ok(bytes.to_vec()),
+            other => panic!("expected bytes: {other:?}"),
+        }
+    }
+
+    /// The next message of either kind, or how the connection ended.
+    async fn next_message(&mut self) -> Result<Message, Closed> {
+        next_message(&mut self.socket).await
+    }
+
+    /// The two directions apart.
+    pub fn split(self) -> (TestSender, TestReceiver) {
+        let (sender, receiver) = self.socket.split();
+        (TestSender(sender), TestReceiver(receiver))
     }
 
     /// The next frame, which must be of type `kind`.
@@ -222,5 +235,43 @@ impl TestClient {
     /// Drop the TCP connection without a word.
     pub fn vanish(self) {
         drop(self);
+    }
+}
+
+/// What a client sends, apart from what it reads.
+pub struct TestSender(SplitSink<WebSocketStream<TcpStream>, Message>);
+
+impl TestSender {
+    /// Send bytes; waits while the server takes none.
+    pub async fn send_binary(&mut self, bytes: Vec<u8>) {
+        let _ = self.0.send(Message::binary(bytes)).await;
+    }
+}
+
+/// What a client reads, apart from what it sends.
+pub struct TestReceiver(SplitStream<WebSocketStream<TcpStream>>);
+
+impl TestReceiver {
+    /// The next binary message, or how the connection ended. A text is a failure.
+    pub async fn next_binary(&mut self) -> Result<Vec<u8>, Closed> {
+        match next_message(&mut self.0).await? {
+            Message::Binary(bytes) => Ok(bytes.to_vec()),
+            other => panic!("expected bytes: {other:?}"),
+        }
+    }
+}
+
+async fn next_message(stream: &mut (impl Stream<Item = Result<Message, Error>> + Unpin)) -> Result<Message, Closed> {
+    loop {
+        let message = tokio::time::timeout(PATIENCE, stream.next()).await.expect("a frame in time");
+        match message {
+            Some(Ok(message @ (Message::Text(_) | Message::Binary(_)))) => return Ok(message),
+            Some(Ok(Message::Close(Some(frame)))) => {
+                return Err(Closed { code: frame.code.into(), reason: frame.reason.to_string() });
+            }
+            Some(Ok(Message::Close(None))) => return Err(Closed { code: 1005, reason: String::new() }),
+            Some(Ok(_)) => {}
+            Some(Err(_)) | None => return Err(Closed { code: 1006, reason: String::new() }),
+        }
     }
 }

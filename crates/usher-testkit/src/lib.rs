@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "everything here panics when a test does not go as it should")]
 
 mod barrier_store;
+pub mod binary_application;
 mod client;
 mod clock;
 mod mint;
@@ -15,7 +16,7 @@ mod settings;
 mod sockjs;
 
 pub use barrier_store::{Barrier, BarrierStore};
-pub use client::{Closed, Refused, TestClient, Upgrade};
+pub use client::{Closed, Refused, TestClient, TestReceiver, TestSender, Upgrade};
 pub use clock::TestClock;
 pub use mint::{Claims, Mint};
 pub use raw::{RawResponse, raw_request};

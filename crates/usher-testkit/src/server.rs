@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
+use http::Request;
 use reqwest::header::{ORIGIN as ORIGIN_HEADER, SET_COOKIE};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,12 +18,14 @@ use url::Url;
 use usher_auth::api_key::ApiKey;
 use usher_auth::ids::{ApiKeyId, Role, UserId};
 use usher_auth::jwt::{KeyRing, SigningKey, TokenVerifier, TrustedIssuer, generate_es256_pem};
+use usher_auth::protocol::Transparent;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::route::RouteRules;
 use usher_auth::secret::{PlainToken, TokenKind};
 use usher_auth::user::User;
 use usher_auth::{Clock, Randomness, UnixTime};
-use usher_axum::IssuerKeys;
 use usher_axum::ambient::SystemRandomness;
+use usher_axum::{Door, IssuerKeys, WebSocketRoute};
 use usher_server::admin::Revoker as _;
 use usher_server::audit::{AuditKeys, AuditSettings, AuditTrail, SinkSetting};
 use usher_server::listener::{self, Entrance};
@@ -31,6 +37,7 @@ use usher_store::memory::{MemoryStore, MemoryTickets};
 use usher_store::{CreateApiKey, RevocationTimes, Store, TicketBounds, TicketStore, UserChange};
 use zeroize::Zeroizing;
 
+use crate::binary_application::BinaryApplication;
 use crate::mint::{self, Mint};
 use crate::settings::{ORIGIN, settings};
 use crate::{Refused, TestClient, TestClock, Upgrade};
@@ -44,6 +51,10 @@ pub struct TestServer {
     pub url: Url,
     /// The address of its listener for operators.
     pub admin_url: Url,
+    /// The address of its binary application, whose routes are the same as those with rooms, below `/binary`.
+    pub binary_url: Url,
+    /// What is behind these.
+    pub binary_application: Arc<BinaryApplication>,
     /// Its time.
     pub clock: Arc<TestClock>,
     /// What it remembers.
@@ -174,6 +185,7 @@ impl TestServerBuilder {
             clock.clone(),
         );
         tokio::spawn(writer.run());
+        let routes = self.settings.routes.clone();
         let server = Arc::new(
             Server::assemble(
                 self.settings,
@@ -198,6 +210,11 @@ impl TestServerBuilder {
         let address = listener.local_addr().expect("an address");
         let admin = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let admin_address = admin.local_addr().expect("an address");
+        let binary = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let binary_address = binary.local_addr().expect("an address");
+        let binary_application = Arc::new(BinaryApplication::default());
+        let binary_router = binary_router(&routes, &server.door(), &binary_application);
+        let binary_answer = move |request| listener::routed(binary_router.clone(), request);
         let (running, entrance) = (server.clone(), self.entrance);
         let serving = server.clone();
         let answer = move |request| serving.answer(request);
@@ -207,6 +224,7 @@ impl TestServerBuilder {
             tokio::select! {
                 () = listener::serve(listener, entrance, answer, std::future::pending()) => {}
                 () = listener::serve(admin, Entrance::default(), admin_answer, std::future::pending()) => {}
+                () = listener::serve(binary, Entrance::default(), binary_answer, std::future::pending()) => {}
                 () = running.update_rooms() => {}
             }
         });
@@ -214,6 +232,8 @@ impl TestServerBuilder {
         TestServer {
             url: Url::parse(&format!("http://{address}")).expect("a URL"),
             admin_url: Url::parse(&format!("http://{admin_address}")).expect("a URL"),
+            binary_url: Url::parse(&format!("http://{binary_address}")).expect("a URL"),
+            binary_application,
             clock,
             store,
             mint,
@@ -224,6 +244,16 @@ impl TestServerBuilder {
             folder,
         }
     }
+}
+
+/// The same routes once more, below `/binary`, with the binary application behind them.
+fn binary_router(routes: &[RouteRules], door: &Door, application: &Arc<BinaryApplication>) -> Router {
+    routes.iter().fold(Router::new(), |router, rules| {
+        let path = format!("/binary{}", rules.path);
+        let rules = Arc::new(RouteRules { path: path.clone(), protocol: Arc::new(Transparent), ..rules.clone() });
+        let route = WebSocketRoute { rules, door: door.clone(), application: application.clone() };
+        router.route(&path, any(move |request: Request<Body>| route.clone().upgrade(request)))
+    })
 }
 
 impl TestServer {
@@ -300,6 +330,16 @@ impl TestServer {
     /// An upgrade.
     pub async fn connect(&self, upgrade: Upgrade) -> Result<TestClient, Refused> {
         upgrade.connect(&self.url).await
+    }
+
+    /// An upgrade to the binary application.
+    pub async fn connect_binary(&self, upgrade: Upgrade) -> Result<TestClient, Refused> {
+        upgrade.connect(&self.binary_url).await
+    }
+
+    /// An upgrade to the binary application that must succeed.
+    pub async fn enter_binary(&self, upgrade: Upgrade) -> TestClient {
+        self.connect_binary(upgrade).await.unwrap_or_else(|refused| panic!("refused: {refused:?}"))
     }
 
     /// An upgrade that must succeed, with its `authenticated` frame read.

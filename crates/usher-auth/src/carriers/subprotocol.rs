@@ -7,8 +7,8 @@ use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 
 use super::{Credential, malformed, repeated};
+use crate::protocol::SUBPROTOCOL;
 use crate::refusal::Refusal;
-use crate::route::SUBPROTOCOL;
 
 /// What stands before the base64url of the token.
 pub const BEARER_PROTOCOL_PREFIX: &str = "base64url.bearer.authorization.k8s.io.";
@@ -20,7 +20,7 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, Refusal>
     if bearers.next().is_some() {
         return Err(repeated("two bearer subprotocols are offered"));
     }
-    if negotiate(headers).is_none() {
+    if negotiate(headers, &[SUBPROTOCOL]).is_none() {
         return Err(malformed("offer the subprotocol `usher.v1` beside the bearer one: the bearer is never selected"));
     }
     let not_base64 = || malformed("the bearer subprotocol must end in the token as base64url without padding");
@@ -29,9 +29,9 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<Credential>, Refusal>
     Ok(Some(Credential::classify_lasting(&text)))
 }
 
-/// The subprotocol to answer with: ours if the client offers it, else none (RFC 6455 §4.2.2).
-pub fn negotiate(headers: &HeaderMap) -> Option<&'static str> {
-    offered(headers).any(|protocol| protocol == SUBPROTOCOL).then_some(SUBPROTOCOL)
+/// The subprotocol to answer with: the first that the client offers and the route speaks, else none (RFC 6455 §4.2.2).
+pub fn negotiate(headers: &HeaderMap, spoken: &[&'static str]) -> Option<&'static str> {
+    offered(headers).find_map(|protocol| spoken.iter().find(|spoken| **spoken == protocol).copied())
 }
 
 fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {

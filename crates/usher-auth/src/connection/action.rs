@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::carriers::{Carrier, Credential};
 use crate::close_code::CloseCause;
+use crate::credential::{Carrier, Credential};
+use crate::mistake::Mistake;
 use crate::permit::Permit;
 use crate::refusal::Refusal;
-use crate::wire::{Frame, Mistake};
+use crate::wire::Frame;
 
 /// Something to do, in the order it comes out.
 #[derive(Clone, Debug)]

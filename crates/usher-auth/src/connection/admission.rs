@@ -7,7 +7,8 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::{Action, Connection, LINGER, State, Verification, Wait};
-use crate::carriers::{Carrier, Presented};
+use crate::carriers::Presented;
+use crate::credential::Carrier;
 use crate::ids::ConnectionId;
 use crate::permit::Permit;
 use crate::protocol::{ApplicationAnswer, Event};

@@ -23,7 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use action::{Action, PermitChange, Verification};
-pub use updates::{PendingUpdates, RenewedToken, SessionRenewal};
+pub use updates::PendingUpdates;
+
+pub use crate::session_renewal::{RenewedToken, SessionRenewal};
 
 use admission::Entry;
 use life::Life;

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Action, Connection, State};
-use crate::carriers::Carrier;
+use super::{Action, Connection, Entry, State};
 use crate::close_code::CloseCause;
+use crate::credential::Carrier;
+use crate::mistake::{Mistake, shape};
 use crate::protocol::{Event, Meaning, Reading, Received};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::revocation::RevocationCause;
 use crate::route::RouteRules;
 use crate::time::Now;
-use crate::wire::{Mistake, shape};
-
-use super::admission::Entry;
 
 /// A wait for a credential in a message.
 #[derive(Clone, Copy, Debug)]

@@ -6,10 +6,11 @@ use serde_json::{Map, Value};
 
 use crate::close_code::Reconnect;
 use crate::ids::ConnectionId;
+use crate::mistake::Mistake;
 use crate::permit::Permit;
 use crate::revocation::RevocationCause;
 use crate::time::UnixTime;
-use crate::wire::{FrameId, Mistake};
+use crate::wire::FrameId;
 
 /// Something the client is told.
 #[derive(Clone, Copy, Debug)]

@@ -12,6 +12,7 @@
 mod event;
 mod octoprint;
 mod sockjs;
+mod sockjs_message;
 mod transparent;
 mod usher_v1;
 
@@ -22,11 +23,13 @@ pub use event::{ApplicationAnswer, Event};
 pub use octoprint::OctoPrint;
 pub use sockjs::{SockJsDialect, UsherOverSockJs};
 pub use transparent::Transparent;
-pub use usher_v1::UsherV1;
+pub use usher_v1::{SUBPROTOCOL, UsherV1};
 
-use crate::carriers::{Carrier, FirstMessage};
+use crate::carriers::FirstMessage;
+use crate::credential::Carrier;
+use crate::mistake::Mistake;
 use crate::refusal::Refusal;
-use crate::wire::{Frame, FrameId, InvalidFrame, Mistake};
+use crate::wire::{Frame, FrameId, InvalidFrame};
 
 /// What is spoken over a connection.
 ///
@@ -39,6 +42,11 @@ pub trait Protocol: fmt::Debug + Send + Sync + 'static {
     /// The carrier that a credential in a message counts as. A route that lists this carrier accepts sockets without a credential and waits
     /// for a message.
     fn carrier(&self) -> Carrier;
+
+    /// The WebSocket subprotocols it answers to, of which the first that a client offers is selected (RFC 6455 §4.2.2).
+    fn subprotocols(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// What a received message is.
     fn read(&self, message: Received<'_>, phase: Phase) -> Reading;

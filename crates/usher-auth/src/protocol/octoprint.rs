@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Event, Phase, Protocol, Reading, Received, SockJsDialect, sockjs};
-use crate::carriers::Carrier;
+use crate::credential::Carrier;
 use crate::refusal::Refusal;
 use crate::time::UnixTime;
 use crate::wire::Frame;

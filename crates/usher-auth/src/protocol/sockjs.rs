@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
+use super::sockjs_message::{SockJsMessage, parse_sockjs};
 use super::usher_v1::{self, kind_of};
 use super::{Authentication, Event, Meaning, OctoPrint, Phase, Protocol, Reading, Received};
-use crate::carriers::Carrier;
+use crate::credential::Carrier;
+use crate::mistake::{Mistake, shape};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::wire::{Frame, Mistake, SockJsMessage, parse_sockjs, shape};
+use crate::wire::Frame;
 
 /// Shown with every credential that is not good.
 const KEY_HINT: &str = "send {\"auth\":\"user:key\"} with the id of a user and, after the colon, an API key of theirs or the `session` that POST /api/login gave them";
@@ -28,6 +30,10 @@ impl Protocol for UsherOverSockJs {
 
     fn carrier(&self) -> Carrier {
         Carrier::Sockjs
+    }
+
+    fn subprotocols(&self) -> &'static [&'static str] {
+        &[usher_v1::SUBPROTOCOL]
     }
 
     fn read(&self, message: Received<'_>, phase: Phase) -> Reading {

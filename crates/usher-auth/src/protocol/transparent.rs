@@ -1,7 +1,7 @@
 //! Nothing of ours: text and binary messages pass as they come, and the client learns of expiry and revocation by the close code alone.
 
 use super::{Authentication, Event, Meaning, Phase, Protocol, Reading, Received, usher_v1};
-use crate::carriers::Carrier;
+use crate::credential::Carrier;
 use crate::wire::Frame;
 
 /// The application's own messages. Where the route takes a credential in the first message, that one message is `usher.v1`'s `auth`; it is

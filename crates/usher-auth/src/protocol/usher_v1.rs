@@ -3,10 +3,14 @@
 use std::borrow::Cow;
 
 use super::{Authentication, Event, Meaning, Phase, Protocol, Reading, Received};
-use crate::carriers::{Carrier, InvalidFirstMessage, parse_first_message};
+use crate::carriers::{InvalidFirstMessage, parse_first_message};
+use crate::credential::Carrier;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::time::UnixTime;
 use crate::wire::{Envelope, Frame, InvalidFrame, ServerMessage};
+
+/// The subprotocol that `usher.v1` is offered by.
+pub const SUBPROTOCOL: &str = "usher.v1";
 
 /// `usher.v1` in WebSocket text messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +23,10 @@ impl Protocol for UsherV1 {
 
     fn carrier(&self) -> Carrier {
         Carrier::FirstMessage
+    }
+
+    fn subprotocols(&self) -> &'static [&'static str] {
+        &[SUBPROTOCOL]
     }
 
     fn read(&self, message: Received<'_>, phase: Phase) -> Reading {

@@ -4,9 +4,8 @@ mod client;
 mod frame;
 pub mod octoprint;
 mod server;
-mod sockjs;
 
+pub use crate::mistake::{Mistake, shape};
 pub use client::{Envelope, FrameId, InvalidFrame, MAX_JSON_DEPTH, string};
 pub use frame::{Frame, Payload};
 pub use server::{ServerMessage, UserRef};
-pub use sockjs::{Mistake, SockJsMessage, parse_sockjs, shape};

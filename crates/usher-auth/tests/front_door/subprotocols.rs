@@ -3,6 +3,7 @@
 use http::header::SEC_WEBSOCKET_PROTOCOL;
 use http::{HeaderMap, HeaderValue};
 use usher_auth::carriers::{Carrier, Credential, Presented, negotiate_subprotocol, present};
+use usher_auth::protocol::SUBPROTOCOL;
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::secret::SecretText;
 
@@ -33,7 +34,7 @@ fn the_bearer_beside_the_real_protocol() {
     for lines in [&[both.as_str()][..], &[turned.as_str()], &[three.as_str()], &[BEARER_PROTOCOL, "usher.v1"]] {
         let credential = Credential::Token(SecretText::new("a.b.c"));
         assert_eq!(presented(lines), Ok(Presented::Credential(Carrier::Subprotocol, credential)), "{lines:?}");
-        assert_eq!(negotiate_subprotocol(&offer(lines)), Some("usher.v1"), "never the bearer");
+        assert_eq!(negotiate_subprotocol(&offer(lines), &[SUBPROTOCOL]), Some("usher.v1"), "never the bearer");
     }
 }
 
@@ -93,7 +94,7 @@ fn the_bearer_alone_is_refused() {
         let refused = presented(lines).expect_err("no protocol of ours");
         assert_eq!(refused.kind(), RefusalKind::MalformedCredential);
         assert!(refused.hint().is_some_and(|hint| hint.contains("usher.v1")));
-        assert_eq!(negotiate_subprotocol(&offer(lines)), None);
+        assert_eq!(negotiate_subprotocol(&offer(lines), &[SUBPROTOCOL]), None);
     }
 }
 
@@ -111,6 +112,6 @@ fn the_answer_is_what_was_offered_or_nothing() {
         (&["xusher.v1"], None),
         (&["usher.v1 x"], None),
     ] {
-        assert_eq!(negotiate_subprotocol(&offer(lines)), answer, "{lines:?}");
+        assert_eq!(negotiate_subprotocol(&offer(lines), &[SUBPROTOCOL]), answer, "{lines:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_floods;
+mod binary_application;
 mod carriers_table;
 mod client_address;
 mod csrf;
