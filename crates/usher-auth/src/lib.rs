@@ -27,6 +27,7 @@ pub mod room;
 pub mod wire;
 
 pub mod ids;
+pub mod record;
 pub mod secret;
 pub mod time;
 
