@@ -42,8 +42,13 @@ pub fn read<T: DeserializeOwned>(version: u64, text: &str) -> Result<T, RecordEr
     parse(read_raw(version, text)?.get())
 }
 
+/// `body` as the text that [`write()`] would put into a record, for what must be authenticated.
+pub(crate) fn body(body: &impl Serialize) -> Box<RawValue> {
+    serde_json::value::to_raw_value(body).expect("records serialise to JSON")
+}
+
 /// The body of a record as the text that was written.
-pub fn read_raw(version: u64, text: &str) -> Result<Box<RawValue>, RecordError> {
+fn read_raw(version: u64, text: &str) -> Result<Box<RawValue>, RecordError> {
     let Read { v, body } = parse(text)?;
     if v == version {
         body.ok_or(RecordError::Malformed { column: 0 })

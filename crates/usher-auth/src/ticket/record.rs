@@ -53,7 +53,7 @@ impl fmt::Debug for TicketRecordKey {
 impl Ticket {
     /// The ticket as versioned JSON, to be kept under `secret`. It holds no credential.
     pub fn to_record(&self, secret: &HashedToken, key: &TicketRecordKey) -> String {
-        let ticket = serde_json::value::to_raw_value(&TicketFields::from(self)).expect("records serialise to JSON");
+        let ticket = record::body(&TicketFields::from(self));
         let code = hmac::sign(&key.0, &authenticated(secret, &ticket));
         record::write(VERSION, &Authenticated { code: URL_SAFE_NO_PAD.encode(code), ticket })
     }

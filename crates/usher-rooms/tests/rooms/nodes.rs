@@ -293,7 +293,7 @@ fn a_bus_asks_for_the_members_of_this_node() {
     let entry = |id: &str, connections| LocalMember { member: Member::from(permit(id, &[]).principal()), connections };
     assert_eq!(local(&cluster.0[0]), [entry("user-alice", 2), entry("user-bob", 1)], "not Carol, who is elsewhere");
     assert_eq!(local(&cluster.0[1]), [entry("user-carol", 1)]);
-    assert_eq!(cluster.0[0].delivery.open_rooms(), [board.clone()]);
+    assert_eq!(cluster.0[0].delivery.open_rooms(), std::slice::from_ref(&board));
 
     drop(second);
     assert_eq!(local(&cluster.0[0]), [entry("user-alice", 1), entry("user-bob", 1)]);

@@ -26,7 +26,7 @@ fn json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 20, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(".{0,9}", inner, 0..4).prop_map(|map| Value::from_iter(map)),
+            prop::collection::hash_map(".{0,9}", inner, 0..4).prop_map(Value::from_iter),
         ]
     })
 }
