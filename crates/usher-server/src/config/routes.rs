@@ -10,7 +10,7 @@ use usher_auth::origin::{AllowedOrigins, InvalidOrigin, Origin};
 use usher_auth::route::{Dialect, FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 
 use super::close_codes::CloseCodeSetting;
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::server::ServerSettings;
 use super::sessions::{SameSite, Sessions, cookie_name};
 use super::units::{ByteSize, TimeSpan};
