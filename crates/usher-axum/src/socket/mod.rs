@@ -22,10 +22,10 @@ use usher_auth::{Now, Permit, Refusal};
 
 pub(crate) use self::transport::{Incoming, Transport};
 pub(crate) use self::websocket::WebSocket;
-use crate::admission::{report_refusal, scene};
 use crate::budget::{LingeringPlace, WaitingPlace};
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::{Amendments, Order};
+use crate::refusal_report::{report_refusal, scene};
 use crate::registry::{EndingRegistration, Registration, WaitingRegistration};
 use crate::{ConnectionHandle, Door, Flow, Handler, Presenter};
 
