@@ -87,7 +87,17 @@ impl FromStr for Carrier {
 
 /// A set of carriers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CarrierSet(u8);
+pub struct CarrierSet(u32);
+
+// Each carrier has a bit of its own, and `ALL` names them in the order of their bits.
+const _: () = {
+    let mut at = 0;
+    while at < Carrier::ALL.len() {
+        assert!(Carrier::ALL[at] as usize == at, "Carrier::ALL has another order than the variants");
+        assert!(at < u32::BITS as usize, "a carrier does not fit into CarrierSet");
+        at += 1;
+    }
+};
 
 impl CarrierSet {
     /// Whether `carrier` is in it.
