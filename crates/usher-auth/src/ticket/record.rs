@@ -1,7 +1,7 @@
 //! A ticket as a text that another process can keep: for ticket stores outside the process.
 //!
 //! Whoever presents a ticket gets its buyer's permit, so reading one back must not be a way to forge one. A record is therefore as
-//! trusted as a ticket in the in-memory store, and no more, because only what this cluster wrote is read: the record ends with an
+//! trusted as a ticket in the in-memory store, and no more, because only what a holder of the key wrote is read: the record has an
 //! authentication code (HMAC-SHA-256) over the record and the hash that it is kept under. Whoever can write to the store, and has no
 //! [`TicketRecordKey`], can
 //!

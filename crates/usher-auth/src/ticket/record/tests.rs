@@ -111,7 +111,7 @@ proptest! {
 }
 
 #[test]
-fn who_can_write_to_the_store_forges_nothing() {
+fn a_writer_to_the_store_cannot_forge_a_ticket() {
     let written = any_ticket().to_record(&SECRET, &key());
     assert!(Ticket::from_record(&written, &SECRET, &key()).is_ok());
     // Another user's name in it.
