@@ -28,7 +28,7 @@ enum Arguments {
     Test(test::Options),
     /// Formatting, lints and tidy rules, without running a test.
     Check,
-    /// The rules of the house that no lint knows: who imports whom, module heads, file sizes.
+    /// Repository rules that no lint knows: which crate imports which, circles between files, module heads, file sizes.
     Tidy,
     /// Run the fuzz targets, each for a while.
     Fuzz(fuzz::Options),

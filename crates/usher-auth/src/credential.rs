@@ -71,8 +71,15 @@ impl FromStr for Carrier {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CarrierSet(u32);
 
-/// Every carrier has its bit.
-const _: () = assert!(Carrier::ALL.len() <= u32::BITS as usize);
+// Each carrier has a bit of its own, and `ALL` names them in the order of their bits.
+const _: () = {
+    let mut at = 0;
+    while at < Carrier::ALL.len() {
+        assert!(Carrier::ALL[at] as usize == at, "Carrier::ALL has another order than the variants");
+        assert!(at < u32::BITS as usize, "a carrier does not fit into CarrierSet");
+        at += 1;
+    }
+};
 
 impl CarrierSet {
     /// Whether `carrier` is in it.

@@ -1,5 +1,7 @@
 //! Newtypes for everything that has a name: users, sessions, connections, tokens, keys, issuers.
 
+mod random_bytes;
+
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+
+pub use random_bytes::{ConnectionId, InvalidIdText, NodeId};
 
 /// Longest id we store or send, in bytes of UTF-8.
 pub const MAX_ID_BYTES: usize = 256;
@@ -152,39 +156,10 @@ random_id!(SessionId, "ses_");
 random_id!(TokenId, "jti_");
 random_id!(ApiKeyId, "key_");
 
-/// One live connection. 128 random bits: nobody can guess another's (req J1, CVE-2017-16031).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId([u8; 16]);
-
-impl ConnectionId {
-    /// From 16 random bytes.
-    pub const fn from_random(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// Where it lies between 0 and 1: for what is spread over connections.
-    pub(crate) fn fraction(self) -> f64 {
-        let [.., high, low] = self.0;
-        f64::from(u16::from_be_bytes([high, low])) / f64::from(u16::MAX)
-    }
-}
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 22];
-        let length = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).map_err(|_| fmt::Error)?;
-        f.write_str(std::str::from_utf8(&text[..length]).map_err(|_| fmt::Error)?)
-    }
-}
-
-impl fmt::Debug for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConnectionId({self})")
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -195,5 +170,32 @@ mod tests {
         assert_eq!(UserId::new("x".repeat(257)), Err(InvalidId::TooLong));
         assert_eq!(UserId::local("a:b"), Err(InvalidId::Colon));
         assert!(UserId::new("google:1").is_ok_and(|id| !id.is_local()));
+    }
+
+    /// The id is read back from its text and from its JSON, and nothing is read that `new` would refuse.
+    macro_rules! round_trip {
+        ($text:expr, $($name:ident),+) => {$(
+            let text: &str = $text;
+            match $name::new(text) {
+                Ok(id) => {
+                    prop_assert_eq!(id.as_str().parse(), Ok(id.clone()));
+                    prop_assert_eq!(id.to_string(), text);
+                    let json = serde_json::to_string(&id).expect("JSON");
+                    prop_assert_eq!(serde_json::from_str::<$name>(&json).expect("what was written"), id);
+                }
+                Err(error) => {
+                    prop_assert_eq!(text.parse::<$name>(), Err(error));
+                    let json = serde_json::to_string(text).expect("JSON");
+                    prop_assert!(serde_json::from_str::<$name>(&json).is_err());
+                }
+            }
+        )+};
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_id_is_read_back(text in prop_oneof![".{0,80}", "[a-z0-9:_-]{1,40}"]) {
+            round_trip!(text.as_str(), UserId, SessionId, TokenId, ApiKeyId, IssuerName, Role);
+        }
     }
 }

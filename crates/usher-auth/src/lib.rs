@@ -31,6 +31,7 @@ pub mod room;
 pub mod wire;
 
 pub mod ids;
+pub mod record;
 pub mod secret;
 pub mod time;
 

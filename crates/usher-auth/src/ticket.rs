@@ -1,12 +1,17 @@
 //! A single-use ticket: what it stands for, and what it is bound to.
 
+mod record;
+
 use crate::permit::{CredentialFacts, Permit, Principal};
 use crate::time::UnixTime;
+
+pub use record::TicketRecordKey;
 
 /// What a ticket store keeps under the hash of a ticket. It is taken out by the first presentation, whatever comes of it
 /// (req D3, D7).
 ///
-/// Its holder is let in as its buyer, so only a buyer's permit makes one. It cannot be written down:
+/// Its holder is let in as its buyer, so only a buyer's permit makes one, or a record that was made of such a ticket with the same
+/// [`TicketRecordKey`]. It cannot be written down:
 ///
 /// ```compile_fail
 /// use usher_auth::UnixTime;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::request::Parts;
 use tracing::Instrument as _;
-use usher_auth::carriers::{Carrier, Presented};
+use usher_auth::carriers::Presented;
 use usher_auth::connection::{Action, Connection};
 use usher_auth::ids::ConnectionId;
 use usher_auth::origin::RequestOrigin;
@@ -15,9 +15,10 @@ use usher_auth::route::RouteRules;
 
 use crate::admitting::admit_within_patience;
 use crate::client_address::PeerAddress;
-use crate::observer::{Event, Scene};
+use crate::observer::Event;
+use crate::refusal_report::{report_refusal, scene};
 use crate::socket::Opening;
-use crate::{Application, ClientAddress, Door, Observer, Presenter, Problem};
+use crate::{Application, ClientAddress, Door, Presenter, Problem};
 
 /// When a client that found no room should come back.
 const NO_ROOM_RETRY: Duration = Duration::from_secs(5);
@@ -148,26 +149,4 @@ async fn decide<A: Application>(
         }
     }
     Err(Refusal::new(RefusalKind::Unavailable, "the connection was neither accepted nor rejected"))
-}
-
-/// Where `connection` is, for the observer.
-pub(crate) fn scene<'a>(connection: &'a Connection, presenter: &'a Presenter) -> Scene<'a> {
-    presenter.scene(connection.id(), &connection.rules().path)
-}
-
-/// For the log and the observer: who was not let in, and why. Never what they presented.
-pub(crate) fn report_refusal(
-    observer: &dyn Observer,
-    connection: &Connection,
-    presenter: &Presenter,
-    refusal: &Refusal,
-    carrier: Option<Carrier>,
-) {
-    observer.observe(&scene(connection, presenter), &Event::Refused { refusal, carrier });
-    tracing::info!(
-        origin = presenter.origin.as_deref().unwrap_or("-"),
-        code = refusal.code(),
-        detail = refusal.detail(),
-        "refused"
-    );
 }

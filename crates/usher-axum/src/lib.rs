@@ -19,6 +19,7 @@ pub mod observer;
 mod orders;
 mod presenter;
 pub mod problem;
+mod refusal_report;
 mod registry;
 mod revocations;
 mod socket;

@@ -4,8 +4,9 @@
 //! bus that carries each [`RoomEvent`] to the nodes that have the room open, and a [`crate::LocalDelivery`] that the bus hands
 //! arriving events to. What was said travels as an encoded frame; presence travels as who is where, and each node
 //! counts and announces for itself, so that a user with a tab on each of two nodes is one viewer on both.
-
-use std::fmt;
+//!
+//! A bus keeps no list of this node's members: [`crate::LocalDelivery::read_members`] gives it when another node asks. Events and
+//! lists of members are written and read by [`crate::record`].
 
 use usher_auth::ids::{ConnectionId, UserId};
 use usher_auth::room::RoomName;
@@ -62,32 +63,10 @@ pub enum Except {
     User(UserId),
 }
 
-/// One node of several. It lives as long as its process: a node that starts again is another one.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId([u8; 16]);
-
 impl Bus for InProcessBus {
     fn opened(&self, _room: &RoomName) {}
 
     fn closed(&self, _room: &RoomName) {}
 
     fn publish(&self, _room: &RoomName, _event: &RoomEvent) {}
-}
-
-impl NodeId {
-    /// From 16 random bytes.
-    pub const fn from_random(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes it was made from, to be written on the bus.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NodeId({:032x})", u128::from_be_bytes(self.0))
-    }
 }

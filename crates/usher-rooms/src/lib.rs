@@ -73,6 +73,7 @@ mod receiver;
 
 mod bus;
 mod delivery;
+pub mod record;
 
 mod members;
 mod registry;
@@ -80,11 +81,12 @@ mod room;
 mod schedule;
 
 pub use attendance::Attendance;
-pub use bus::{Bus, Except, InProcessBus, NodeId, RoomEvent};
+pub use bus::{Bus, Except, InProcessBus, RoomEvent};
 pub use delivery::LocalDelivery;
 pub use error::RoomError;
 pub use limits::RoomLimits;
-pub use member::Member;
+pub use member::{LocalMember, Member};
 pub use messages::RoomMessage;
 pub use receiver::Receiver;
 pub use rooms::Rooms;
+pub use usher_auth::ids::NodeId;

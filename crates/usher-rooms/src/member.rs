@@ -15,6 +15,15 @@ pub struct Member {
     pub name: Arc<str>,
 }
 
+/// A user in a room, as far as this node is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalMember {
+    /// The user.
+    pub member: Member,
+    /// How many connections of this node they have in the room; at least one.
+    pub connections: usize,
+}
+
 impl From<&Principal> for Member {
     fn from(principal: &Principal) -> Self {
         Self { id: principal.id.clone(), name: principal.name.as_str().into() }

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use usher_auth::ids::UserId;
 use usher_auth::wire::UserRef;
 
-use crate::{Member, NodeId};
+use crate::{LocalMember, Member, NodeId};
 
 /// Below this many entries a map's memory is not worth giving back.
 const SHRINK_ABOVE: usize = 64;
@@ -56,6 +56,16 @@ impl Members {
     /// At most `limit` of them.
     pub(crate) fn list(&self, limit: usize) -> Vec<UserRef<'_>> {
         self.present.iter().take(limit).map(|(id, entry)| UserRef { id: id.as_str(), name: &entry.name }).collect()
+    }
+
+    /// Those with a connection on this node.
+    pub(crate) fn local(&self) -> Vec<LocalMember> {
+        let here = self.present.iter().filter(|(_, entry)| entry.connections > 0);
+        let local = here.map(|(id, entry)| LocalMember {
+            member: Member { id: id.clone(), name: entry.name.clone() },
+            connections: entry.connections,
+        });
+        local.collect()
     }
 
     pub(crate) fn number(&self, id: &UserId) -> Option<MemberNumber> {

@@ -12,7 +12,7 @@ use usher_auth::wire::{Frame, FrameId};
 
 use crate::members::{MemberNumber, Members, shrink};
 use crate::rooms::Shared;
-use crate::{Except, Member, NodeId, Receiver, RoomEvent};
+use crate::{Except, LocalMember, Member, NodeId, Receiver, RoomEvent};
 
 pub(crate) use presence::Ruling;
 use presence::{Change, Updates};
@@ -67,6 +67,17 @@ impl Room {
     /// How many users are in it.
     pub(crate) fn viewers(&self) -> usize {
         self.state.lock().members.len()
+    }
+
+    /// Calls `read` with this node's members while the lock is held; `None` if no connection of this node is in the room.
+    pub(crate) fn read_members<T>(&self, read: impl FnOnce(&[LocalMember]) -> T) -> Option<T> {
+        let state = self.state.lock();
+        (!state.listeners.is_empty()).then(|| read(&state.members.local()))
+    }
+
+    /// Whether a connection of this node is in it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.state.lock().listeners.is_empty()
     }
 
     /// Lets `entrant` in and answers `joined`, also if they are in already; tells the others if the user is new.

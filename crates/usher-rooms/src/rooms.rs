@@ -13,7 +13,7 @@ use usher_auth::{Now, Permit};
 
 use crate::registry::Registry;
 use crate::schedule::Schedule;
-use crate::{Attendance, Bus, InProcessBus, LocalDelivery, Receiver, RoomLimits};
+use crate::{Attendance, Bus, InProcessBus, LocalDelivery, LocalMember, Receiver, RoomLimits};
 
 /// All rooms of this node. A clone is a reference count.
 #[derive(Clone)]
@@ -41,24 +41,22 @@ pub(crate) struct NumberedPolicy {
 impl Rooms {
     /// No rooms yet, on the only node.
     pub fn new(policy: RoomPolicy, limits: RoomLimits) -> Self {
-        Self::with_bus(policy, limits, Arc::new(InProcessBus))
+        Self::with_bus(policy, limits, |_| Arc::new(InProcessBus))
     }
 
-    /// No rooms yet, on one of several nodes: `bus` tells the others, and [`Rooms::local_delivery`] is for what it hears from them.
-    pub fn with_bus(policy: RoomPolicy, limits: RoomLimits, bus: Arc<dyn Bus>) -> Self {
-        Self(Arc::new(Shared {
+    /// No rooms yet, on one of several nodes. `bus` makes the bus that tells the other nodes, and is given the handle by which that bus
+    /// delivers what it hears from them.
+    ///
+    /// `bus` is called once, before this function returns. Until this function returns, the handle delivers nothing: there is no room yet.
+    pub fn with_bus(policy: RoomPolicy, limits: RoomLimits, bus: impl FnOnce(LocalDelivery) -> Arc<dyn Bus>) -> Self {
+        Self(Arc::new_cyclic(|shared| Shared {
             limits,
-            bus,
+            bus: bus(LocalDelivery::new(shared.clone())),
             policy: RwLock::new(NumberedPolicy { policy, generation: 1 }),
             generation: AtomicU64::new(1),
             registry: Registry::new(),
             schedule: Schedule::default(),
         }))
-    }
-
-    /// Where the bus delivers what it hears.
-    pub fn local_delivery(&self) -> LocalDelivery {
-        LocalDelivery::new(Arc::downgrade(&self.0))
     }
 
     /// The presence of an open connection: in no room yet. `receiver` gets the answers and whatever is told in its rooms. One
@@ -105,6 +103,11 @@ impl Rooms {
     /// How many rooms have somebody of this node in them.
     pub fn room_count(&self) -> usize {
         self.0.registry.len()
+    }
+
+    /// The users who have a connection of this node in `room`, without those of other nodes. Empty if no connection of this node is in it.
+    pub fn local_members(&self, room: &RoomName) -> Vec<LocalMember> {
+        self.0.registry.get(room).and_then(|room| room.read_members(<[_]>::to_vec)).unwrap_or_default()
     }
 
     /// How many users are in `room`, as this node knows; 0 if nobody of this node is.

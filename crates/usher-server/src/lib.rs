@@ -2,6 +2,7 @@
 //!
 //! This crate knows which backend runs; it decides nothing about who may come in. That is `usher-auth`'s.
 
+pub mod backends;
 pub mod cli;
 pub mod config;
 pub mod run;
@@ -32,6 +33,7 @@ mod sealed;
 mod sessions;
 mod signing_key_file;
 mod ticket_desk;
+mod usable_file;
 
 pub mod listener;
 mod login_queue;

@@ -19,13 +19,12 @@ use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_axum::issuer_keys::InvalidKeySource;
 use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits};
 use usher_rooms::RoomLimits;
-use usher_sql::{OpenError, SqlOptions, SqlStore};
-use usher_store::memory::MemoryTickets;
-use usher_store::{Store, StoreError, TicketBounds};
+use usher_store::StoreError;
 
 use crate::address_key_file::{self, AddressKeyError};
-use crate::admin::{Administration, ControlError, ControlSocket, IssuerUsers, RulesInForce};
+use crate::admin::{Administration, IssuerUsers, RulesInForce};
 use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
+use crate::backends::{self, BackendError};
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::metrics::Metrics;
@@ -33,7 +32,7 @@ use crate::open_files::{FittedLimits, OpenFiles};
 use crate::passwords::PasswordHasher;
 use crate::preflight::look_before_starting;
 use crate::reload::needing_restart;
-use crate::server::{Backends, Server, ServerSettings};
+use crate::server::{Server, ServerParts, ServerSettings};
 use crate::signing_key_file::{self, SigningKeyError};
 
 /// How long the store has at a shutdown to take the addresses that accounts were used from.
@@ -50,18 +49,15 @@ pub enum RunError {
     /// Files that the server needs are missing or unusable: one line for each.
     #[error("{0}")]
     Preflight(String),
-    /// The database cannot be opened.
+    /// The data cannot be opened, or another process uses it.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Backend(#[from] BackendError),
     /// The store cannot be read.
     #[error("{0}: {source}", source = .0.source)]
     Store(#[from] StoreError),
     /// A setting of the SockJS endpoint cannot be.
     #[error("sockjs: {0}")]
     SockJs(#[from] usher_axum::SockJsConfigError),
-    /// Another process uses the data.
-    #[error(transparent)]
-    Control(#[from] ControlError),
     /// There is no key for the audit trail.
     #[error(transparent)]
     AuditKey(#[from] AuditKeyError),
@@ -111,18 +107,15 @@ pub async fn run(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     look_before_starting(&config, clock.now().unix).await.map_err(RunError::Preflight)?;
-    // The lock first: from here on no other process changes the data.
-    let control = ControlSocket::bind(&config.store).await?;
-    let sql = Arc::new(SqlStore::open(&config.store.url(), SqlOptions::default()).await?);
-    let store: Arc<dyn Store> = sql.clone();
-    let begun = config.audit.have_begun(&*sql).await?;
+    let backends = backends::open(&config).await?;
+    let begun = config.audit.have_begun(&*backends.audit).await?;
     let audit_keys = AuditKeys::load_or_create(&config.store.audit_key_file(), begun, &*randomness)?;
-    let (audit, writer) = AuditTrail::new(config.audit.clone(), sql.clone(), audit_keys, clock.clone());
+    let (audit, writer) = AuditTrail::new(config.audit.clone(), backends.audit.clone(), audit_keys, clock.clone());
     tokio::spawn(writer.run());
     let cores = available_parallelism().map_or(1, NonZero::get);
     let passwords = PasswordHasher::new(cores, randomness.clone());
     let address_key = address_key_file::load_or_create(&config.store.address_key_file(), &*randomness)?;
-    let keys = signing_key_file::load_or_create(&config.tokens.key_file, sql.has_sessions().await?)?;
+    let keys = signing_key_file::load_or_create(&config.tokens.key_file, backends.has_sessions().await?)?;
     let tokens = Arc::new(token_verifier(&config, &keys)?);
     let sources = config.issuers.iter().map(|issuer| (issuer.name.clone(), issuer.source.clone())).collect();
     let issuer_keys = IssuerKeys::new(sources, &tokens, &clock, KeyFetchLimits::default())?;
@@ -138,12 +131,9 @@ pub async fn run(
     let entrance_in_drain = entrance.clone();
     let server = Arc::new(Server::assemble(
         settings(&config, &fitted, boards_page),
-        Backends {
-            store: store.clone(),
-            tickets: Arc::new(MemoryTickets::new(TicketBounds {
-                per_user: config.limits.per_user.tickets,
-                ..TicketBounds::default()
-            })),
+        ServerParts {
+            store: backends.store.clone(),
+            tickets: backends.tickets.clone(),
             keys,
             tokens,
             issuer_keys: issuer_keys.clone(),
@@ -158,7 +148,7 @@ pub async fn run(
     let revoked = server.load_revocations().await?;
     server.load_known_addresses().await?;
     let administration = Arc::new(Administration {
-        store,
+        store: backends.store.clone(),
         revoker: Arc::new(server.revoker().clone()),
         passwords,
         rooms: RulesInForce::Server(server.rooms().clone()),
@@ -166,7 +156,7 @@ pub async fn run(
         session_limits: config.sessions.limits,
         lifetimes: config.lifetimes(),
         most_api_keys: config.limits.per_user.api_keys,
-        backup: sql.clone(),
+        backup: backends.backup.clone(),
         audit: audit.clone(),
         clock,
         randomness: randomness.clone(),
@@ -187,7 +177,7 @@ pub async fn run(
     // These go on while connections are drained: an operation that has begun is finished, and a revocation still reaches who is in.
     let mut beside = std::pin::pin!(async {
         tokio::select! {
-            () = control.serve(administration) => {}
+            () = backends.lock.serve(administration) => {}
             () = serve_admin(admin, admin_entrance, &server, &config) => {}
             () = server.update_rooms() => {}
         }
@@ -234,7 +224,7 @@ pub async fn run(
         let records = audit.status().unwritten();
         tracing::error!(records, "audit records were lost: the sinks did not take them before the end");
     }
-    if tokio::time::timeout(CLOSE_PATIENCE, sql.close()).await.is_err() {
+    if tokio::time::timeout(CLOSE_PATIENCE, backends.close()).await.is_err() {
         tracing::warn!("the store was not closed in time: its write-ahead log is read at the next start");
     }
     Ok(())

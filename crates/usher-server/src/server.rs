@@ -104,7 +104,7 @@ pub struct ServerSettings {
 }
 
 /// What the server stands on.
-pub struct Backends {
+pub struct ServerParts {
     /// What is remembered.
     pub store: Arc<dyn Store>,
     /// Tickets.
@@ -170,8 +170,8 @@ impl Server {
     ///
     /// # Errors
     /// When a setting of the SockJS endpoint cannot be.
-    pub fn assemble(settings: ServerSettings, backends: Backends) -> Result<Self, SockJsConfigError> {
-        let Backends {
+    pub fn assemble(settings: ServerSettings, parts: ServerParts) -> Result<Self, SockJsConfigError> {
+        let ServerParts {
             store,
             tickets,
             keys,
@@ -183,7 +183,7 @@ impl Server {
             metrics,
             clock,
             randomness,
-        } = backends;
+        } = parts;
         let revocations = Revocations::default();
         let throttle = Arc::new(Throttle::new(settings.failures, settings.logins, &address_key));
         let verifier = Arc::new(CredentialVerifier::new(VerifierParts {

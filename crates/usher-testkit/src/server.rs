@@ -31,7 +31,7 @@ use usher_server::audit::{AuditKeys, AuditSettings, AuditTrail, SinkSetting};
 use usher_server::listener::{self, Entrance};
 use usher_server::metrics::Metrics;
 use usher_server::passwords::PasswordHasher;
-use usher_server::server::{Backends, Server, ServerSettings};
+use usher_server::server::{Server, ServerParts, ServerSettings};
 use usher_sql::{SqlOptions, SqlStore};
 use usher_store::memory::{MemoryStore, MemoryTickets};
 use usher_store::{CreateApiKey, RevocationTimes, Store, TicketBounds, TicketStore, UserChange};
@@ -189,7 +189,7 @@ impl TestServerBuilder {
         let server = Arc::new(
             Server::assemble(
                 self.settings,
-                Backends {
+                ServerParts {
                     store: store.clone(),
                     tickets,
                     keys,

@@ -3,6 +3,7 @@
 //! Each rule is a function from what it looks at to what is wrong with it, so that its tests show it failing on a small fixture.
 //! The whole runs as a test, too.
 
+mod circles;
 mod features;
 mod files;
 mod heads;
@@ -14,7 +15,7 @@ mod size;
 mod words;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use self::rust_source::RustSource;
 use crate::step::Failure;
@@ -70,7 +71,11 @@ fn look(workspace: &Workspace) -> Result<Report, Failure> {
     report.errors.extend(features::check(&crates));
     report.errors.extend(crates.iter().filter_map(manifests::check));
 
+    let (mut sources, mut known_circles) = (Vec::new(), String::new());
     for (path, text) in files::text_files(workspace)? {
+        if path == Path::new(circles::KNOWN) {
+            known_circles.clone_from(&text);
+        }
         report.errors.extend(machine_paths::check(&path, &text));
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
@@ -80,10 +85,12 @@ fn look(workspace: &Workspace) -> Result<Report, Failure> {
             Ok(source) => {
                 report.errors.extend(words::check(&source));
                 size::check(&source, &mut report);
+                sources.push(source);
             }
             Err(finding) => report.errors.push(finding),
         }
     }
+    circles::check(&sources, &known_circles, &mut report);
     report.errors.sort();
     report.notes.sort();
     Ok(report)

@@ -16,7 +16,7 @@ struct Here<'a> {
 /// Says what is wrong with a place, and what to do.
 type Rule = fn(&Here<'_>) -> Option<&'static str>;
 
-const RULES: [Rule; 6] = [unwrap, unfinished, ignored_test, sleeping_test, clock, randomness];
+const RULES: [Rule; 7] = [unwrap, unfinished, ignored_test, sleeping_test, clock, randomness, backend];
 
 /// Applies all rules to every place.
 pub(super) fn check(source: &RustSource) -> Vec<Finding> {
@@ -88,6 +88,15 @@ fn randomness(here: &Here<'_>) -> Option<&'static str> {
         .then_some("usher-auth has no randomness of its own; take random bytes as an argument")
 }
 
+/// Which backend runs is decided in one place (invariant 2).
+fn backend(here: &Here<'_>) -> Option<&'static str> {
+    let server = Path::new("crates/usher-server/src");
+    let elsewhere = here.path.starts_with(server) && here.path != server.join("backends.rs");
+    let found = ["usher_sql", "usher_redis"].iter().any(|name| is_ident(&here.place.tokens[0], name));
+    (found && elsewhere && !here.place.in_test)
+        .then_some("only backends.rs names a backend's crate; take the trait from `Backends`")
+}
+
 /// The crate whose time and randomness are arguments.
 fn is_pure(path: &Path) -> bool {
     path.starts_with("crates/usher-auth/src")
@@ -146,6 +155,16 @@ mod tests {
         assert_eq!(lines(PURE, "#[cfg(test)] mod t { fn a() { std::time::Instant::now() } }"), [1]);
         assert_eq!(lines(OTHER, "fn a() { Instant::now() }"), [0; 0]);
         assert_eq!(lines(PURE, "fn a(now: Now) { Self::now(now) }"), [0; 0]);
+    }
+
+    #[test]
+    fn one_file_names_the_backends() {
+        let text = "use a::B;\nuse usher_sql::SqlStore;";
+        assert_eq!(lines("crates/usher-server/src/run.rs", text), [2]);
+        assert_eq!(lines("crates/usher-server/src/cli/hand.rs", "fn a() { usher_sql::b() }"), [1]);
+        assert_eq!(lines("crates/usher-server/src/backends.rs", text), [0; 0]);
+        assert_eq!(lines("crates/usher-testkit/src/server.rs", text), [0; 0]);
+        assert_eq!(lines("crates/usher-server/src/log/filter.rs", "const A: &str = \"usher_sql\";"), [0; 0]);
     }
 
     #[test]

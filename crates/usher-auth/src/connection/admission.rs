@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Action, Connection, LINGER, State, Verification, Wait};
+use super::entry::{Entry, Wait};
+use super::{Action, Connection, LINGER, State, Verification};
 use crate::carriers::Presented;
 use crate::credential::Carrier;
 use crate::ids::ConnectionId;
@@ -17,32 +17,6 @@ use crate::route::{RefuseMode, RouteRules};
 use crate::time::Now;
 use crate::verify;
 use crate::wire::FrameId;
-
-/// Where a credential came from that is being decided about.
-#[derive(Clone, Debug)]
-pub(super) enum Entry {
-    /// The upgrade request: there is no socket yet.
-    Upgrade {
-        /// `None`: none was presented, and the route lets anonymous users in.
-        carrier: Option<Carrier>,
-        browser: bool,
-    },
-    /// A message of a waiting socket.
-    Message { wait: Wait, id: Option<FrameId> },
-}
-
-impl Entry {
-    pub(super) fn wait(&self) -> Option<Wait> {
-        match self {
-            Self::Upgrade { .. } => None,
-            Self::Message { wait, .. } => Some(*wait),
-        }
-    }
-
-    pub(super) fn deadline(&self) -> Option<Duration> {
-        self.wait().map(|wait| wait.deadline)
-    }
-}
 
 impl Connection {
     /// An upgrade request came. `presented` is what [`crate::carriers::present`] found; `browser` says whether the request had an

@@ -13,6 +13,7 @@
 mod action;
 mod admission;
 mod closing;
+mod entry;
 mod life;
 mod open;
 mod updates;
@@ -27,10 +28,9 @@ pub use updates::PendingUpdates;
 
 pub use crate::session_renewal::{RenewedToken, SessionRenewal};
 
-use admission::Entry;
+use entry::{Entry, Wait};
 use life::Life;
 use updates::Renewal;
-use waiting::Wait;
 
 use crate::close_code::CloseCause;
 use crate::ids::ConnectionId;

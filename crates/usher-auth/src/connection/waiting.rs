@@ -1,34 +1,14 @@
 //! An unauthenticated socket that waits for a credential in a message: at first, or again once its credential has ended.
 
-use std::time::Duration;
-
-use super::{Action, Connection, Entry, State};
+use super::entry::{Entry, Wait};
+use super::{Action, Connection, State};
 use crate::close_code::CloseCause;
 use crate::credential::Carrier;
 use crate::mistake::{Mistake, shape};
 use crate::protocol::{Event, Meaning, Reading, Received};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::revocation::RevocationCause;
-use crate::route::RouteRules;
 use crate::time::Now;
-
-/// A wait for a credential in a message.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wait {
-    /// Nothing extends it (req E1).
-    pub(super) deadline: Duration,
-    /// So many credentials may be presented still; after the last refused one the connection ends.
-    attempts: u8,
-    /// The connection was authenticated before, and this ended it.
-    pub(super) after: Option<CloseCause>,
-}
-
-impl Wait {
-    pub(super) fn for_first_message(rules: &RouteRules, now: Now) -> Self {
-        let attempts = rules.protocol.attempts();
-        Self { deadline: now.monotonic + rules.first_message.timeout, attempts, after: None }
-    }
-}
 
 impl Connection {
     /// The same connection on SockJS's raw endpoint, where a message is the text itself.

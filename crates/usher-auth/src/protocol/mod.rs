@@ -18,10 +18,11 @@ mod usher_v1;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 pub use event::{ApplicationAnswer, Event};
 pub use octoprint::OctoPrint;
-pub use sockjs::{SockJsDialect, UsherOverSockJs};
+pub use sockjs::UsherOverSockJs;
 pub use transparent::Transparent;
 pub use usher_v1::{SUBPROTOCOL, UsherV1};
 
@@ -137,5 +138,24 @@ pub enum Meaning {
 impl From<Meaning> for Reading {
     fn from(meaning: Meaning) -> Self {
         Self { meaning, notice: None }
+    }
+}
+
+/// What a SockJS endpoint takes, and whose conventions it follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SockJsDialect {
+    /// Whether an object without the array of strings around it is taken for what it means.
+    pub lenient: bool,
+    /// Whether it talks to OctoPrint's clients as OctoPrint does.
+    pub octoprint: bool,
+}
+
+impl SockJsDialect {
+    /// What is spoken over its connections.
+    pub fn protocol(self) -> Arc<dyn Protocol> {
+        match self {
+            Self { lenient, octoprint: true } => Arc::new(OctoPrint { lenient }),
+            Self { lenient, octoprint: false } => Arc::new(UsherOverSockJs { lenient }),
+        }
     }
 }

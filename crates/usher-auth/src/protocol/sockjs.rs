@@ -1,13 +1,12 @@
 //! What clients say over SockJS beside `usher.v1`, and an answer to each mistake in its framing.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use http::StatusCode;
 
 use super::sockjs_message::{SockJsMessage, parse_sockjs};
 use super::usher_v1::{self, kind_of};
-use super::{Authentication, Event, Meaning, OctoPrint, Phase, Protocol, Reading, Received};
+use super::{Authentication, Event, Meaning, Phase, Protocol, Reading, Received, SockJsDialect};
 use crate::credential::Carrier;
 use crate::mistake::{Mistake, shape};
 use crate::refusal::{Refusal, RefusalKind};
@@ -46,25 +45,6 @@ impl Protocol for UsherOverSockJs {
 
     fn hint(&self, refusal: &Refusal) -> Option<Cow<'static, str>> {
         hint(refusal)
-    }
-}
-
-/// What a SockJS endpoint takes, and whose conventions it follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SockJsDialect {
-    /// Whether an object without the array of strings around it is taken for what it means.
-    pub lenient: bool,
-    /// Whether it talks to OctoPrint's clients as OctoPrint does.
-    pub octoprint: bool,
-}
-
-impl SockJsDialect {
-    /// What is spoken over its connections.
-    pub fn protocol(self) -> Arc<dyn Protocol> {
-        match self {
-            Self { lenient, octoprint: true } => Arc::new(OctoPrint { lenient }),
-            Self { lenient, octoprint: false } => Arc::new(UsherOverSockJs { lenient }),
-        }
     }
 }
 

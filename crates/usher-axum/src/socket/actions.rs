@@ -8,10 +8,10 @@ use usher_auth::{Now, Permit};
 
 use super::{Decision, Driver, Event, Farewell, LEAST_RETRY, TOO_MANY_RETRY, Transport, new_handle};
 use crate::Application;
-use crate::admission::report_refusal;
 use crate::admitting::admit_within_patience;
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::Amendments;
+use crate::refusal_report::report_refusal;
 
 impl<T: Transport, A: Application> Driver<T, A> {
     pub(super) fn carry_out_actions(&mut self) {

@@ -24,10 +24,10 @@ use usher_auth::{Now, Permit, Refusal};
 
 pub(crate) use self::transport::{Incoming, Transport};
 pub(crate) use self::websocket::WebSocket;
-use crate::admission::scene;
 use crate::budget::{LingeringPlace, WaitingPlace};
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::Order;
+use crate::refusal_report::scene;
 use crate::registry::{EndingRegistration, Registration, WaitingRegistration};
 use crate::{Application, ConnectionHandle, Door, Flow, Message, Presenter, Text};
 

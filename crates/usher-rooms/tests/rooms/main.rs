@@ -7,6 +7,7 @@ mod rights;
 mod s7;
 
 mod nodes;
+mod records;
 
 mod model;
 mod storm;

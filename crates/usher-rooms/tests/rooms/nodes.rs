@@ -1,13 +1,12 @@
 //! Two nodes and a bus between them: what a shared bus must be able to build on.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use usher_auth::ids::UserId;
 use usher_auth::room::{Presence, RoomName, RoomPolicy};
-use usher_rooms::{Bus, LocalDelivery, Member, NodeId, RoomEvent, RoomLimits, Rooms};
+use usher_rooms::{Bus, LocalDelivery, LocalMember, Member, NodeId, RoomEvent, RoomLimits, Rooms, record};
 
 use crate::support::{Actor, START, Views, boards, fold, open_rule, permit, room};
 
@@ -44,8 +43,6 @@ struct Node {
     rooms: Rooms,
     bus: Arc<QueueBus>,
     delivery: LocalDelivery,
-    /// What the rest of the cluster knows of this node.
-    present: BTreeMap<RoomName, BTreeMap<UserId, Member>>,
 }
 
 struct Cluster([Node; 2]);
@@ -54,9 +51,13 @@ impl Node {
     fn new(number: u8, policy: RoomPolicy) -> Self {
         let bus = Arc::<QueueBus>::default();
         let limits = RoomLimits { members_listed: 5, ..RoomLimits::default() };
-        let rooms = Rooms::with_bus(policy, limits, bus.clone());
-        let delivery = rooms.local_delivery();
-        Self { id: NodeId::from_random([number; 16]), rooms, bus, delivery, present: BTreeMap::new() }
+        let mut delivery = None;
+        let rooms = Rooms::with_bus(policy, limits, |given| {
+            delivery = Some(given);
+            bus.clone()
+        });
+        let delivery = delivery.expect("the bus was made");
+        Self { id: NodeId::from_random([number; 16]), rooms, bus, delivery }
     }
 
     fn take(&self) -> VecDeque<(RoomName, Told)> {
@@ -75,18 +76,18 @@ impl Cluster {
             for (room, told) in self.0[from].take() {
                 match told {
                     Told::Opened => {
-                        let there = self.0[to].present.get(&room).map(|there| there.values().cloned().collect());
-                        let there: Vec<Member> = there.unwrap_or_default();
+                        // The other node is asked for its members; the bus mirrors nothing.
+                        let there = self.0[to].delivery.read_members(&room, |members| {
+                            members.iter().map(|local| local.member.clone()).collect::<Vec<_>>()
+                        });
+                        let text = record::members_to_json(&there.unwrap_or_default());
+                        let there = record::members_from_json(&text).expect("what was written");
                         self.0[from].delivery.present(self.0[to].id, &room, &there);
                     }
                     Told::Closed => {}
                     Told::Event(event) => {
-                        let here = self.0[from].present.entry(room.clone()).or_default();
-                        match &event {
-                            RoomEvent::Arrived(member) => drop(here.insert(member.id.clone(), member.clone())),
-                            RoomEvent::Departed(user) => drop(here.remove(user)),
-                            RoomEvent::Said { .. } => {}
-                        }
+                        let event = record::event_to_json(&event).expect("rooms say JSON");
+                        let event = record::event_from_json(&event).expect("what was written");
                         self.0[to].delivery.deliver(self.0[from].id, &room, &event);
                     }
                 }
@@ -248,8 +249,7 @@ fn the_bus_is_told_in_order_and_each_user_once() {
 
 #[test]
 fn a_bus_that_outlives_the_rooms_delivers_nothing() {
-    let rooms = Rooms::new(boards(), RoomLimits::default());
-    let delivery = rooms.local_delivery();
+    let Node { rooms, delivery, .. } = Node::new(1, boards());
     let alice = Actor::in_room(&rooms, &permit("user-alice", &[]), "board-1");
     let inbox = alice.inbox();
     let event = RoomEvent::Arrived(Member::from(permit("user-bob", &[]).principal()));
@@ -258,4 +258,64 @@ fn a_bus_that_outlives_the_rooms_delivers_nothing() {
     drop((alice, rooms));
     delivery.deliver(NodeId::from_random([2; 16]), &room("board-1"), &event);
     assert_eq!(inbox.frames(), []);
+    assert_eq!(delivery.read_members(&room("board-1"), <[_]>::len), None);
+    assert_eq!(delivery.open_rooms(), []);
+    assert_eq!(format!("{delivery:?}"), "LocalDelivery(…)");
+}
+
+#[test]
+fn a_bus_may_be_told_before_its_rooms_exist() {
+    // A bus that is connected hears other nodes while its own rooms are still being made.
+    let rooms = Rooms::with_bus(boards(), RoomLimits::default(), |delivery| {
+        let bob = Member::from(permit("user-bob", &[]).principal());
+        delivery.deliver(NodeId::from_random([2; 16]), &room("board-1"), &RoomEvent::Arrived(bob));
+        delivery.node_lost(NodeId::from_random([2; 16]));
+        assert_eq!(delivery.open_rooms(), []);
+        Arc::<QueueBus>::default()
+    });
+    assert_eq!((rooms.room_count(), rooms.viewers(&room("board-1"))), (0, 0));
+}
+
+#[test]
+fn a_bus_asks_for_the_members_of_this_node() {
+    let mut cluster = Cluster::new(&boards());
+    let alice = cluster.join(0, "user-alice");
+    let second = cluster.join(0, "user-alice");
+    let bob = cluster.join(0, "user-bob");
+    let _carol = cluster.join(1, "user-carol");
+    let board = room("board-1");
+    let local = |node: &Node| {
+        let mut members = node.rooms.local_members(&board);
+        members.sort_by_key(|local| local.member.id.clone());
+        assert_eq!(node.delivery.read_members(&board, <[_]>::len), Some(members.len()));
+        members
+    };
+    let entry = |id: &str, connections| LocalMember { member: Member::from(permit(id, &[]).principal()), connections };
+    assert_eq!(local(&cluster.0[0]), [entry("user-alice", 2), entry("user-bob", 1)], "not Carol, who is elsewhere");
+    assert_eq!(local(&cluster.0[1]), [entry("user-carol", 1)]);
+    assert_eq!(cluster.0[0].delivery.open_rooms(), std::slice::from_ref(&board));
+
+    drop(second);
+    assert_eq!(local(&cluster.0[0]), [entry("user-alice", 1), entry("user-bob", 1)]);
+    drop(alice);
+    assert_eq!(local(&cluster.0[0]), [entry("user-bob", 1)]);
+    drop(bob);
+    assert_eq!(cluster.0[0].rooms.local_members(&board), []);
+    assert_eq!(cluster.0[0].delivery.read_members(&board, |_| ()), None, "no connection of this node is in it");
+    assert_eq!(cluster.0[0].delivery.open_rooms(), []);
+}
+
+#[test]
+fn a_list_of_members_has_its_place_among_the_events() {
+    // What the list includes was queued before it, what comes later is queued behind it.
+    let node = Node::new(1, boards());
+    let _alice = Actor::in_room(&node.rooms, &permit("user-alice", &[]), "board-1");
+    let bus = node.bus.clone();
+    node.delivery.read_members(&room("board-1"), |members| {
+        let listed = RoomEvent::Arrived(members[0].member.clone());
+        bus.0.lock().push_back((room("the-list"), Told::Event(listed)));
+    });
+    let _bob = Actor::in_room(&node.rooms, &permit("user-bob", &[]), "board-1");
+    let order: Vec<String> = node.take().into_iter().map(|(room, _)| room.to_string()).collect();
+    assert_eq!(order, ["board-1", "board-1", "the-list", "board-1"]);
 }

@@ -180,7 +180,7 @@ impl Bus for OneRoomBus {
 fn a_room_that_opens_and_closes_all_the_time_is_always_one_room() {
     let bus = Arc::<OneRoomBus>::default();
     let policy = RoomPolicy::new(vec![open_rule("board-*", Presence::Full)]);
-    let rooms = Rooms::with_bus(policy, RoomLimits::default(), bus.clone());
+    let rooms = Rooms::with_bus(policy, RoomLimits::default(), |_| bus.clone());
     let contested = rooms.clone();
     let permits = permits();
     run(move |number| {

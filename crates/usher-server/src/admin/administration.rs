@@ -12,8 +12,8 @@ use usher_auth::{Clock, Randomness, UnixTime};
 use usher_rooms::Rooms;
 use usher_store::{Store, StoreError};
 
-use super::audit::Done;
 use super::backup::BackUp;
+use super::done::Done;
 use super::{Answer, Operation, Revoker};
 use crate::audit::{AuditError, AuditTrail};
 use crate::config::IssuerSettings;
@@ -213,7 +213,10 @@ impl Administration {
             Operation::BanUser { id } => self.ban_user(&id).await,
             Operation::UnbanUser { id } => self.unban_user(&id).await,
             Operation::ListBanned { after, limit } => self.list_banned(after.as_ref(), limit).await,
-            Operation::BackUp { to } => self.back_up(&to).await,
+            Operation::BackUp { to } => {
+                self.backup.back_up(&to).await.map_err(AdminError::BackUp)?;
+                Ok(Answer::Done { connections_ended: 0 })
+            }
             Operation::SetPassword { id, password } => self.set_password(&id, password).await,
             Operation::AddKey { user, label, lifetime_seconds } => self.add_key(user, label, lifetime_seconds).await,
             Operation::ListKeys { user } => self.list_keys(user.as_ref()).await,

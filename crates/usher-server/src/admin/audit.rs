@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use usher_auth::ids::UserId;
-
-use super::{AdminError, Administration, Answer, MAX_TAIL, Operation};
-use crate::audit::{AuditEvent, Outcome, Record};
+use super::done::Done;
+use super::{AdminError, Administration, Answer, MAX_TAIL};
+use crate::audit::{Outcome, Record};
 
 /// By whom administration is done, as the record's carrier.
 const COMMAND_LINE: &str = "command_line";
@@ -30,32 +29,5 @@ impl Administration {
             record = record.detail(detail);
         }
         self.audit.record(record);
-    }
-}
-
-/// What an operation will have done, if it is.
-pub(super) struct Done {
-    event: AuditEvent,
-    reason: Option<&'static str>,
-    subject: UserId,
-    pub(super) detail: Option<String>,
-}
-
-impl Done {
-    /// `None` for an operation that changes nothing, or revokes only.
-    pub(super) fn by(operation: &Operation) -> Option<Self> {
-        let (event, reason, subject) = match operation {
-            Operation::AddUser { id, .. } => (AuditEvent::UserCreated, None, id),
-            Operation::DisableUser { id } => (AuditEvent::UserUpdated, Some("disabled"), id),
-            Operation::EnableUser { id } => (AuditEvent::UserUpdated, Some("enabled"), id),
-            Operation::BanUser { id } => (AuditEvent::UserUpdated, Some("banned"), id),
-            Operation::UnbanUser { id } => (AuditEvent::UserUpdated, Some("unbanned"), id),
-            Operation::RemoveUser { id } => (AuditEvent::UserDeleted, None, id),
-            Operation::SetPassword { id, .. } => (AuditEvent::PasswordChange, None, id),
-            Operation::SetRoles { id, .. } => (AuditEvent::AuthzChange, None, id),
-            Operation::AddKey { user, .. } => (AuditEvent::TokenCreated, Some("api_key"), user),
-            _ => return None,
-        };
-        Some(Self { event, reason, subject: subject.clone(), detail: None })
     }
 }

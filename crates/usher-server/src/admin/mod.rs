@@ -8,6 +8,7 @@ mod administration;
 mod answer;
 mod audit;
 mod backup;
+mod done;
 mod explain;
 mod keys;
 mod operation;

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
+use http::Method;
 use http::request::Parts;
-use http::{Method, StatusCode};
 use usher_auth::Permit;
 use usher_auth::carriers::{Carrier, Credential, explicit_header, session_cookie};
 use usher_auth::connection::Verification;
 use usher_auth::origin::{AllowedOrigins, RequestOrigin};
 use usher_auth::refusal::{Refusal, RefusalKind};
-use usher_axum::client_address::PeerAddress;
-use usher_axum::{ClientAddress, CredentialVerifier, Presenter, Problem, TrustedProxies};
+use usher_axum::{CredentialVerifier, Presenter, Problem, TrustedProxies};
 
 use super::scene::HttpScene;
 use crate::audit::{AuditTrail, Record};
@@ -22,25 +21,6 @@ use crate::cookies::CookieSettings;
 pub(super) struct Caller {
     pub(super) permit: Permit,
     pub(super) origin: Option<String>,
-}
-
-/// Where the request comes from.
-pub(super) struct From(pub(super) ClientAddress);
-
-impl<S> FromRequestParts<S> for From
-where
-    TrustedProxies: FromRef<S>,
-    S: Send + Sync,
-{
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Some(PeerAddress(peer)) = parts.extensions.get::<PeerAddress>().copied() else {
-            tracing::error!("the server does not say where requests come from");
-            return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"));
-        };
-        Ok(Self(TrustedProxies::from_ref(state).client(peer, &parts.headers)))
-    }
 }
 
 impl<S> FromRequestParts<S> for Caller

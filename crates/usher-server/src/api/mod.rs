@@ -2,6 +2,7 @@
 
 mod access;
 mod basic;
+mod client_ip;
 mod health;
 mod json;
 mod jwks;

@@ -6,7 +6,7 @@ use usher_auth::Refusal;
 use usher_auth::origin::RequestOrigin;
 use usher_axum::{ClientAddress, Problem, TrustedProxies};
 
-use super::access::From;
+use super::client_ip::ClientIp;
 use crate::audit::{AuditTrail, Record};
 
 /// A request's surroundings, and the trail that what it does is recorded in.
@@ -26,7 +26,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let From(client) = From::from_request_parts(parts, state).await?;
+        let ClientIp(client) = ClientIp::from_request_parts(parts, state).await?;
         let matched = parts.extensions.get::<MatchedPath>();
         let route = matched.map_or_else(|| parts.uri.path(), MatchedPath::as_str).to_owned();
         let origin = RequestOrigin::of(&parts.headers).as_str().map(str::to_owned);

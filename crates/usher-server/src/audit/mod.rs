@@ -14,6 +14,7 @@ mod sinks;
 mod status;
 mod tally;
 mod trail;
+mod trail_core;
 mod writer;
 
 mod beginning;

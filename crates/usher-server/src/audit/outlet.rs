@@ -8,7 +8,7 @@ use std::time::Duration;
 use usher_auth::{Now, UnixTime};
 
 use super::sinks::{Rendered, Sink, SinkError};
-use super::trail::Core;
+use super::trail_core::Core;
 use super::{AuditEvent, Outcome, Record};
 
 /// Most records that are written together: an event storm costs few syncs, and what a crash can tear is bounded.

@@ -13,9 +13,9 @@ use usher_auth::{Clock, UnixTime};
 use usher_store::{AuditStore, StoreError};
 
 use super::check::Checker;
-use super::flood::Flood;
 use super::sinks::{FileSink, STORE_CHAIN, Sink, StoreSink, in_background};
 use super::status::Counters;
+use super::trail_core::Core;
 use super::writer::Order;
 use super::{AuditEvent, AuditKeys, AuditStatus, AuditWriter, Chain, ChainReport, Outcome, Record};
 
@@ -76,15 +76,6 @@ pub enum AuditError {
     /// The store cannot be read.
     #[error("{0}: {source}", source = .0.source)]
     Store(#[from] StoreError),
-}
-
-/// What handles and the writer share.
-pub(super) struct Core {
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) keys: AuditKeys,
-    /// Locked for a look-up, never over a wait.
-    pub(super) flood: Mutex<Flood>,
-    pub(super) counters: Counters,
 }
 
 /// The audit trail. A cheap handle.

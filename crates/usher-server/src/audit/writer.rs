@@ -11,7 +11,7 @@ use usher_auth::UnixTime;
 use super::Record;
 use super::outlet::{Loss, MAX_BATCH, Outlet};
 use super::sinks::{Rendered, Sink};
-use super::trail::Core;
+use super::trail_core::Core;
 
 /// How long after a record it is waited for others to be written with it: under load, most of what a record costs is the sync.
 const GATHER: Duration = Duration::from_millis(20);

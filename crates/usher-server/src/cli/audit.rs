@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use usher_axum::ambient::SystemRandomness;
-use usher_sql::{SqlOptions, SqlStore};
 
 use super::args::{AuditArgs, AuditCommand, ConfigFile};
-use super::hand::{block_on, nothing_there, open_store, perform};
+use super::hand::{OpenStore, nothing_there, perform};
 use super::manage::unexpected;
+use super::runtime::block_on;
 use super::{CommandError, Outcome, config, logging, output};
-use crate::admin::{Answer, Operation, Way, find_way};
+use crate::admin::{Answer, Operation};
 use crate::audit::{AuditKeys, ChainReport, Record, set_aside};
+use crate::backends::{self, IfMissing, Reached};
 
 pub(super) fn run(args: AuditArgs) -> Result<Outcome, CommandError> {
     match args.command {
@@ -44,21 +45,20 @@ fn new_chain(file: &ConfigFile, old: &Path) -> Result<Outcome, CommandError> {
         let text = format!("{} holds records of the old chain: move it away first", path.display());
         return Err(CommandError::Failed(text));
     }
-    if !config.store.database.exists() {
-        return Err(nothing_there(file, &config.store));
-    }
     let count = block_on(async {
-        let Way::Store(_lock) = find_way(&config.store).await? else {
-            return Err(CommandError::Failed("the server is running and has the key: stop it first".to_owned()));
+        let backends = match backends::reach(&config, IfMissing::Report).await? {
+            Reached::Opened { backends, .. } => backends,
+            Reached::Missing => return Err(nothing_there(file, &config.store)),
+            Reached::Server(_) => {
+                return Err(CommandError::Failed("the server is running and has the key: stop it first".to_owned()));
+            }
         };
-        let store = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
-        if !SqlStore::has_audit_chain(&config.store.url()).await? {
+        if !backends.audit_begun(&config).await? {
             return Err(CommandError::Failed("no chain has begun: the first start makes a key".to_owned()));
         }
-        let count = set_aside(&store, old).await.map_err(|error| CommandError::Failed(error.to_string()))?;
+        let count = set_aside(&*backends.audit, old).await.map_err(|error| CommandError::Failed(error.to_string()))?;
         AuditKeys::create(&key_file, &SystemRandomness)?;
-        store.close().await;
-        let opened = open_store(&config).await?;
+        let opened = OpenStore::on(backends, &config).await?;
         let audit = &opened.administration.audit;
         audit.record(Record::begun(count));
         opened.close().await;

@@ -7,7 +7,7 @@ use usher_auth::Clock as _;
 use usher_axum::ambient::SystemClock;
 
 use super::args::{ConfigArgs, ConfigCommand, ConfigFile};
-use super::hand::block_on;
+use super::runtime::block_on;
 use super::{CommandError, Outcome, output};
 use crate::config::{Config, ConfigErrors, Problem, ResolvedConfig, Warning, default_toml};
 use crate::open_files::OpenFiles;
@@ -82,7 +82,7 @@ fn summary(file: Option<&Path>, written: &Config, config: &ResolvedConfig, warni
     if let Some(admin) = &config.admin {
         let _ = writeln!(out, "  admin    {}{tls}", admin.listen);
     }
-    let _ = writeln!(out, "  store    {}", config.store.database.display());
+    let _ = writeln!(out, "  store    {}", config.store);
     let _ = writeln!(out, "  audit    {}", written.audit.sinks.join(", "));
     let sockjs = config.sockjs.as_ref().map(|sockjs| {
         let spoken = if sockjs.dialect.octoprint { "SockJS with OctoPrint's conventions: " } else { "SockJS: " };

@@ -10,9 +10,10 @@ use usher_axum::ambient::SystemRandomness;
 use zeroize::Zeroizing;
 
 use super::args::DemoArgs;
-use super::hand::open_store;
+use super::hand::OpenStore;
 use super::{CommandError, Outcome, logging, output, runtime};
-use crate::admin::{AdminError, NewPassword, Operation, Way, find_way};
+use crate::admin::{AdminError, NewPassword, Operation};
+use crate::backends::{self, IfMissing, Reached};
 use crate::config::{self, ResolvedConfig};
 use crate::log::LogSettings;
 
@@ -49,10 +50,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<Outcome, CommandError> {
 
 /// Gives each user a new password; the lines that say which.
 async fn prepare_users(config: &ResolvedConfig) -> Result<String, CommandError> {
-    let Way::Store(_lock) = find_way(&config.store).await? else {
+    let Reached::Opened { backends, .. } = backends::reach(config, IfMissing::Create).await? else {
         return Err(CommandError::Failed("the demo is running already".to_owned()));
     };
-    let store = open_store(config).await?;
+    let store = OpenStore::on(backends, config).await?;
     let mut lines = String::new();
     for (id, name) in USERS {
         let password = new_password(&SystemRandomness);

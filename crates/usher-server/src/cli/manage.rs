@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use usher_auth::UnixTime;
 use usher_auth::ids::{Role, UserId};
-use usher_sql::{SqlOptions, SqlStore};
 
 use super::args::{
     BackupArgs, ConfigFile, ExplainArgs, KeyArgs, KeyCommand, SessionArgs, SessionCommand, UserArgs, UserCommand,
 };
-use super::hand::{Hand, NoStore, block_on, perform};
+use super::hand::{Hand, perform};
+use super::runtime::block_on;
 use super::{CommandError, Outcome, config, logging, output, password};
-use crate::admin::{Answer, BannedRow, ExplainedAction, MAX_LIST, Operation, UserRow, Way, find_way};
+use crate::admin::{Answer, BannedRow, ExplainedAction, MAX_LIST, Operation, UserRow};
+use crate::backends::{self, IfMissing, Reached};
 
 pub(super) fn user(args: UserArgs) -> Result<Outcome, CommandError> {
     let (operation, done) = match args.command {
@@ -112,7 +113,7 @@ fn in_pages<T: PagedRow>(file: &ConfigFile, page: impl Fn(Option<&T>) -> Operati
     logging::quiet();
     let (config, _) = config::load(file)?;
     block_on(async {
-        let mut hand = Hand::reach(file, &config, NoStore::Fail).await?;
+        let mut hand = Hand::reach(file, &config, IfMissing::Report).await?;
         let mut rows: Vec<T> = Vec::new();
         loop {
             let more = T::of(hand.execute(page(rows.last())).await?).ok_or_else(unexpected)?;
@@ -133,7 +134,7 @@ pub(super) fn backup(args: &BackupArgs) -> Result<Outcome, CommandError> {
         return Err(unexpected());
     };
     let (config, _) = config::load(&args.file)?;
-    output::line(&format!("copied {} to {}", config.store.database.display(), to.display()))?;
+    output::line(&format!("copied {} to {}", config.store, to.display()))?;
     output::line("copy these files, too, and keep them as secret as the copy:")?;
     for (file, holds) in [
         (&config.tokens.key_file, "signs tokens"),
@@ -263,18 +264,15 @@ pub(super) fn migrate(file: &ConfigFile) -> Result<Outcome, CommandError> {
     logging::quiet();
     let (config, _) = config::load(file)?;
     let version = block_on(async {
-        match find_way(&config.store).await? {
-            Way::Server(_) => Ok(None),
-            Way::Store(_lock) => {
-                let store = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
-                let version = store.migrate().await?;
-                store.close().await;
-                Ok(Some(version))
-            }
-        }
+        let Reached::Opened { backends, .. } = backends::reach(&config, IfMissing::Create).await? else {
+            return Ok(None);
+        };
+        let version = backends.schema_version().await?;
+        backends.close().await;
+        Ok(Some(version))
     })?;
     output::line(&match version {
-        Some(version) => format!("{} is at version {version} of the schema", config.store.database.display()),
+        Some(version) => format!("{} is at version {version} of the schema", config.store),
         None => "the running server brought the schema up to date when it started".to_owned(),
     })?;
     Ok(Outcome::Yes)

@@ -22,6 +22,7 @@ use clap::Parser as _;
 
 use crate::admin::{AdminError, ControlError};
 use crate::audit::AuditKeyError;
+use crate::backends::BackendError;
 use crate::config::ConfigErrors;
 use crate::error_text::with_sources;
 use crate::run::RunError;
@@ -41,7 +42,7 @@ enum CommandError {
     #[error("{0}: {source}", source = .0.source)]
     Store(#[from] usher_store::StoreError),
     #[error("{}", with_sources(.0))]
-    Open(#[from] usher_sql::OpenError),
+    Backend(#[from] BackendError),
     #[error("{}", with_sources(.0))]
     Run(#[from] RunError),
     #[error("{0}")]

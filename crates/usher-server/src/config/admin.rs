@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::server::{Server, listen_address};
 
 /// A listener for operators, apart from the one that clients use. Absent, there is none.

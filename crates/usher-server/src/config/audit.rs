@@ -7,7 +7,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::store::StoreSettings;
 use super::units::TimeSpan;
 use crate::audit::{AuditSettings, SinkSetting};
@@ -77,17 +77,7 @@ fn unsafe_file(path: &Path, store: Option<&StoreSettings>) -> Option<(String, &'
         let reason = format!("the folder {} does not exist", folder.display());
         return Some((reason, "make it, and let the server's user write to it"));
     }
-    let ours = |store: &StoreSettings| {
-        [
-            store.database.clone(),
-            store.lock_file(),
-            store.control_socket(),
-            store.audit_key_file(),
-            store.address_key_file(),
-        ]
-        .contains(&path.to_owned())
-    };
-    if store.is_some_and(ours) {
+    if store.is_some_and(|store| store.has_file(path)) {
         return Some((format!("{} is a file of the store", path.display()), "choose another name"));
     }
     let metadata = fs::metadata(path).ok()?;

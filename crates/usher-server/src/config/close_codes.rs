@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, json};
 use usher_auth::close_code::{CloseCause, CloseCodes, CloseProfile};
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 
 /// A profile, and single codes put in its place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use usher_axum::KeySource;
 use zeroize::Zeroizing;
 
 use super::issuers::Issuer;
-use super::resolve::{Advice, Resolver};
+use super::resolver::{Advice, Resolver};
 use super::server::is_loopback;
 
 /// Largest key file that is read, in bytes.

@@ -12,7 +12,7 @@ use usher_auth::jwt::{
 };
 use usher_axum::KeySource;
 
-use super::resolve::{Advice, Resolver};
+use super::resolver::{Advice, Resolver};
 use super::shape::nearest;
 use super::tokens::TokenSettings;
 use super::units::TimeSpan;

@@ -8,7 +8,7 @@ use usher_auth::throttle::AttemptRate;
 use usher_axum::{FailureLimits, LoginLimits, WaitingLimits};
 use usher_store::TicketBounds;
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::units::{ByteSize, Rate, TimeSpan};
 
 /// Largest that a message may be allowed to be: each connection may have to hold one.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use crate::log::{LogFilter, LogFormat, LogSettings};
 
 /// What is logged on standard error, and how. The command line's --log and --log-format win, then the environment's USHER_LOG.

@@ -23,6 +23,7 @@ mod tokens;
 mod demo;
 mod problem;
 mod resolve;
+mod resolver;
 mod template;
 mod units;
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use usher_auth::room::{OnForbidden, Presence, Right, RoomPattern, RoomPolicy, RoomRule};
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 
 /// A rule for rooms. The first rule whose pattern matches a room's name decides; a room that no rule matches is nobody's.
 ///

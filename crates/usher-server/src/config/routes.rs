@@ -12,7 +12,7 @@ use usher_auth::protocol::UsherV1;
 use usher_auth::route::{FirstMessageRules, ReauthRules, RefuseMode, RouteRules};
 
 use super::close_codes::CloseCodeSetting;
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::server::ServerSettings;
 use super::sessions::{SameSite, Sessions, cookie_name};
 use super::units::{ByteSize, TimeSpan};

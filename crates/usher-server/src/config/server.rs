@@ -10,7 +10,7 @@ use url::{Host, Url};
 use usher_axum::TrustedProxies;
 use usher_axum::client_address::ForwardedHeader;
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::tls::{Tls, TlsFiles};
 use super::units::TimeSpan;
 

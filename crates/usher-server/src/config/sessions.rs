@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use usher_auth::session::SessionLimits;
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::server::ServerSettings;
 use super::units::TimeSpan;
 use crate::cookies::CookieSettings;

@@ -8,7 +8,7 @@ use usher_auth::route::{FirstMessageRules, RefuseMode, RouteRules};
 use usher_axum::{SockJsSettings, SockJsTransports};
 
 use super::close_codes::CloseCodeSetting;
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::routes::{FirstMessage, Reauth, Route, RouteContext, below, check_path};
 use super::units::{ByteSize, TimeSpan};
 

@@ -1,11 +1,12 @@
 //! `[store]`: where users, sessions, keys and revocations are remembered.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 
 /// Where users, sessions, API keys and revocations are remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,13 +19,20 @@ pub struct Store {
 /// `[store]`, resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// The SQLite database. It is made on first use.
+    /// The SQLite database. It is made on first use. Read by `backends.rs` alone, which knows that it is a file.
     pub database: PathBuf,
 }
 
 impl Default for Store {
     fn default() -> Self {
         Self { url: "sqlite://usher.db".to_owned() }
+    }
+}
+
+/// Where the data is, for people. It holds no password.
+impl fmt::Display for StoreSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.database.display().fmt(f)
     }
 }
 
@@ -52,6 +60,14 @@ impl StoreSettings {
     /// The key that hashes the addresses that accounts were used from, beside the data.
     pub fn address_key_file(&self) -> PathBuf {
         beside(&self.database, ".address-key")
+    }
+
+    /// Whether `path` is a file of the store, or of the server beside it.
+    pub fn has_file(&self, path: &Path) -> bool {
+        path == self.database
+            || [self.lock_file(), self.control_socket(), self.audit_key_file(), self.address_key_file()]
+                .iter()
+                .any(|own| own == path)
     }
 
     /// The folder of the data.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use usher_auth::credential_lifetimes::MAX_ACCESS_TOKEN_LIFE;
 
-use super::resolve::Resolver;
+use super::resolver::Resolver;
 use super::server::ServerSettings;
 use super::store::StoreSettings;
 use super::units::TimeSpan;

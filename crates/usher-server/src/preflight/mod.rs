@@ -5,19 +5,16 @@
 mod certificate;
 
 use std::fmt;
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
 use usher_auth::UnixTime;
-use usher_sql::SqlStore;
 
 use crate::address_key_file;
 use crate::audit::{AuditKeyError, AuditKeys, SinkSetting};
+use crate::backends;
 use crate::config::ResolvedConfig;
 use crate::error_text::with_sources;
 use crate::signing_key_file;
+use crate::usable_file::{usable, usable_folder};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,33 +48,19 @@ impl fmt::Display for Finding {
 pub async fn inspect(config: &ResolvedConfig, now: UnixTime) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut fatal = |key, text: String| findings.push(Finding { severity: Severity::Fatal, key, text });
-    if let Err(error) = usable(&config.store.database) {
-        let text = format!(
-            "the store {} cannot be used: {error}; this user must be able to write to it and to its folder",
-            config.store.database.display()
-        );
-        fatal("store.url", text);
+    let backends = backends::look(config).await;
+    for problem in backends.problems {
+        fatal("store.url", problem);
     }
-    for path in [config.store.lock_file(), config.store.control_socket()] {
-        if path.is_dir() {
-            fatal(
-                "store.url",
-                format!("{} must not be a folder: the server makes it beside the store", path.display()),
-            );
-        }
-    }
-    match SqlStore::has_audit_chain(&config.store.url()).await {
-        Ok(begun) => {
-            let path = config.store.audit_key_file();
-            match AuditKeys::load(&path) {
-                Ok(None) if begun || config.audit.file_has_lines() => {
-                    fatal("audit", AuditKeyError::Missing { path }.to_string());
-                }
-                Err(error) => fatal("audit", error.to_string()),
-                Ok(_) => {}
+    if let Some(begun) = backends.audit_begun {
+        let path = config.store.audit_key_file();
+        match AuditKeys::load(&path) {
+            Ok(None) if begun || config.audit.file_has_lines() => {
+                fatal("audit", AuditKeyError::Missing { path }.to_string());
             }
+            Err(error) => fatal("audit", error.to_string()),
+            Ok(_) => {}
         }
-        Err(error) => fatal("store.url", with_sources(&error)),
     }
     if let Err(error) = signing_key_file::load(&config.tokens.key_file) {
         fatal("tokens.key_file", with_sources(&error));
@@ -119,22 +102,4 @@ pub(crate) async fn look_before_starting(config: &ResolvedConfig, now: UnixTime)
         }
     }
     if fatal.is_empty() { Ok(()) } else { Err(fatal.join("\n")) }
-}
-
-/// Whether a file can be written, or made if it is not there.
-fn usable(path: &Path) -> io::Result<()> {
-    match OpenOptions::new().read(true).append(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-        Ok(_) => {}
-    }
-    usable_folder(path)
-}
-
-/// Whether files can be made beside `path`.
-fn usable_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let probe = folder.join(format!(".usher-probe-{}", std::process::id()));
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe);
-    made.and_then(|_| fs::remove_file(&probe))
 }

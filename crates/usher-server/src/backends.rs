@@ -1,0 +1,169 @@
+//! Which backend runs, opened in one place: the store, the tickets, the lock of the data and the control socket beside it.
+//!
+//! Only this module names a backend's crate. `[store]` in `config/store.rs` says where the data, its lock and its control socket are;
+//! everything else takes what [`Backends`] holds as traits. A second backend is a second arm of the private function
+//! `open_behind_lock`, and of [`look`].
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use usher_sql::{OpenError, SqlOptions, SqlStore};
+use usher_store::memory::MemoryTickets;
+use usher_store::{AuditStore, Store, StoreError, TicketBounds, TicketStore};
+
+use crate::admin::{BackUp, ControlClient, ControlError, ControlSocket, StoreLock, Way, find_way};
+use crate::config::ResolvedConfig;
+use crate::error_text::with_sources;
+use crate::usable_file::usable;
+
+/// Open backends. `L` keeps other processes off the data: a server's control socket, or a command's lock.
+pub struct Backends<L> {
+    /// Users, sessions, refresh tokens, API keys, revocations.
+    pub store: Arc<dyn Store>,
+    /// Tickets.
+    pub tickets: Arc<dyn TicketStore>,
+    /// The audit trail.
+    pub audit: Arc<dyn AuditStore>,
+    /// Copies the store.
+    pub backup: Arc<dyn BackUp>,
+    sql: SqlStore,
+    /// Given back when the backends are dropped, after [`Backends::close`].
+    pub lock: L,
+}
+
+/// Why no backend was opened.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// Another process uses the data, or the running server cannot be reached.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+/// What [`reach`] does where there is no data yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// Make it.
+    Create,
+    /// Change nothing, and answer [`Reached::Missing`].
+    Report,
+}
+
+/// How a command gets at the data.
+pub enum Reached {
+    /// A server runs, and carries operations out.
+    Server(ControlClient),
+    /// No server runs: this process opened the data.
+    Opened {
+        /// What it opened.
+        backends: Backends<StoreLock>,
+        /// Whether the data was made just now.
+        new: bool,
+    },
+    /// There is no data.
+    Missing,
+}
+
+/// What a look at a backend found, without opening it.
+pub struct Looked {
+    /// What keeps a server from starting.
+    pub problems: Vec<String>,
+    /// Whether an audit chain has begun in the store; `None` if that cannot be told.
+    pub audit_begun: Option<bool>,
+}
+
+/// Opens everything for a server. The lock comes first: from there on no other process changes the data, and commands wait at the
+/// control socket.
+pub async fn open(config: &ResolvedConfig) -> Result<Backends<ControlSocket>, BackendError> {
+    let socket = ControlSocket::bind(&config.store).await?;
+    open_behind_lock(config, socket).await
+}
+
+/// Finds the running server, or opens everything for a command.
+pub async fn reach(config: &ResolvedConfig, if_missing: IfMissing) -> Result<Reached, BackendError> {
+    let store = &config.store;
+    // Before a server is looked for: looking leaves a lock file behind.
+    let exists = store.database.exists();
+    if !exists && if_missing == IfMissing::Report && !store.control_socket().exists() {
+        return Ok(Reached::Missing);
+    }
+    match find_way(store).await? {
+        Way::Server(client) => Ok(Reached::Server(client)),
+        Way::Store(_) if if_missing == IfMissing::Report && !store.database.exists() => Ok(Reached::Missing),
+        Way::Store(lock) => Ok(Reached::Opened { backends: open_behind_lock(config, lock).await?, new: !exists }),
+    }
+}
+
+/// The one place where backends are opened.
+async fn open_behind_lock<L>(config: &ResolvedConfig, lock: L) -> Result<Backends<L>, BackendError> {
+    let sql = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
+    let shared = Arc::new(sql.clone());
+    let tickets = TicketBounds { per_user: config.limits.per_user.tickets, ..TicketBounds::default() };
+    Ok(Backends {
+        store: shared.clone(),
+        tickets: Arc::new(MemoryTickets::new(tickets)),
+        audit: shared.clone(),
+        backup: shared,
+        sql,
+        lock,
+    })
+}
+
+/// Looks whether a server could open its backends. Changes nothing.
+pub async fn look(config: &ResolvedConfig) -> Looked {
+    let store = &config.store;
+    let mut problems = Vec::new();
+    if let Err(error) = usable(&store.database) {
+        problems.push(format!(
+            "the store {store} cannot be used: {error}; this user must be able to write to it and to its folder"
+        ));
+    }
+    for path in [store.lock_file(), store.control_socket()] {
+        if path.is_dir() {
+            problems.push(format!("{} must not be a folder: the server makes it beside the store", path.display()));
+        }
+    }
+    let audit_begun = match SqlStore::has_audit_chain(&store.url()).await {
+        Ok(begun) => Some(begun),
+        Err(error) => {
+            problems.push(with_sources(&error));
+            None
+        }
+    };
+    Looked { problems, audit_begun }
+}
+
+impl<L> Backends<L> {
+    /// Whether any session is remembered.
+    pub async fn has_sessions(&self) -> Result<bool, StoreError> {
+        self.sql.has_sessions().await
+    }
+
+    /// Whether an audit chain has begun in the store.
+    pub async fn audit_begun(&self, config: &ResolvedConfig) -> Result<bool, BackendError> {
+        Ok(SqlStore::has_audit_chain(&config.store.url()).await?)
+    }
+
+    /// The version of the schema, which opening brought up to date.
+    pub async fn schema_version(&self) -> Result<i64, BackendError> {
+        Ok(self.sql.migrate().await?)
+    }
+
+    /// Finishes what is under way and closes the data. Later calls fail. The lock is held until the backends are dropped.
+    pub async fn close(&self) {
+        self.sql.close().await;
+    }
+}
+
+#[async_trait]
+impl BackUp for SqlStore {
+    async fn back_up(&self, to: &Path) -> Result<(), String> {
+        SqlStore::back_up(self, to).await.map_err(|error| with_sources(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests;

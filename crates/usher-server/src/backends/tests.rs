@@ -1,0 +1,61 @@
+//! One process at a time has the data, whichever way it opens it.
+
+use std::path::Path;
+
+use super::*;
+use crate::config::Config;
+
+fn config(folder: &Path) -> ResolvedConfig {
+    let mut config = Config::default();
+    config.store.url = format!("sqlite://{}", folder.join("usher.db").display());
+    config.resolve().expect("a configuration").0
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_command_finds_the_server_that_has_the_data() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let backends = open(&config).await.expect("opened");
+    assert!(matches!(reach(&config, IfMissing::Report).await, Ok(Reached::Server(_))));
+    backends.close().await;
+    assert!(matches!(reach(&config, IfMissing::Report).await, Ok(Reached::Server(_))), "closed, but the lock is held");
+    drop(backends);
+    let reached = reach(&config, IfMissing::Report).await.expect("reached");
+    let Reached::Opened { backends, new: false } = reached else { panic!("no server runs, and the data is there") };
+    assert!(!backends.has_sessions().await.expect("readable"));
+}
+
+#[tokio::test]
+async fn where_there_is_no_data_none_is_made_unless_asked_for() {
+    // req N5
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    assert!(matches!(reach(&config, IfMissing::Report).await, Ok(Reached::Missing)));
+    let Looked { problems, audit_begun } = look(&config).await;
+    assert_eq!((problems, audit_begun), (Vec::new(), Some(false)));
+    assert_eq!(files(folder.path()), [""; 0]);
+    assert!(matches!(reach(&config, IfMissing::Create).await, Ok(Reached::Opened { new: true, .. })));
+    assert!(matches!(reach(&config, IfMissing::Create).await, Ok(Reached::Opened { new: false, .. })));
+}
+
+#[tokio::test]
+async fn a_look_names_everything_that_is_in_the_way() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    std::fs::write(&config.store.database, "this is no database at all").expect("written");
+    for path in [config.store.lock_file(), config.store.control_socket()] {
+        std::fs::create_dir(path).expect("a folder");
+    }
+    let Looked { problems, audit_begun } = look(&config).await;
+    assert_eq!(audit_begun, None);
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert!(problems[2].contains("is not a database"), "{problems:?}");
+}
