@@ -1,6 +1,6 @@
 //! Nothing of ours: text and binary messages pass as they come, and the client learns of expiry and revocation by the close code alone.
 
-use super::{Authentication, Event, Meaning, Phase, Protocol, Reading, Received, usher_v1};
+use super::{Authentication, Event, Meaning, Phase, Protocol, Reading, Received, SUBPROTOCOL, usher_v1};
 use crate::credential::Carrier;
 use crate::wire::Frame;
 
@@ -16,6 +16,11 @@ impl Protocol for Transparent {
 
     fn carrier(&self) -> Carrier {
         Carrier::FirstMessage
+    }
+
+    /// A browser that offers a credential as a subprotocol must offer a real one beside it, and fails the connection if none is selected.
+    fn subprotocols(&self) -> &'static [&'static str] {
+        &[SUBPROTOCOL]
     }
 
     fn read(&self, message: Received<'_>, phase: Phase) -> Reading {

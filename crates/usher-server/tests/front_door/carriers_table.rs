@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use usher_auth::carriers::Carrier;
+use usher_auth::protocol::SockJsDialect;
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
+use usher_testkit::binary_application::WHO;
 use usher_testkit::{LoggedIn, SockJsClient, TestServer, Upgrade};
 
 /// Adds a credential to a query and an upgrade.
@@ -73,6 +75,53 @@ async fn every_carrier_refuses_alike() {
                 "{carrier}, {case:?}"
             );
         }
+    }
+}
+
+/// The same before an application with a protocol of its own, over a connection that says nothing: the close frame is all that the client gets.
+#[tokio::test]
+async fn every_carrier_refuses_alike_whatever_the_application() {
+    // There is no SockJS endpoint in front of the binary application.
+    for carrier in Carrier::ALL.into_iter().filter(|carrier| *carrier != Carrier::Sockjs) {
+        for case in Case::ALL {
+            let server = TestServer::start().await;
+            let alice = server.user("user-alice", "Alice").await;
+            let credential = credential(&server, &alice, carrier, case).await;
+            let outcome = present_to_binary(&server, carrier, &credential).await;
+            let expected = case.expected(carrier).map(|(code, reason)| (code, reason.to_owned()));
+            assert_eq!(outcome, expected, "{carrier}, {case:?}");
+        }
+    }
+}
+
+/// The same for OctoPrint's clients, which may try three times and then read one code for every refusal but that of the credential's form.
+#[tokio::test]
+async fn every_case_over_octoprints_conventions() {
+    for case in Case::ALL {
+        let endpoint = usher_testkit::sockjs(SockJsDialect { lenient: true, octoprint: true });
+        let server = TestServer::builder().settings(|settings| settings.sockjs = Some(endpoint)).start().await;
+        let alice = server.user("user-alice", "Alice").await;
+        let credential = credential(&server, &alice, Carrier::Sockjs, case).await;
+        let mut client = SockJsClient::open(&server, Upgrade::at("")).await.expect("a session");
+        assert!(client.next().await.expect("a greeting").get("connected").is_some());
+        for _ in 0..3 {
+            client.send(&serde_json::json!({"auth": format!("user-alice:{credential}")})).await;
+        }
+        let answer = client.next().await.expect("an answer");
+        if case == Case::Valid {
+            assert_eq!(answer["authenticated"]["user"]["id"], "user-alice");
+            continue;
+        }
+        let code = match case {
+            Case::Expired => "session_expired",
+            Case::UnknownUser => "user_not_found",
+            _ => "invalid_token",
+        };
+        assert_eq!(answer["error"]["code"], code, "{case:?}");
+        assert_eq!(client.next().await.expect("what follows")["reauthRequired"]["reason"], "stale");
+        let (messages, closed) = client.closed().await;
+        assert_eq!((closed.code, closed.reason.as_str()), (4001, "Unauthorized"), "{case:?}");
+        assert_eq!(messages.last().expect("a bye")["bye"]["code"], 4001, "{case:?}");
     }
 }
 
@@ -163,24 +212,49 @@ async fn present_over_sockjs(server: &TestServer, credential: &str) -> Option<(u
     }
 }
 
-/// Presents a credential and says how it was refused, if it was.
-async fn present(server: &TestServer, carrier: Carrier, credential: &str) -> Option<(u16, String)> {
-    let upgrade = match carrier {
-        Carrier::Cookie => Upgrade::at("/close").cookie(credential),
-        Carrier::Query => Upgrade::at(format!("/close?token={credential}")),
-        Carrier::Ticket => Upgrade::at(format!("/close?ticket={credential}")),
-        Carrier::FirstMessage => Upgrade::at("/close"),
-        Carrier::Sockjs => return present_over_sockjs(server, credential).await,
-        Carrier::Header if credential.starts_with("usk_") => Upgrade::at("/close").header("x-api-key", credential),
-        Carrier::Header => Upgrade::at("/close").bearer(credential),
+/// The upgrade that presents a credential to a route of `prefix`, and the route that refuses by closing.
+fn upgrade(prefix: &str, carrier: Carrier, credential: &str) -> Upgrade {
+    let close = format!("{prefix}/close");
+    match carrier {
+        // A stale cookie means waiting where a first message may come: ask the route that takes nothing else.
+        Carrier::Cookie => Upgrade::at(format!("{prefix}/cookie")).cookie(credential),
+        Carrier::Query => Upgrade::at(format!("{close}?token={credential}")),
+        Carrier::Ticket => Upgrade::at(format!("{close}?ticket={credential}")),
+        Carrier::FirstMessage | Carrier::Sockjs => Upgrade::at(close),
+        Carrier::Header if credential.starts_with("usk_") => Upgrade::at(close).header("x-api-key", credential),
+        Carrier::Header => Upgrade::at(close).bearer(credential),
         Carrier::Subprotocol => {
             let encoded = URL_SAFE_NO_PAD.encode(credential);
             let offered = format!("base64url.bearer.authorization.k8s.io.{encoded}, usher.v1");
-            Upgrade::at("/close").header("sec-websocket-protocol", &offered)
+            Upgrade::at(close).header("sec-websocket-protocol", &offered)
         }
-    };
-    // A stale cookie means waiting where a first message may come: ask the route that takes nothing else.
-    let upgrade = if carrier == Carrier::Cookie { Upgrade::at("/cookie").cookie(credential) } else { upgrade };
+    }
+}
+
+/// Presents a credential to the binary application and says how it was refused, if it was.
+async fn present_to_binary(server: &TestServer, carrier: Carrier, credential: &str) -> Option<(u16, String)> {
+    let mut client = server.enter_binary(upgrade("/binary", carrier, credential)).await;
+    if carrier == Carrier::FirstMessage {
+        client.authenticate(credential).await;
+    }
+    let subprotocol = (carrier == Carrier::Subprotocol).then_some("usher.v1");
+    assert_eq!(client.subprotocol.as_deref(), subprotocol, "the bearer is never echoed (req C3)");
+    client.send_binary(vec![WHO]).await;
+    match client.next_binary().await {
+        Ok(answer) => {
+            assert_eq!(answer, [&[WHO], &b"user-alice"[..]].concat());
+            None
+        }
+        Err(closed) => Some((closed.code, closed.reason)),
+    }
+}
+
+/// Presents a credential and says how it was refused, if it was.
+async fn present(server: &TestServer, carrier: Carrier, credential: &str) -> Option<(u16, String)> {
+    if carrier == Carrier::Sockjs {
+        return present_over_sockjs(server, credential).await;
+    }
+    let upgrade = upgrade("", carrier, credential);
     let mut client = server.connect(upgrade).await.unwrap_or_else(|refused| panic!("{carrier}: {refused:?}"));
     if carrier == Carrier::FirstMessage {
         client.authenticate(credential).await;
