@@ -60,6 +60,7 @@ fn facts(session: &str) -> Arc<CredentialFacts> {
         session: Some(SessionId::new(session).expect("an id")),
         token: None,
         api_key: None,
+        issued_by: None,
         issued_at: UnixTime::EPOCH,
         roles_read_at: None,
     })
