@@ -17,10 +17,10 @@ use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_axum::issuer_keys::InvalidKeySource;
-use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits};
+use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits, MemoryLimits};
 use usher_rooms::RoomLimits;
 use usher_sql::{OpenError, SqlOptions, SqlStore};
-use usher_store::memory::MemoryTickets;
+use usher_store::memory::{MemorySessionEvents, MemoryTickets};
 use usher_store::{Store, StoreError, TicketBounds};
 
 use crate::address_key_file::{self, AddressKeyError};
@@ -34,9 +34,10 @@ use crate::passwords::PasswordHasher;
 use crate::preflight::look_before_starting;
 use crate::reload::needing_restart;
 use crate::server::{Backends, Server, ServerSettings};
+use crate::session_feed::SessionFeed;
 use crate::signing_key_file::{self, SigningKeyError};
 
-/// How long the store has at a shutdown to take the addresses that accounts were used from.
+/// How long the store has at a shutdown to take the uses of sessions, and as long again for the addresses that accounts were used from.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the audit's sinks have at a shutdown to take what is queued.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -136,10 +137,16 @@ pub async fn run(
     let admin_entrance = Entrance { tls: tls.clone(), limits: fitted.admin, ..Entrance::default() };
     let entrance = Entrance { tls, only_from, trusted_proxies, limits: fitted.http };
     let entrance_in_drain = entrance.clone();
+    // The lock keeps every other process from changing the store, and commands reach this one by the control socket: it hears of all changes.
+    let memory = MemoryLimits::until_told();
+    let events = Arc::new(MemorySessionEvents::default());
+    let sessions = SessionFeed::begin(&*store, events, config.sessions.limits, memory).await?;
+    let revoked = sessions.revoked();
     let server = Arc::new(Server::assemble(
         settings(&config, &fitted, boards_page),
         Backends {
-            store: store.clone(),
+            store,
+            sessions,
             tickets: Arc::new(MemoryTickets::new(TicketBounds {
                 per_user: config.limits.per_user.tickets,
                 ..TicketBounds::default()
@@ -155,10 +162,9 @@ pub async fn run(
             randomness: randomness.clone(),
         },
     )?);
-    let revoked = server.load_revocations().await?;
     server.load_known_addresses().await?;
     let administration = Arc::new(Administration {
-        store,
+        store: Arc::new(server.store().clone()),
         revoker: Arc::new(server.revoker().clone()),
         passwords,
         rooms: RulesInForce::Server(server.rooms().clone()),
@@ -190,6 +196,7 @@ pub async fn run(
             () = control.serve(administration) => {}
             () = serve_admin(admin, admin_entrance, &server, &config) => {}
             () = server.update_rooms() => {}
+            () = server.receive_events() => {}
         }
     });
     // A task, so that it runs where the connections do: from this thread, each would have to wake another.
@@ -206,12 +213,13 @@ pub async fn run(
         () = &mut beside => {}
         () = server.reap() => {}
         () = server.remember_addresses() => {}
+        () = server.write_session_uses() => {}
         () = issuer_keys.keep_fresh() => {}
     }
     server.begin_drain();
     drop(stop);
     let listener = if accepts { accepting.await.ok() } else { None };
-    tracing::info!(connections = server.revocations().connections(), "shutting down");
+    tracing::info!(connections = server.connections().count(), "shutting down");
     // Without clients that come back to fetch the end, nothing can connect any more from here on.
     let listener = listener.filter(|_| server.has_polling_clients());
     let draining = server.clone();
@@ -225,6 +233,9 @@ pub async fn run(
     }
     if let Some(accepting) = accepting {
         accepting.abort();
+    }
+    if tokio::time::timeout(STORE_PATIENCE, server.write_new_session_uses()).await.is_err() {
+        tracing::warn!("uses of sessions were not written: the store did not take them in time");
     }
     if tokio::time::timeout(STORE_PATIENCE, server.remember_new_addresses()).await.is_err() {
         tracing::warn!("known addresses were not saved: the store did not take them in time");

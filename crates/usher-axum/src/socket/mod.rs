@@ -66,7 +66,7 @@ pub(crate) fn run<T: Transport, H: Handler>(mut transport: T, opening: Opening<H
     let handle = new_handle(&connection, &presenter, &door, &transport);
     handle.begins_with(transport.handshake_bytes());
     let door_now = door.parts().clock.now();
-    let waiting = connection.is_waiting().then(|| door.parts().revocations.register_waiting(&handle));
+    let waiting = connection.is_waiting().then(|| door.parts().connections.register_waiting(&handle));
     transport.set_message_limit(connection.message_limit());
     if waiting.is_some() {
         transport.limit_input(connection.waiting_input_limit() + WAITING_OVERHEAD_BYTES);
@@ -197,7 +197,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
             self.handle_event(event);
         }
         if self.ending.is_none() {
-            self.ending = Some(self.door.parts().revocations.register_ending(&self.handle));
+            self.ending = Some(self.door.parts().connections.register_ending(&self.handle));
         }
         self.end_session();
         // The answer to the peer's close frame may still be in the queue; a peer that does not take it does not hold us.
@@ -289,7 +289,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                 // Rooms are left, and all else that follows is done, before the change is reported as taken in.
                 self.carry_out_actions();
                 self.handle.taken_in();
-                self.door.parts().revocations.tell_taken_in();
+                self.door.parts().connections.tell_taken_in();
             }
             Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
             Event::Verdict(verdict) => self.connection.handle_verdict(now, verdict),
@@ -352,7 +352,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
                     let now = self.now().monotonic;
                     self.farewell.notice = self.farewell.revoked.map(|(_, ordered_at)| now.saturating_sub(ordered_at));
                     // Before it leaves the registry, so that a drain that finds it in neither place finds nothing unwritten.
-                    self.ending = Some(self.door.parts().revocations.register_ending(&self.handle));
+                    self.ending = Some(self.door.parts().connections.register_ending(&self.handle));
                     self.transport.close(&self.handle, code, &reason);
                     self.handle.farewell(FAREWELL_FRAMES);
                     self.closing = true;
@@ -414,11 +414,11 @@ impl<T: Transport, H: Handler> Driver<T, H> {
     /// Puts the connection where revocations find it. False if it ends instead: one too many, or revoked meanwhile.
     fn register(&mut self, permit: &Permit, now: Now) -> bool {
         let parts = self.door.parts();
-        let (revocations, facts, limits) = (&parts.revocations, permit.shared_credential(), parts.connections);
+        let (connections, facts, limits) = (&parts.connections, permit.shared_credential(), parts.connection_limits);
         let registered = match &mut self.registration {
-            Some(registration) => revocations.replace(registration, &self.handle, &facts, limits, now),
+            Some(registration) => connections.replace(registration, &self.handle, &facts, limits, now),
             None => {
-                self.registration = revocations.register(&self.handle, &facts, limits, now);
+                self.registration = connections.register(&self.handle, &facts, limits, now);
                 self.registration.is_some()
             }
         };
@@ -487,7 +487,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         let now = self.now();
         let next = new_handle(&self.connection, &self.presenter, &self.door, &self.transport);
         // Before the other leaves the registry: a change of the rules finds one of the two.
-        let waiting = self.connection.is_waiting().then(|| self.door.parts().revocations.register_waiting(&next));
+        let waiting = self.connection.is_waiting().then(|| self.door.parts().connections.register_waiting(&next));
         self.end_session();
         if let Some(routes) = self.handle.take_routes() {
             next.amend(|amendments| amendments.routes = Some(routes));
@@ -524,10 +524,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         };
         let door = self.door.clone();
         tokio::spawn(async move {
-            let parts = door.parts();
-            if let Some(expires_at) = parts.verifier.session_used(&session).await {
-                parts.revocations.session_used(&session, expires_at);
-            }
+            door.parts().verifier.session_used(&session).await;
         });
     }
 
@@ -549,7 +546,7 @@ impl<T: Transport, H: Handler> Driver<T, H> {
         self.waiting = None;
         self.verification = None;
         self.handle.shut();
-        self.door.parts().revocations.tell_taken_in();
+        self.door.parts().connections.tell_taken_in();
     }
 
     fn observe(&self, event: &Observed<'_>) {
