@@ -18,6 +18,10 @@ const MOST_READS: usize = 3;
 ///
 /// There is no empty one: whoever has a list has loaded it, so that no revoked credential comes back with a restart. It changes by
 /// [`crate::SessionState::apply`] alone.
+///
+/// ```compile_fail
+/// let nothing_is_revoked = usher_axum::RevocationList::default();
+/// ```
 #[derive(Clone, Debug)]
 pub struct RevocationList {
     shared: Arc<RwLock<Shared>>,
@@ -36,7 +40,9 @@ impl RevocationList {
         let list = Self::of(RevocationIndex::default());
         let (revocations, blocked) = (store.revocations().await?, store.blocked_users().await?);
         list.insert(&revocations);
-        blocked.iter().for_each(|user| list.block(user));
+        for user in &blocked {
+            list.block(user);
+        }
         Ok(list)
     }
 
@@ -61,7 +67,9 @@ impl RevocationList {
             for user in before.iter().filter(|user| unchanged && !still.contains(user)) {
                 shared.index.unblock(user);
             }
-            blocked.iter().for_each(|user| shared.index.block(user));
+            for user in &blocked {
+                shared.index.block(user);
+            }
             if unchanged {
                 break;
             }

@@ -91,7 +91,7 @@ pub trait SessionEventReceiver: Send {
 #[derive(Clone, Debug)]
 pub enum ReceivedEvent {
     /// An event of another node.
-    Event(SessionEvent),
+    Event(Box<SessionEvent>),
     /// Events were lost: more than [`MAX_QUEUED_EVENTS`] waited, or the network was down. What is remembered must be read again.
     Missed,
 }

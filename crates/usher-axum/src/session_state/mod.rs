@@ -103,7 +103,9 @@ impl SessionState {
                 // All of it counts before a connection is looked for: the first target finds the connections of the others, whose sessions are
                 // what ends.
                 revocations.insert(revoked);
-                revoked.iter().for_each(|one| self.forget(one));
+                for one in revoked {
+                    self.forget(one);
+                }
                 let end = |(number, one): (usize, &Revocation)| {
                     // With a margin, each connection is asked once.
                     let asked = number > 0 && margin.is_some();
@@ -116,7 +118,9 @@ impl SessionState {
                 Applied::default()
             }
             SessionEvent::Used(uses) => {
-                uses.iter().for_each(|used| self.used(used));
+                for used in uses {
+                    self.used(used);
+                }
                 Applied::default()
             }
             SessionEvent::UserChanged { user, read_at } => {

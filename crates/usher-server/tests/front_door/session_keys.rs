@@ -69,7 +69,9 @@ async fn the_holder_is_let_in_until_the_session_ends() {
     let (user, carrier) = (&authenticated["user"], &authenticated["carrier"]);
     assert_eq!((user, carrier), (&json!({"id": "alice", "name": "Alice"}), &json!("sockjs")));
     let begun = server.clock.unix().as_seconds();
-    assert_eq!(authenticated["expires_at"], begun + 24 * 3600, "the session's idle limit");
+    // The clock goes on by itself, too.
+    let is_about = |end: &Value, expected: i64| (end.as_i64().expect("an end") - expected).abs() <= 5;
+    assert!(is_about(&authenticated["expires_at"], begun + 24 * 3600), "the session's idle limit");
     // The socket's messages are uses of the session, as with its cookie.
     server.clock.advance(Duration::from_mins(90));
     client.ping().await;
@@ -78,16 +80,17 @@ async fn the_holder_is_let_in_until_the_session_ends() {
     let seen = async |store: &dyn Store| {
         store.sessions_of(&alice, None, 9).await.expect("a store")[0].last_seen_at.as_seconds() - begun
     };
-    while seen(server.server().store()).await == 0 {
+    while seen(server.server().store()).await <= 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!((seen(server.server().store()).await, seen(&*server.store).await), (90 * 60, 0));
+    assert!((90 * 60 - 5..90 * 60 + 5).contains(&seen(server.server().store()).await));
+    assert!(seen(&*server.store).await <= 0, "not written yet");
     server.server().write_new_session_uses().await;
-    assert_eq!(seen(&*server.store).await, 90 * 60);
+    assert!((90 * 60 - 5..90 * 60 + 5).contains(&seen(&*server.store).await));
     // And what slides the session reaches the socket.
     let slid = server.post_with_cookie("/auth/refresh", &cookie).send().await.expect("an answer");
     assert_eq!(slid.status(), 200);
-    assert_eq!(client.expect("authenticated").await["expires_at"], begun + 90 * 60 + 24 * 3600);
+    assert!(is_about(&client.expect("authenticated").await["expires_at"], begun + 90 * 60 + 24 * 3600));
 }
 
 #[tokio::test]

@@ -144,13 +144,17 @@ async fn a_look_up_that_a_log_out_falls_into_leaves_nothing_behind() {
         let user = server.log_in("user-alice").await;
         let (key_id, key) = server.db_api_key("user-alice", None).await;
         let by_key = number >= 4;
-        let upgrade = || match by_key {
-            true => Upgrade::at("/http").header("x-api-key", &key),
-            false => Upgrade::at("/cookie").cookie(&user.cookie),
+        let upgrade = || {
+            if by_key {
+                Upgrade::at("/http").header("x-api-key", &key)
+            } else {
+                Upgrade::at("/cookie").cookie(&user.cookie)
+            }
         };
-        let target = match by_key {
-            true => RevocationTarget::ApiKey(key_id),
-            false => RevocationTarget::Session(only_session(&*store).await.0),
+        let target = if by_key {
+            RevocationTarget::ApiKey(key_id)
+        } else {
+            RevocationTarget::Session(only_session(&*store).await.0)
         };
         let (revoker, now) = (server.server().revoker().clone(), server.clock.unix());
         let forget_at = now.plus(Duration::from_secs(1));

@@ -29,7 +29,7 @@ fn added(number: usize) -> SessionEvent {
 
 async fn next(receiver: &mut Box<dyn SessionEventReceiver>) -> SessionEvent {
     match receiver.next().await {
-        ReceivedEvent::Event(event) => event,
+        ReceivedEvent::Event(event) => *event,
         ReceivedEvent::Missed => panic!("no event may be missed here"),
     }
 }

@@ -67,7 +67,7 @@ impl SessionEventReceiver for Receiver {
         loop {
             match self.receiver.recv().await {
                 Ok(published) if published.by == self.events.node => {}
-                Ok(published) => return ReceivedEvent::Event((*published.event).clone()),
+                Ok(published) => return ReceivedEvent::Event(Box::new((*published.event).clone())),
                 Err(RecvError::Lagged(_)) => return ReceivedEvent::Missed,
                 // Not while this holds a sender.
                 Err(RecvError::Closed) => std::future::pending().await,
