@@ -205,9 +205,7 @@ impl CredentialVerifier {
     async fn user(&self, id: &UserId) -> Result<(Option<User>, UnixTime), Refusal> {
         let mut left = MOST_READS;
         loop {
-            let changed_at = self.parts.sessions.revocations().with_index(|index| index.roles_changed_at(id));
-            let now = self.parts.clock.now().unix;
-            let read_at = changed_at.map_or(now, |changed_at| now.max(changed_at));
+            let read_at = self.parts.sessions.begin_reading(id, self.parts.clock.now().unix);
             let user = self.parts.store.user(id).await.map_err(|error| unavailable(&error))?;
             left -= 1;
             if left == 0 || self.is_current(id, read_at) {

@@ -13,7 +13,7 @@ use usher_auth::user::User;
 use usher_axum::{Applied, SessionState, Throttle};
 use usher_store::{
     ChangedUser, ReceivedEvent, RevocationStore as _, SessionEvent, SessionEvents, SessionUse, StoreError,
-    WriteBehindStore,
+    UserStore as _, WriteBehindStore,
 };
 
 use crate::admin::{Revoker, owner};
@@ -88,7 +88,7 @@ impl LiveRevoker {
     pub(crate) async fn receive(&self, received: ReceivedEvent) -> Result<(), StoreError> {
         match received {
             ReceivedEvent::Event(event) => {
-                let applied = self.apply(&event);
+                let applied = self.apply(&self.as_read_here(*event).await?);
                 tracing::debug!(sockets = applied.ended(), "another node's event was applied");
                 Ok(())
             }
@@ -97,6 +97,17 @@ impl LiveRevoker {
                 self.parts.sessions.read_again(&self.parts.store, &*self.parts.clock).await
             }
         }
+    }
+
+    /// Another node's clock says nothing of when something was read here: which of two records of a user is the later one is decided by a reading
+    /// of our own.
+    async fn as_read_here(&self, event: SessionEvent) -> Result<SessionEvent, StoreError> {
+        let SessionEvent::UserChanged { user: User { id, .. }, .. } = event else { return Ok(event) };
+        let read_at = self.parts.sessions.begin_reading(&id, self.parts.clock.now().unix);
+        Ok(match self.parts.store.user(&id).await? {
+            Some(user) => SessionEvent::UserChanged { user, read_at },
+            None => SessionEvent::UserRemoved(id),
+        })
     }
 
     /// A session was proved anew: what is open under it goes on for longer.

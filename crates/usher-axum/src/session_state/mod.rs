@@ -5,12 +5,13 @@ mod read_again;
 
 use std::sync::Arc;
 
-use usher_auth::Now;
 use usher_auth::api_key::ApiKey;
 use usher_auth::connection::{RenewedToken, SessionRenewal};
+use usher_auth::ids::UserId;
 use usher_auth::revocation::{Revocation, RevocationTarget};
 use usher_auth::session::{Session, SessionLimits};
 use usher_auth::user::User;
+use usher_auth::{Now, UnixTime};
 use usher_store::{SessionEvent, SessionUse, Store, StoreError};
 
 use crate::session_memory::{Memory, MemoryLimits};
@@ -81,6 +82,13 @@ impl SessionState {
     /// How long sessions last.
     pub fn limits(&self) -> SessionLimits {
         self.shared.limits
+    }
+
+    /// The moment of a reading of a user that begins now. A change of roles that is known here is in what is read, whatever the clocks say: of
+    /// this machine, and of the node that made the change.
+    pub fn begin_reading(&self, user: &UserId, now: UnixTime) -> UnixTime {
+        let changed_at = self.shared.revocations.with_index(|index| index.roles_changed_at(user));
+        changed_at.map_or(now, |changed_at| now.max(changed_at))
     }
 
     pub(crate) fn sessions(&self) -> &Memory<Session> {
@@ -179,7 +187,7 @@ impl SessionState {
         }
     }
 
-    fn forget_user(&self, user: &usher_auth::ids::UserId) {
+    fn forget_user(&self, user: &UserId) {
         self.shared.sessions.forget_user(user);
         self.shared.api_keys.forget_user(user);
     }

@@ -38,8 +38,9 @@ impl SessionState {
     }
 
     async fn user_read_again(&self, store: &dyn Store, user: &UserId, now: Now) -> Result<(), StoreError> {
+        let read_at = self.begin_reading(user, now.unix);
         match store.user(user).await? {
-            Some(user) => self.apply(&SessionEvent::UserChanged { user, read_at: now.unix }, now).taken_in().await,
+            Some(user) => self.apply(&SessionEvent::UserChanged { user, read_at }, now).taken_in().await,
             None => {
                 self.connections().end_user(user, RevocationCause::UserDeleted, now);
             }

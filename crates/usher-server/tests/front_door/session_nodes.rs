@@ -109,15 +109,25 @@ async fn every_change_of_a_user_at_one_node_counts_at_the_other() {
 
 #[tokio::test]
 async fn other_roles_at_one_node_reach_what_is_open_at_the_other() {
-    // req H14
-    let nodes = Nodes::start().await;
-    let mut socket = nodes.at_other().await;
-    socket.join("board-1").await;
-    nodes.one.db_set_roles("user-alice", &[]).await;
-    assert_eq!(socket.expect("rooms_lost").await["rooms"], json!(["board-1"]));
-    let mut later = nodes.at_other().await;
-    later.send(&json!({"type": "join", "room": "board-1", "id": 1})).await;
-    assert_eq!(later.expect("error").await["code"], "forbidden", "what is remembered has the new roles");
+    // req H14, also where the clock of the node that makes the change is behind.
+    for ahead in [Duration::ZERO, Duration::from_hours(1)] {
+        let nodes = Nodes::start().await;
+        nodes.other.clock.advance(ahead);
+        let mut socket = nodes.at_other().await;
+        socket.join("board-1").await;
+        for roles in [&[][..], &["user"], &[]] {
+            nodes.one.db_set_roles("user-alice", roles).await;
+            if roles.is_empty() {
+                assert_eq!(socket.expect("rooms_lost").await["rooms"], json!(["board-1"]), "{ahead:?}");
+            } else {
+                nodes.settle().await;
+                socket.join("board-1").await;
+            }
+        }
+        let mut later = nodes.at_other().await;
+        later.send(&json!({"type": "join", "room": "board-1", "id": 1})).await;
+        assert_eq!(later.expect("error").await["code"], "forbidden", "what is remembered has the new roles");
+    }
 }
 
 #[tokio::test]
