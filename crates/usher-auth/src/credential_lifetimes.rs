@@ -8,7 +8,7 @@ use crate::time::UnixTime;
 /// The longest life of our access tokens that a configuration may set.
 pub const MAX_ACCESS_TOKEN_LIFE: Duration = Duration::from_hours(24);
 
-/// Longest time for which a look-up in the store may be answered from memory.
+/// Longest time that a look-up in the store may take. What it found counts until then, and its decision asks for revocations at the end.
 const LOOK_UP_AGE: Duration = Duration::from_mins(1);
 
 /// The longest lives of credentials that are accepted without a look-up in the store.
@@ -56,7 +56,10 @@ impl CredentialLifetimes {
             RevocationTarget::Session(_) | RevocationTarget::ApiKey(_) | RevocationTarget::Token(None, _) => {
                 self.own(at, margin)
             }
-            RevocationTarget::User { .. } | RevocationTarget::Token(Some(_), _) => {
+            RevocationTarget::User { .. }
+            | RevocationTarget::Token(Some(_), _)
+            | RevocationTarget::IssuerSession(..)
+            | RevocationTarget::IssuerSubject { .. } => {
                 self.after(self.access_token.max(self.issuer_token), at, margin)
             }
         }
@@ -66,7 +69,7 @@ impl CredentialLifetimes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::{IssuerName, SessionId, TokenId, UserId};
+    use crate::ids::{IssuerName, IssuerSessionId, IssuerSubject, SessionId, TokenId, UserId};
 
     const HOUR: Duration = Duration::from_hours(1);
 
@@ -84,6 +87,10 @@ mod tests {
         let own = RevocationTarget::Token(None, TokenId::new("t").expect("valid"));
         let theirs =
             RevocationTarget::Token(Some(IssuerName::new("idp").expect("valid")), TokenId::new("t").expect("valid"));
+        let idp = || IssuerName::new("idp").expect("valid");
+        let their_session = RevocationTarget::IssuerSession(idp(), IssuerSessionId::new("s").expect("valid"));
+        let subject = IssuerSubject::new("a").expect("valid");
+        let their_user = RevocationTarget::IssuerSubject { issuer: idp(), subject, issued_before: UnixTime::MAX };
         let at = UnixTime::from_seconds(1_800_000_000);
         let life = |target, margin| lifetimes.forget_at(target, at, margin).since(at);
         // Beside the token: the ticket's life and the leeway, one hour each here.
@@ -91,7 +98,7 @@ mod tests {
         assert_eq!(life(&session, None), HOUR * 7 + besides);
         assert_eq!(life(&session, Some(HOUR * 5)), HOUR * 7 + HOUR * 5 + besides);
         assert_eq!(life(&own, None), HOUR * 7 + besides);
-        for long in [&user, &theirs] {
+        for long in [&user, &theirs, &their_session, &their_user] {
             assert_eq!(life(long, None), HOUR * 24 * 400 + besides);
         }
         let none = CredentialLifetimes { issuer_token: Duration::ZERO, ..lifetimes };

@@ -21,7 +21,7 @@ pub enum InvalidId {
     /// Nothing there.
     #[error("an id must not be empty")]
     Empty,
-    /// More than [`MAX_ID_BYTES`].
+    /// More than [`MAX_ID_BYTES`], or for another issuer's names [`MAX_ISSUER_TEXT_BYTES`].
     #[error("an id may have at most {MAX_ID_BYTES} bytes")]
     TooLong,
     /// A control or white-space character.
@@ -45,17 +45,32 @@ fn check(text: &str) -> Result<(), InvalidId> {
     Ok(())
 }
 
+/// Longest name that another issuer's token can give: the token itself is no longer.
+pub const MAX_ISSUER_TEXT_BYTES: usize = crate::jwt::MAX_TOKEN_BYTES;
+
+/// For what another party has named. It is compared byte by byte and never interpreted, so that its characters do not matter.
+fn check_opaque(text: &str) -> Result<(), InvalidId> {
+    match text.len() {
+        0 => Err(InvalidId::Empty),
+        1..=MAX_ISSUER_TEXT_BYTES => Ok(()),
+        _ => Err(InvalidId::TooLong),
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
+        text_id!($(#[$doc])* $name, check, "Checks length (1 to 256 bytes) and that no white space or control character is in it.");
+    };
+    ($(#[$doc:meta])* $name:ident, $check:ident, $rule:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String")]
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// Checks length (1 to 256 bytes) and that no white space or control character is in it.
+            #[doc = $rule]
             pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
-                check(text.as_ref())?;
+                $check(text.as_ref())?;
                 Ok(Self(Arc::from(text.as_ref())))
             }
 
@@ -122,6 +137,14 @@ text_id! {
     IssuerName
 }
 text_id! {
+    /// The `sub` of another issuer's token, as the issuer wrote it.
+    IssuerSubject, check_opaque, "Checks the length alone (1 to 8192 bytes)."
+}
+text_id! {
+    /// The `sid` of another issuer's token: the issuer's own session, not one of ours.
+    IssuerSessionId, check_opaque, "Checks the length alone (1 to 8192 bytes)."
+}
+text_id! {
     /// A role, such as `user` or `admin`.
     Role
 }
@@ -170,6 +193,9 @@ mod tests {
         assert_eq!(UserId::new("x".repeat(257)), Err(InvalidId::TooLong));
         assert_eq!(UserId::local("a:b"), Err(InvalidId::Colon));
         assert!(UserId::new("google:1").is_ok_and(|id| !id.is_local()));
+        assert_eq!(IssuerSessionId::new(""), Err(InvalidId::Empty));
+        assert!(IssuerSessionId::new("a b\u{0}").is_ok(), "another issuer's own text");
+        assert_eq!(IssuerSubject::new("x".repeat(MAX_ISSUER_TEXT_BYTES + 1)), Err(InvalidId::TooLong));
     }
 
     /// The id is read back from its text and from its JSON, and nothing is read that `new` would refuse.

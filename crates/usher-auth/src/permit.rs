@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::credential::Carrier;
-use crate::ids::{ApiKeyId, IssuerName, Role, SessionId, TokenId, UserId};
+use crate::ids::{ApiKeyId, IssuerName, IssuerSessionId, IssuerSubject, Role, SessionId, TokenId, UserId};
 use crate::time::UnixTime;
 
 /// Who somebody is and what is known of them that a right may depend on.
@@ -34,10 +34,23 @@ pub struct CredentialFacts {
     pub token: Option<(Option<IssuerName>, TokenId)>,
     /// The API key, if it is one.
     pub api_key: Option<ApiKeyId>,
+    /// What the token of another issuer says of that issuer's own user and session: a log-out there names just these.
+    pub issued_by: Option<IssuedBy>,
     /// When it was issued: a JWT's `iat` in whole seconds, else to the millisecond.
     pub issued_at: UnixTime,
     /// When its user's roles were read from our store; `None` if somebody else says what roles they have.
     pub roles_read_at: Option<UnixTime>,
+}
+
+/// Another issuer's own names for the user and the session that a token of it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedBy {
+    /// The issuer.
+    pub issuer: IssuerName,
+    /// `sub`, before it is mapped to a user of ours.
+    pub subject: IssuerSubject,
+    /// `sid` (OpenID Connect Back-Channel Logout 1.0 §2.1), if the token has one.
+    pub session: Option<IssuerSessionId>,
 }
 
 /// A verified identity, how it was shown, and how long it holds. Only [`crate::verify`] makes one; a clone or [`Permit::capped_at`] gives

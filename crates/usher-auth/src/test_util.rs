@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::ids::{ConnectionId, IssuerName, Role, SessionId, TokenId, UserId};
 use crate::jwt::{VerifiedSessionKey, VerifiedToken};
-use crate::permit::{CredentialFacts, Permit, Principal};
+use crate::permit::{CredentialFacts, IssuedBy, Permit, Principal};
 use crate::ticket::Ticket;
 use crate::time::{Now, UnixTime};
 use crate::verify::{self, TokenBearer};
@@ -23,6 +23,7 @@ pub struct UnverifiedToken {
     pub claims: BTreeMap<String, Vec<String>>,
     pub token_id: Option<TokenId>,
     pub session: Option<SessionId>,
+    pub issued_by: Option<IssuedBy>,
     pub issued_at: UnixTime,
     pub skew: Duration,
     pub expires_at: UnixTime,
@@ -31,9 +32,9 @@ pub struct UnverifiedToken {
 
 impl From<UnverifiedToken> for VerifiedToken {
     fn from(token: UnverifiedToken) -> Self {
-        let UnverifiedToken { user, issuer, name, roles, claims, token_id, session, .. } = token;
+        let UnverifiedToken { user, issuer, name, roles, claims, token_id, session, issued_by, .. } = token;
         let UnverifiedToken { issued_at, skew, expires_at, key_id, .. } = token;
-        Self { user, issuer, name, roles, claims, token_id, session, issued_at, skew, expires_at, key_id }
+        Self { user, issuer, name, roles, claims, token_id, session, issued_by, issued_at, skew, expires_at, key_id }
     }
 }
 

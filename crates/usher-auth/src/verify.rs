@@ -61,6 +61,7 @@ pub fn session(
         session: Some(session.id.clone()),
         token: None,
         api_key: None,
+        issued_by: None,
         issued_at: session.created_at,
         roles_read_at: Some(read_at),
     };
@@ -103,6 +104,10 @@ impl TokenBearer {
             + size_of::<CredentialFacts>()
             + text(id.as_str())
             + text(name)
+            + self.facts.issued_by.as_ref().map_or(0, |issued_by| {
+                text(issued_by.subject.as_str())
+                    + issued_by.session.as_ref().map_or(0, |session| text(session.as_str()))
+            })
             + roles.iter().map(|role| text(role.as_str())).sum::<usize>()
             + claims.iter().map(claim).sum::<usize>()
     }
@@ -130,6 +135,7 @@ fn facts_of(token: &VerifiedToken) -> CredentialFacts {
         session: token.session.clone(),
         token: token.token_id.clone().map(|id| (token.issuer.clone(), id)),
         api_key: None,
+        issued_by: token.issued_by.clone(),
         // A clock that is ahead must not carry a token past a revocation: refusing a good one costs one more log-in, admitting a
         // revoked one costs the door.
         issued_at: token.issued_at.minus(token.skew),
@@ -147,6 +153,7 @@ pub fn session_of_key(key: &VerifiedSessionKey, claimed: &UserId, found: Option<
             session: Some(key.session.clone()),
             token: None,
             api_key: None,
+            issued_by: None,
             issued_at: UnixTime::EPOCH,
             roles_read_at: None,
         };
@@ -173,6 +180,7 @@ pub fn api_key(
         session: None,
         token: None,
         api_key: Some(key.id.clone()),
+        issued_by: None,
         issued_at: key.created_at,
         roles_read_at: Some(read_at),
     };
@@ -236,6 +244,7 @@ pub(crate) fn visitor(connection: ConnectionId, now: Now) -> Permit {
         session: None,
         token: None,
         api_key: None,
+        issued_by: None,
         issued_at: now.unix,
         roles_read_at: None,
     };

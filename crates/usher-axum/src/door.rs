@@ -10,15 +10,15 @@ use usher_auth::{Clock, Permit, Randomness, Refusal};
 use crate::budget::{ConnectionLimits, SourceBudget, WaitingLimits};
 use crate::flusher::Flusher;
 use crate::observer::{Event, Scene};
-use crate::{CredentialVerifier, Observer, Presenter, Revocations, TrustedProxies};
+use crate::{CredentialVerifier, LiveConnections, Observer, Presenter, TrustedProxies};
 
 /// What a door is made of.
 #[derive(Clone)]
 pub struct DoorParts {
     /// The one verifier.
     pub verifier: Arc<CredentialVerifier>,
-    /// What is revoked, and who is connected.
-    pub revocations: Revocations,
+    /// The connections that are open.
+    pub connections: LiveConnections,
     /// Whose word about a client's address is believed.
     pub trusted_proxies: TrustedProxies,
     /// How many sockets may wait for a first message.
@@ -26,7 +26,7 @@ pub struct DoorParts {
     /// How many sockets may be open that were let in as anonymous, or are being told that they were refused.
     pub anonymous: WaitingLimits,
     /// How many open connections a user and a session may have.
-    pub connections: ConnectionLimits,
+    pub connection_limits: ConnectionLimits,
     /// How fast a client may send.
     pub messages: MessageRate,
     /// Most bytes that may be queued for one client.

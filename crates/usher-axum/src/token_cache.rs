@@ -118,6 +118,7 @@ mod tests {
             claims: BTreeMap::new(),
             token_id: None,
             session: None,
+            issued_by: None,
             issued_at: START,
             skew: Duration::ZERO,
             expires_at: START.plus(LIFE),

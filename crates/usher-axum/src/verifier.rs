@@ -3,29 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::sync::Cache;
-use usher_auth::api_key::ApiKey;
 use usher_auth::carriers::{Carrier, Credential};
 use usher_auth::connection::Verification;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::jwt::{TokenError, TokenVerifier};
 use usher_auth::refusal::{Refusal, RefusalKind};
-use usher_auth::secret::{HashedToken, PlainToken, SecretText};
-use usher_auth::session::{Session, SessionLimits};
+use usher_auth::secret::{PlainToken, SecretText};
+use usher_auth::session::Session;
 use usher_auth::user::User;
 use usher_auth::verify::{self, Circumstances, TokenBearer};
 use usher_auth::{Clock, Now, Permit, UnixTime};
-use usher_store::{RedeemedTicket, Store, StoreError, TicketStore};
+use usher_store::{
+    ApiKeyStore as _, RedeemedTicket, SessionEvent, SessionStore as _, SessionUse, StoreError, TicketStore,
+    UserStore as _, WriteBehindStore,
+};
 
 use crate::issuer_keys::IssuerKeys;
+use crate::session_memory::{Known, LookUp};
 use crate::token_cache::TokenCache;
-use crate::{Presenter, Revocations, Throttle};
+use crate::{Presenter, SessionState, Throttle};
 
-/// Most sessions and most API keys held in memory. One that is not is looked up in the store.
-const CACHE_CAPACITY: u64 = 100_000;
-/// How old a cached look-up may be. Revocations are checked on every use; this bounds how long a changed name or role takes.
-const CACHE_AGE: Duration = Duration::from_secs(30);
-/// How often a session's use is written down.
+/// How often the use of a session is noted: its end moves in steps of this.
 const TOUCH_EVERY: Duration = Duration::from_mins(1);
 
 /// How often a user is read whose roles change at each reading, until one is taken as it is: it is refused then.
@@ -34,19 +32,17 @@ const MOST_READS: u32 = 3;
 /// What a verifier is made of.
 pub struct VerifierParts {
     /// Users, sessions, API keys.
-    pub store: Arc<dyn Store>,
+    pub store: WriteBehindStore,
     /// Tickets.
     pub tickets: Arc<dyn TicketStore>,
     /// Tokens: ours and the configured issuers'.
     pub tokens: Arc<TokenVerifier>,
     /// Where the issuers' keys come from.
     pub issuer_keys: IssuerKeys,
-    /// What is revoked.
-    pub revocations: Revocations,
+    /// What is revoked, and what was looked up.
+    pub sessions: SessionState,
     /// Failures counted.
     pub throttle: Arc<Throttle>,
-    /// How long sessions last.
-    pub session_limits: SessionLimits,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -54,24 +50,13 @@ pub struct VerifierParts {
 /// The one verifier behind all carriers.
 pub struct CredentialVerifier {
     parts: VerifierParts,
-    sessions: Cache<HashedToken, Arc<Known<Session>>>,
-    api_keys: Cache<HashedToken, Arc<Known<ApiKey>>>,
     tokens: TokenCache,
 }
 
-/// What was looked up about a credential.
-#[derive(Clone)]
-struct Known<T> {
-    credential: T,
-    user: Option<User>,
-    /// Before the user was read: roles that changed later are not in it.
-    read_at: UnixTime,
-}
-
 impl CredentialVerifier {
-    /// With empty caches.
+    /// With these parts, and no token seen before.
     pub fn new(parts: VerifierParts) -> Self {
-        Self { parts, sessions: cache(), api_keys: cache(), tokens: TokenCache::new() }
+        Self { parts, tokens: TokenCache::new() }
     }
 
     /// What it is made of.
@@ -119,88 +104,95 @@ impl CredentialVerifier {
     }
 
     async fn session(&self, carrier: Carrier, secret: &PlainToken) -> Result<Permit, Refusal> {
-        let hash = secret.hashed();
-        let found =
-            match self.sessions.get(&hash).filter(|found| self.is_current(&found.credential.user, found.read_at)) {
-                Some(found) => found,
-                None => {
-                    let session =
-                        self.parts.store.session_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
-                    let Some(session) = session else {
-                        return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
-                    };
-                    let (user, read_at) = self.user(&session.user).await?;
-                    let found = Arc::new(Known { credential: session, user, read_at });
-                    self.sessions.insert(hash, found.clone());
-                    found
-                }
-            };
-        let (permit, used) = self.admit_session(carrier, &found).await?;
-        if let Some(session) = used {
-            self.sessions.insert(hash, Arc::new(Known { credential: session, ..(*found).clone() }));
-        }
-        Ok(permit)
+        let (hash, memory) = (secret.hashed(), self.parts.sessions.sessions());
+        let remembered = memory.by_secret(&hash, self.parts.clock.now().monotonic);
+        let known = match remembered.filter(|known| self.is_current(&known.credential.user, known.read_at)) {
+            Some(known) => known,
+            None => {
+                let look_up = memory.begin();
+                let found = self.parts.store.session_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
+                let Some(session) = found else {
+                    return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
+                };
+                self.remember_session(look_up, session).await?
+            }
+        };
+        self.admit_session(carrier, &known).await
     }
 
     /// A session key stands for the session's cookie: once the session is found, all is as with that.
     async fn session_key(&self, carrier: Carrier, claimed: &UserId, key: &SecretText) -> Result<Permit, Refusal> {
-        let verified = self.parts.tokens.verify_session_key(key.reveal(), self.parts.clock.now().unix);
-        let verified = verified.map_err(refused_token)?;
-        let session = self.parts.store.session(verified.session()).await.map_err(|error| unavailable(&error))?;
-        let credential = verify::session_of_key(&verified, claimed, session)?;
-        let (user, read_at) = self.user(&credential.user).await?;
-        let found = Known { credential, user, read_at };
-        let (permit, used) = self.admit_session(carrier, &found).await?;
-        if let Some(session) = used {
-            // What is remembered for the cookie has an earlier end.
-            self.forget_session(&session.secret);
+        let now = self.parts.clock.now();
+        let verified = self.parts.tokens.verify_session_key(key.reveal(), now.unix).map_err(refused_token)?;
+        let memory = self.parts.sessions.sessions();
+        let remembered = memory.by_id(verified.session(), now.monotonic);
+        if let Some(known) = remembered.filter(|known| self.is_current(&known.credential.user, known.read_at)) {
+            verify::session_of_key(&verified, claimed, Some(known.credential.clone()))?;
+            return self.admit_session(carrier, &known).await;
         }
-        Ok(permit)
+        let look_up = memory.begin();
+        let found = self.parts.store.session(verified.session()).await.map_err(|error| unavailable(&error))?;
+        let session = verify::session_of_key(&verified, claimed, found)?;
+        let known = self.remember_session(look_up, session).await?;
+        self.admit_session(carrier, &known).await
     }
 
-    /// Let in the holder of a session; with the session as it is after this use, if that had to be written down.
-    async fn admit_session(
-        &self,
-        carrier: Carrier,
-        found: &Known<Session>,
-    ) -> Result<(Permit, Option<Session>), Refusal> {
+    /// A session that was found in the store, with its user. The look-up began before that.
+    async fn remember_session(&self, look_up: LookUp, session: Session) -> Result<Arc<Known<Session>>, Refusal> {
+        let (user, read_at) = self.user(&session.user).await?;
+        let known = Known { credential: session, user: user.map(Arc::new), read_at };
+        Ok(self.parts.sessions.sessions().insert(look_up, known, self.parts.clock.now().monotonic))
+    }
+
+    /// Let in the holder of a session. This is a use of it.
+    async fn admit_session(&self, carrier: Carrier, known: &Known<Session>) -> Result<Permit, Refusal> {
         let now = self.parts.clock.now();
-        let limits = self.parts.session_limits;
+        let limits = self.parts.sessions.limits();
         let admit = |session: &Session| {
-            self.admit(carrier, now, |at| verify::session(session, found.user.as_ref(), found.read_at, limits, at))
+            self.admit(carrier, now, |at| verify::session(session, known.user.as_deref(), known.read_at, limits, at))
         };
-        let session = &found.credential;
+        let session = &known.credential;
         let permit = admit(session)?;
         if now.unix.since(session.last_seen_at) < TOUCH_EVERY {
-            return Ok((permit, None));
+            return Ok(permit);
         }
         // This use moves the session's end, so the permit is for the session as it is after it.
-        if !self.parts.store.touch_session(&session.id, now.unix).await.map_err(|error| unavailable(&error))? {
-            let kind = if carrier == Carrier::Cookie { RefusalKind::InvalidSession } else { RefusalKind::Unauthorized };
-            return Err(Refusal::new(kind, "the session ended meanwhile"));
-        }
         let session = Session { last_seen_at: now.unix, ..session.clone() };
-        self.parts.revocations.session_used(&session.id, session.expires_at(limits));
-        Ok((admit(&session)?, Some(session)))
+        self.note_use(&session, now).await.map_err(|error| unavailable(&error))?;
+        admit(&session)
     }
 
-    /// A session was used by a message on one of its sockets. Returns when it ends now; `None` if it has ended, or cannot be asked.
+    /// Note that a session, which is as after this use, was used. It is written later, and counts at once.
+    async fn note_use(&self, session: &Session, now: Now) -> Result<SessionUse, StoreError> {
+        let used = SessionUse {
+            session: session.id.clone(),
+            last_seen_at: session.last_seen_at,
+            expires_at: session.expires_at(self.parts.sessions.limits()),
+        };
+        self.parts.store.note_use(&used).await?;
+        // No connection waits for this to be taken in: it takes nothing away.
+        let _ = self.parts.sessions.apply(&SessionEvent::Used(vec![used.clone()]), now);
+        Ok(used)
+    }
+
+    /// A session was used by a message on one of its sockets: its connections go on for longer. Returns when it ends now; `None` if it has
+    /// ended, or cannot be asked.
     pub async fn session_used(&self, id: &SessionId) -> Option<UnixTime> {
+        let now = self.parts.clock.now();
         let used = async {
-            let now = self.parts.clock.now().unix;
-            if !self.parts.store.touch_session(id, now).await? {
-                return Ok(None);
-            }
-            self.parts.store.session(id).await
+            let session = match self.parts.sessions.sessions().by_id(id, now.monotonic) {
+                Some(known) => Some(known.credential.clone()),
+                None => self.parts.store.session(id).await?,
+            };
+            let Some(session) = session else { return Ok(None) };
+            let last_seen_at = session.last_seen_at.max(now.unix);
+            self.note_use(&Session { last_seen_at, ..session }, now).await.map(Some)
         };
         match used.await {
-            Ok(session) => session.map(|session| {
-                self.forget_session(&session.secret);
-                session.expires_at(self.parts.session_limits)
-            }),
+            Ok(used) => used.map(|used| used.expires_at),
             Err(error) => {
                 // The session's end stands as it was; the next message tries again.
-                tracing::warn!(%error, source = %error.source, "the use of a session could not be written down");
+                tracing::warn!(%error, source = %error.source, "the use of a session could not be noted");
                 None
             }
         }
@@ -213,9 +205,7 @@ impl CredentialVerifier {
     async fn user(&self, id: &UserId) -> Result<(Option<User>, UnixTime), Refusal> {
         let mut left = MOST_READS;
         loop {
-            let changed_at = self.parts.revocations.with_index(|index| index.roles_changed_at(id));
-            let now = self.parts.clock.now().unix;
-            let read_at = changed_at.map_or(now, |changed_at| now.max(changed_at));
+            let read_at = self.parts.sessions.begin_reading(id, self.parts.clock.now().unix);
             let user = self.parts.store.user(id).await.map_err(|error| unavailable(&error))?;
             left -= 1;
             if left == 0 || self.is_current(id, read_at) {
@@ -226,7 +216,7 @@ impl CredentialVerifier {
 
     /// Whether what was read about a user then says what roles they have now.
     fn is_current(&self, user: &UserId, read_at: UnixTime) -> bool {
-        !self.parts.revocations.with_index(|index| index.roles_changed_after(user, read_at))
+        !self.parts.sessions.revocations().with_index(|index| index.roles_changed_after(user, read_at))
     }
 
     async fn token(&self, carrier: Carrier, token: &SecretText) -> Result<Permit, Refusal> {
@@ -267,23 +257,23 @@ impl CredentialVerifier {
     }
 
     async fn api_key(&self, carrier: Carrier, claimed: Option<&UserId>, key: &PlainToken) -> Result<Permit, Refusal> {
-        let hash = key.hashed();
-        let found =
-            match self.api_keys.get(&hash).filter(|found| self.is_current(&found.credential.user, found.read_at)) {
-                Some(found) => found,
-                None => {
-                    let key = self.parts.store.api_key_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
-                    let Some(key) = key else {
-                        return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
-                    };
-                    let (user, read_at) = self.user(&key.user).await?;
-                    let found = Arc::new(Known { credential: key, user, read_at });
-                    self.api_keys.insert(hash, found.clone());
-                    found
-                }
-            };
-        let Known { credential: key, user, read_at } = &*found;
-        self.admit(carrier, self.parts.clock.now(), |at| verify::api_key(key, claimed, user.as_ref(), *read_at, at))
+        let (hash, memory) = (key.hashed(), self.parts.sessions.api_keys());
+        let remembered = memory.by_secret(&hash, self.parts.clock.now().monotonic);
+        let known = match remembered.filter(|known| self.is_current(&known.credential.user, known.read_at)) {
+            Some(known) => known,
+            None => {
+                let look_up = memory.begin();
+                let found = self.parts.store.api_key_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
+                let Some(key) = found else {
+                    return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
+                };
+                let (user, read_at) = self.user(&key.user).await?;
+                let known = Known { credential: key, user: user.map(Arc::new), read_at };
+                memory.insert(look_up, known, self.parts.clock.now().monotonic)
+            }
+        };
+        let Known { credential: key, user, read_at } = &*known;
+        self.admit(carrier, self.parts.clock.now(), |at| verify::api_key(key, claimed, user.as_deref(), *read_at, at))
     }
 
     async fn ticket(&self, carrier: Carrier, ticket: &PlainToken, presenter: &Presenter) -> Result<Permit, Refusal> {
@@ -305,31 +295,8 @@ impl CredentialVerifier {
         now: Now,
         decide: impl FnOnce(Circumstances<'_>) -> Result<Permit, Refusal>,
     ) -> Result<Permit, Refusal> {
-        self.parts.revocations.with_index(|revoked| decide(Circumstances { carrier, now, revoked }))
+        self.parts.sessions.revocations().with_index(|revoked| decide(Circumstances { carrier, now, revoked }))
     }
-
-    /// Forget what was looked up about the session of that cookie: it was used elsewhere.
-    pub fn forget_session(&self, secret: &HashedToken) {
-        self.sessions.invalidate(secret);
-    }
-
-    /// Forget cached look-ups about a user: they were changed.
-    pub fn forget_user(&self, user: &UserId) {
-        let of = user.clone();
-        let sessions = self.sessions.invalidate_entries_if(move |_, found| found.credential.user == of);
-        let of = user.clone();
-        let api_keys = self.api_keys.invalidate_entries_if(move |_, found| found.credential.user == of);
-        if sessions.is_err() || api_keys.is_err() {
-            // Forgetting too much costs a look-up; forgetting too little keeps a right alive.
-            self.sessions.invalidate_all();
-            self.api_keys.invalidate_all();
-        }
-    }
-}
-
-fn cache<T: Clone + Send + Sync + 'static>() -> Cache<HashedToken, T> {
-    let builder = Cache::builder().max_capacity(CACHE_CAPACITY).time_to_live(CACHE_AGE);
-    builder.support_invalidation_closures().build()
 }
 
 /// To the client a token that has expired is told from those that were never good, and from nothing else (req F17).

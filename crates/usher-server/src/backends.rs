@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use usher_sql::{OpenError, SqlOptions, SqlStore};
-use usher_store::memory::MemoryTickets;
-use usher_store::{AuditStore, Store, StoreError, TicketBounds, TicketStore};
+use usher_store::memory::{MemorySessionEvents, MemoryTickets};
+use usher_store::{AuditStore, SessionEvents, Store, StoreError, TicketBounds, TicketStore};
 
 use crate::admin::{BackUp, ControlClient, ControlError, ControlSocket, StoreLock, Way, find_way};
 use crate::config::ResolvedConfig;
@@ -23,6 +23,8 @@ pub struct Backends<L> {
     pub store: Arc<dyn Store>,
     /// Tickets.
     pub tickets: Arc<dyn TicketStore>,
+    /// What nodes tell each other about sessions.
+    pub events: Arc<dyn SessionEvents>,
     /// The audit trail.
     pub audit: Arc<dyn AuditStore>,
     /// Copies the store.
@@ -105,6 +107,7 @@ async fn open_behind_lock<L>(config: &ResolvedConfig, lock: L) -> Result<Backend
     Ok(Backends {
         store: shared.clone(),
         tickets: Arc::new(MemoryTickets::new(tickets)),
+        events: Arc::new(MemorySessionEvents::default()),
         audit: shared.clone(),
         backup: shared,
         sql,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use usher_auth::Randomness;
 use usher_auth::close_code::CloseCause;
-use usher_axum::Revocations;
+use usher_axum::LiveConnections;
 
 /// How often a batch is told.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
@@ -20,18 +20,18 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 ///
 /// No client may be let in meanwhile: see [`usher_axum::Door::begin_drain`].
 pub async fn drain(
-    revocations: &Revocations,
+    connections: &LiveConnections,
     unfetched: impl Fn() -> usize,
     limit: Duration,
     randomness: &dyn Randomness,
 ) -> usize {
     // In this order: a connection is one of the latter before it is none of the former any more.
-    let left = || open(revocations) + revocations.unwritten() + unfetched();
+    let left = || open(connections) + connections.unwritten() + unfetched();
     let patience = tokio::time::timeout(limit, async {
-        tell_all(revocations, limit / 2, randomness).await;
+        tell_all(connections, limit / 2, randomness).await;
         while left() > 0 {
             // A connection that was let in while the batches were told is told now.
-            for connection in revocations.live() {
+            for connection in connections.live() {
                 connection.end(CloseCause::Draining, Some(some_of(RECONNECT_SPREAD, randomness)));
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -43,12 +43,12 @@ pub async fn drain(
     left()
 }
 
-async fn tell_all(revocations: &Revocations, over: Duration, randomness: &dyn Randomness) {
-    let mut connections: Vec<_> = revocations.live().into_iter().map(|one| (randomness.bytes::<8>(), one)).collect();
-    connections.sort_unstable_by_key(|(order, _)| *order);
+async fn tell_all(connections: &LiveConnections, over: Duration, randomness: &dyn Randomness) {
+    let mut told: Vec<_> = connections.live().into_iter().map(|one| (randomness.bytes::<8>(), one)).collect();
+    told.sort_unstable_by_key(|(order, _)| *order);
     let batches = usize::try_from(over.as_millis() / BATCH_EVERY.as_millis()).unwrap_or(usize::MAX).max(1);
-    let size = connections.len().div_ceil(batches).max(1);
-    let mut batches = connections.chunks(size).peekable();
+    let size = told.len().div_ceil(batches).max(1);
+    let mut batches = told.chunks(size).peekable();
     while let Some(batch) = batches.next() {
         for (_, connection) in batch {
             connection.end(CloseCause::Draining, Some(some_of(RECONNECT_SPREAD, randomness)));
@@ -59,8 +59,8 @@ async fn tell_all(revocations: &Revocations, over: Duration, randomness: &dyn Ra
     }
 }
 
-fn open(revocations: &Revocations) -> usize {
-    revocations.connections() + revocations.waiting()
+fn open(connections: &LiveConnections) -> usize {
+    connections.count() + connections.waiting()
 }
 
 fn some_of(span: Duration, randomness: &dyn Randomness) -> Duration {

@@ -30,6 +30,7 @@ pub mod preflight;
 mod reload;
 mod revoker;
 mod sealed;
+pub mod session_feed;
 mod sessions;
 mod signing_key_file;
 mod ticket_desk;

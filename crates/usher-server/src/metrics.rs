@@ -20,7 +20,7 @@ use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_auth::refusal::RefusalKind;
 use usher_axum::observer::{Entry, Event, Scene};
-use usher_axum::{Observer, Revocations, SockJsRoute};
+use usher_axum::{LiveConnections, Observer, SockJsRoute};
 use usher_rooms::Rooms;
 
 use crate::audit::{AuditTrail, SinkKind};
@@ -55,7 +55,7 @@ struct Shared {
 
 /// What is counted by its owner, and asked for when somebody looks.
 pub(crate) struct Owners {
-    pub(crate) revocations: Revocations,
+    pub(crate) connections: LiveConnections,
     pub(crate) sockjs: Option<SockJsRoute<RoomsApplication>>,
     pub(crate) rooms: Rooms,
     pub(crate) audit: AuditTrail,
@@ -202,14 +202,14 @@ impl Collector for Owners {
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
         };
         let status = self.audit.status();
-        let states = [("waiting", self.revocations.waiting()), ("open", self.revocations.connections())];
+        let states = [("waiting", self.connections.waiting()), ("open", self.connections.count())];
         let of = |count: usize| ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
         let mut family = encoder.encode_descriptor("connections", "Connections by state", None, of(0).metric_type())?;
         for (state, count) in states {
             of(count).encode(family.encode_family(&[("state", state)])?)?;
         }
         let help = "Bytes queued for clients and not written yet, over all transports";
-        let queued = self.revocations.queued_bytes() + self.sockjs.as_ref().map_or(0, SockJsRoute::queued_bytes);
+        let queued = self.connections.queued_bytes() + self.sockjs.as_ref().map_or(0, SockJsRoute::queued_bytes);
         gauge(&mut encoder, "outbound_queued_bytes", help, queued)?;
         gauge(&mut encoder, "rooms", "Rooms with somebody in them", self.rooms.room_count())?;
         gauge(&mut encoder, "audit_queued", "Audit records that wait to be written", status.queued)?;

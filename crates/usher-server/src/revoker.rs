@@ -1,73 +1,162 @@
-//! Revocation in a running server: durable first, then carried to every live socket.
+//! Changes of sessions and users in a running server: durable first, then applied here, then told to the other nodes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use usher_auth::Clock;
-use usher_auth::connection::SessionRenewal;
+use usher_auth::connection::RenewedToken;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationTarget};
-use usher_auth::secret::HashedToken;
+use usher_auth::session::Session;
 use usher_auth::user::User;
-use usher_axum::{CredentialVerifier, Revocations};
-use usher_store::{ChangedUser, Store, StoreError};
+use usher_axum::{Applied, SessionState, Throttle};
+use usher_store::{
+    ChangedUser, ReceivedEvent, RevocationStore as _, SessionEvent, SessionEvents, SessionUse, StoreError,
+    UserStore as _, WriteBehindStore,
+};
 
 use crate::admin::{Revoker, owner};
 use crate::audit::{AuditTrail, Record};
 
+/// Longest wait for the other nodes to be told. They read everything again when they are connected again.
+const PUBLISH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a revoker is made of.
+#[derive(Clone)]
+pub struct RevokerParts {
+    /// Where changes are durable.
+    pub store: WriteBehindStore,
+    /// What this process knows of sessions.
+    pub sessions: SessionState,
+    /// Tells the other nodes.
+    pub events: Arc<dyn SessionEvents>,
+    /// Forgets users who are removed.
+    pub throttle: Arc<Throttle>,
+    /// What is revoked is recorded.
+    pub audit: AuditTrail,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// Ends what is revoked, in the store and on the wire. A cheap handle.
 #[derive(Clone)]
 pub struct LiveRevoker {
-    store: Arc<dyn Store>,
-    revocations: Revocations,
-    verifier: Arc<CredentialVerifier>,
-    audit: AuditTrail,
-    clock: Arc<dyn Clock>,
+    parts: RevokerParts,
 }
 
 impl LiveRevoker {
-    /// Over these.
-    pub fn new(
-        store: Arc<dyn Store>,
-        revocations: Revocations,
-        verifier: Arc<CredentialVerifier>,
-        audit: AuditTrail,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self { store, revocations, verifier, audit, clock }
+    /// With these parts.
+    pub fn new(parts: RevokerParts) -> Self {
+        Self { parts }
     }
-}
 
-impl LiveRevoker {
+    /// Takes in a change that is durable already, whether it was made here or on another node.
+    fn apply(&self, event: &SessionEvent) -> Applied {
+        if let SessionEvent::UserRemoved(user) = event {
+            self.parts.throttle.forget_user(user);
+        }
+        self.parts.sessions.apply(event, self.parts.clock.now())
+    }
+
+    /// Takes in a change that was made here, and keeps it for the other nodes: whatever an operation changed counts here before one of them is
+    /// told, which may take long.
+    fn apply_own(&self, event: SessionEvent, told: &mut Vec<SessionEvent>) -> Applied {
+        let applied = self.apply(&event);
+        told.push(event);
+        applied
+    }
+
+    /// Tells the other nodes, in order.
+    async fn publish(&self, events: Vec<SessionEvent>) {
+        let publishing = async {
+            for event in &events {
+                self.parts.events.publish(event).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        match tokio::time::timeout(PUBLISH_PATIENCE, publishing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, source = %error.source, "other nodes were not told of a change of a session");
+            }
+            Err(_) => tracing::error!("other nodes were not told of a change of a session: it took too long"),
+        }
+    }
+
+    /// Takes in what was received from another node.
+    pub(crate) async fn receive(&self, received: ReceivedEvent) -> Result<(), StoreError> {
+        match received {
+            ReceivedEvent::Event(event) => {
+                let applied = self.apply(&self.as_read_here(*event).await?);
+                tracing::debug!(sockets = applied.ended(), "another node's event was applied");
+                Ok(())
+            }
+            ReceivedEvent::Missed => {
+                tracing::warn!("events of other nodes were missed: everything about sessions is read again");
+                self.parts.sessions.read_again(&self.parts.store, &*self.parts.clock).await
+            }
+        }
+    }
+
+    /// Another node's clock says nothing of when something was read here: which of two records of a user is the later one is decided by a reading
+    /// of our own.
+    async fn as_read_here(&self, event: SessionEvent) -> Result<SessionEvent, StoreError> {
+        let SessionEvent::UserChanged { user: User { id, .. }, .. } = event else { return Ok(event) };
+        let read_at = self.parts.sessions.begin_reading(&id, self.parts.clock.now().unix);
+        Ok(match self.parts.store.user(&id).await? {
+            Some(user) => SessionEvent::UserChanged { user, read_at },
+            None => SessionEvent::UserRemoved(id),
+        })
+    }
+
     /// A session was proved anew: what is open under it goes on for longer.
-    pub fn session_renewed(&self, secret: &HashedToken, renewal: SessionRenewal) {
-        self.verifier.forget_session(secret);
-        self.revocations.session_renewed(&Arc::new(renewal));
+    pub async fn session_renewed(&self, session: &Session, user: &User, token: RenewedToken) {
+        // Where the log-in came from is nothing that other nodes need.
+        let session = Session { client_ip: None, user_agent: None, ..session.clone() };
+        let renewed = SessionEvent::Renewed { session, user: user.clone(), token };
+        // Nothing is taken away by it.
+        let _ = self.apply(&renewed);
+        self.publish(vec![renewed]).await;
+    }
+
+    /// Sessions were used, as this process knows already and the store does now.
+    pub(crate) async fn sessions_used(&self, uses: Vec<SessionUse>) {
+        if !uses.is_empty() {
+            self.publish(vec![SessionEvent::Used(uses)]).await;
+        }
     }
 
     /// Ends what `remembered` means on the wire, and records it.
-    fn apply(&self, remembered: &[Revocation], owner: Option<&UserId>, margin: Option<Duration>) -> usize {
-        let now = self.clock.now();
-        // All of it counts before a connection is looked for: the first target finds the connections of the others, whose sessions are
-        // what ends.
-        for one in remembered {
-            self.revocations.remember(one);
-        }
-        let mut ended = 0;
-        for (number, one) in remembered.iter().enumerate() {
-            // With a margin, each connection is asked once.
-            let asked = number > 0 && margin.is_some();
-            let connections = if asked { 0 } else { self.revocations.apply(one, margin, now) };
+    fn end(
+        &self,
+        remembered: &[Revocation],
+        owner: Option<&UserId>,
+        margin: Option<Duration>,
+        told: &mut Vec<SessionEvent>,
+    ) -> usize {
+        let Some(first) = remembered.first() else { return 0 };
+        let applied = self.apply_own(SessionEvent::Revoked { revocations: remembered.to_vec(), margin }, told);
+        for (one, connections) in remembered.iter().zip(&applied.ended) {
             // Who logs out is recorded with their request.
             if one.cause != RevocationCause::Logout {
-                self.audit.record(Record::revoked(one, owner).connections_ended(connections));
+                self.parts.audit.record(Record::revoked(one, owner).connections_ended(*connections));
             }
-            ended += connections;
         }
-        if let Some(first) = remembered.first() {
-            tracing::info!(cause = first.cause.as_str(), sockets = ended, "revoked");
-        }
+        tracing::info!(cause = first.cause.as_str(), sockets = applied.ended(), "revoked");
+        applied.ended()
+    }
+
+    /// The same, and the other nodes are told.
+    async fn end_everywhere(
+        &self,
+        remembered: &[Revocation],
+        owner: Option<&UserId>,
+        margin: Option<Duration>,
+    ) -> usize {
+        let mut told = Vec::new();
+        let ended = self.end(remembered, owner, margin, &mut told);
+        self.publish(told).await;
         ended
     }
 
@@ -75,20 +164,23 @@ impl LiveRevoker {
     ///
     /// Until the change was durable, the old roles may have been read again and put into a token. So what was read up to now has the
     /// old ones, that of this very millisecond included.
-    async fn roles_changed(&self, user: &User, remembered: &[Revocation]) {
-        let read_at = self.clock.now().unix.plus(Duration::from_millis(1));
+    async fn rights_changed(&self, user: &User, remembered: &[Revocation], told: &mut Vec<SessionEvent>) {
+        let read_at = self.parts.clock.now().unix.plus(Duration::from_millis(1));
         let target = RevocationTarget::User { user: user.id.clone(), issued_before: read_at, except: None };
-        for one in remembered.iter().filter(|one| one.cause == RevocationCause::RolesChanged) {
-            let later = Revocation { target: target.clone(), ..one.clone() };
-            self.revocations.remember(&later);
+        let roles = remembered.iter().filter(|one| one.cause == RevocationCause::RolesChanged);
+        let later: Vec<_> = roles.map(|one| Revocation { target: target.clone(), ..one.clone() }).collect();
+        if !later.is_empty() {
+            // A change of roles ends no connection.
+            let _ = self.apply_own(SessionEvent::Revoked { revocations: later.clone(), margin: None }, told);
+        }
+        self.apply_own(SessionEvent::UserChanged { user: user.clone(), read_at }, told).taken_in().await;
+        for one in &later {
             // The change stands without this, which only moves its moment: it matters if the process ends within the life of a token
             // that was signed just now.
-            if let Err(error) = self.store.revoke(&later).await {
+            if let Err(error) = self.parts.store.revoke(one).await {
                 tracing::warn!(%error, source = %error.source, user = %user.id, "the moment of a change of roles was not moved");
             }
         }
-        self.verifier.forget_user(&user.id);
-        self.revocations.user_changed(&Arc::new(user.clone()), read_at).taken_in().await;
     }
 }
 
@@ -97,50 +189,57 @@ impl Revoker for LiveRevoker {
     /// Once this returns, the revocation is durable, refuses every later use of what it ends, and nothing more is sent
     /// to or taken from the sockets opened with it. Returns how many sockets those were.
     async fn revoke(&self, revocation: &Revocation, margin: Option<Duration>) -> Result<usize, StoreError> {
-        let owner = owner(&*self.store, revocation).await?;
-        let remembered = self.store.revoke(revocation).await?;
-        Ok(self.apply(&remembered, owner.as_ref(), margin))
+        let owner = owner(&self.parts.store, revocation).await?;
+        let remembered = self.parts.store.revoke(revocation).await?;
+        Ok(self.end_everywhere(&remembered, owner.as_ref(), margin).await)
     }
 
     fn has_connections(&self, session: &SessionId) -> bool {
-        self.revocations.has_session(session)
+        self.parts.sessions.connections().has_session(session)
     }
 
-    fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {
-        self.apply(remembered, owner, None)
+    async fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {
+        self.end_everywhere(remembered, owner, None).await
     }
 
     async fn user_changed(&self, id: &UserId, changed: &ChangedUser) -> usize {
-        let cause = RevocationCause::UserDisabled;
+        let mut told = Vec::new();
         let mut ended = 0;
         match &changed.user {
             Some(user) if user.disabled => {
-                ended += self.revocations.block(&BlockedUser { user: id.clone(), cause }, self.clock.now());
+                let blocked = BlockedUser { user: id.clone(), cause: RevocationCause::UserDisabled };
+                ended += self.apply_own(SessionEvent::UserBlocked(blocked), &mut told).ended();
             }
-            _ => self.revocations.unblock(id),
+            Some(_) => ended += self.apply_own(SessionEvent::UserUnblocked(id.clone()), &mut told).ended(),
+            None => {}
         }
-        ended += self.apply(&changed.revoked, Some(id), None);
-        self.verifier.forget_user(id);
+        ended += self.end(&changed.revoked, Some(id), None, &mut told);
         match &changed.user {
-            Some(user) => self.roles_changed(user, &changed.revoked).await,
-            None => self.verifier.parts().throttle.forget_user(id),
+            Some(user) => self.rights_changed(user, &changed.revoked, &mut told).await,
+            None => ended += self.apply_own(SessionEvent::UserRemoved(id.clone()), &mut told).ended(),
         }
+        self.publish(told).await;
         ended
     }
 
-    fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize {
+    async fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize {
+        let mut told = Vec::new();
         let blocked = BlockedUser { user: id.clone(), cause: RevocationCause::UserBanned };
-        let ended = self.revocations.block(&blocked, self.clock.now());
-        self.verifier.forget_user(id);
-        ended + self.apply(remembered, Some(id), None)
+        let ended = self.apply_own(SessionEvent::UserBlocked(blocked), &mut told).ended();
+        let ended = ended + self.end(remembered, Some(id), None, &mut told);
+        self.publish(told).await;
+        ended
     }
 
-    fn unbanned(&self, id: &UserId) {
-        self.revocations.unblock(id);
+    async fn unbanned(&self, id: &UserId) {
+        let mut told = Vec::new();
+        let _ = self.apply_own(SessionEvent::UserUnblocked(id.clone()), &mut told);
+        self.publish(told).await;
     }
 
-    fn user_added(&self, id: &UserId) {
-        self.revocations.unblock(id);
-        self.verifier.forget_user(id);
+    async fn user_added(&self, id: &UserId) {
+        let mut told = Vec::new();
+        let _ = self.apply_own(SessionEvent::UserAdded(id.clone()), &mut told);
+        self.publish(told).await;
     }
 }

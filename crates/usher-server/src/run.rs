@@ -17,7 +17,7 @@ use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness};
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 use usher_axum::issuer_keys::InvalidKeySource;
-use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits};
+use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits, MemoryLimits};
 use usher_rooms::RoomLimits;
 use usher_store::StoreError;
 
@@ -33,9 +33,10 @@ use crate::passwords::PasswordHasher;
 use crate::preflight::look_before_starting;
 use crate::reload::needing_restart;
 use crate::server::{Server, ServerParts, ServerSettings};
+use crate::session_feed::SessionFeed;
 use crate::signing_key_file::{self, SigningKeyError};
 
-/// How long the store has at a shutdown to take the addresses that accounts were used from.
+/// How long the store has at a shutdown to take the uses of sessions, and as long again for the addresses that accounts were used from.
 const STORE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the audit's sinks have at a shutdown to take what is queued.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -129,10 +130,16 @@ pub async fn run(
     let admin_entrance = Entrance { tls: tls.clone(), limits: fitted.admin, ..Entrance::default() };
     let entrance = Entrance { tls, only_from, trusted_proxies, limits: fitted.http };
     let entrance_in_drain = entrance.clone();
+    // The lock keeps every other process from changing the store, and commands reach this one by the control socket: it hears of all changes.
+    let memory = MemoryLimits::until_told();
+    let sessions =
+        SessionFeed::begin(&*backends.store, backends.events.clone(), config.sessions.limits, memory).await?;
+    let revoked = sessions.revoked();
     let server = Arc::new(Server::assemble(
         settings(&config, &fitted, boards_page),
         ServerParts {
             store: backends.store.clone(),
+            sessions,
             tickets: backends.tickets.clone(),
             keys,
             tokens,
@@ -145,10 +152,9 @@ pub async fn run(
             randomness: randomness.clone(),
         },
     )?);
-    let revoked = server.load_revocations().await?;
     server.load_known_addresses().await?;
     let administration = Arc::new(Administration {
-        store: backends.store.clone(),
+        store: Arc::new(server.store().clone()),
         revoker: Arc::new(server.revoker().clone()),
         passwords,
         rooms: RulesInForce::Server(server.rooms().clone()),
@@ -180,6 +186,7 @@ pub async fn run(
             () = backends.lock.serve(administration) => {}
             () = serve_admin(admin, admin_entrance, &server, &config) => {}
             () = server.update_rooms() => {}
+            () = server.receive_events() => {}
         }
     });
     // A task, so that it runs where the connections do: from this thread, each would have to wake another.
@@ -196,12 +203,13 @@ pub async fn run(
         () = &mut beside => {}
         () = server.reap() => {}
         () = server.remember_addresses() => {}
+        () = server.write_session_uses() => {}
         () = issuer_keys.keep_fresh() => {}
     }
     server.begin_drain();
     drop(stop);
     let listener = if accepts { accepting.await.ok() } else { None };
-    tracing::info!(connections = server.revocations().connections(), "shutting down");
+    tracing::info!(connections = server.connections().count(), "shutting down");
     // Without clients that come back to fetch the end, nothing can connect any more from here on.
     let listener = listener.filter(|_| server.has_polling_clients());
     let draining = server.clone();
@@ -215,6 +223,9 @@ pub async fn run(
     }
     if let Some(accepting) = accepting {
         accepting.abort();
+    }
+    if tokio::time::timeout(STORE_PATIENCE, server.write_new_session_uses()).await.is_err() {
+        tracing::warn!("uses of sessions were not written: the store did not take them in time");
     }
     if tokio::time::timeout(STORE_PATIENCE, server.remember_new_addresses()).await.is_err() {
         tracing::warn!("known addresses were not saved: the store did not take them in time");

@@ -13,6 +13,7 @@ use axum::routing::any;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Method, Request};
 use parking_lot::RwLock;
+use tokio::sync::Mutex;
 use url::Host;
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
@@ -24,12 +25,12 @@ use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness, Refusal};
 use usher_axum::{
-    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, LoginLimits, PendingChange,
-    Problem, Revocations, RouteTable, SockJsConfigError, SockJsRoute, SockJsSettings, Throttle, TrustedProxies,
-    VerifierParts, WaitingLimits, WebSocketRoute,
+    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, LiveConnections, LoginLimits,
+    PendingChange, Problem, RouteTable, SessionState, SockJsConfigError, SockJsRoute, SockJsSettings, Throttle,
+    TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
-use usher_store::{Store, StoreError, TicketStore};
+use usher_store::{SessionEventReceiver, Store, TicketStore, WriteBehindStore};
 use zeroize::Zeroizing;
 
 use crate::access_tokens::AccessTokens;
@@ -44,8 +45,9 @@ use crate::login_queue::LoginQueue;
 use crate::metrics::{Metrics, Owners};
 use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
-use crate::revoker::LiveRevoker;
+use crate::revoker::{LiveRevoker, RevokerParts};
 use crate::rooms_application::RoomsApplication;
+use crate::session_feed::SessionFeed;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::ticket_desk::TicketDesk;
 
@@ -107,6 +109,8 @@ pub struct ServerSettings {
 pub struct ServerParts {
     /// What is remembered.
     pub store: Arc<dyn Store>,
+    /// What the store remembers of sessions and revocations, and how changes of it are heard of.
+    pub sessions: SessionFeed,
     /// Tickets.
     pub tickets: Arc<dyn TicketStore>,
     /// The keys our tokens are signed with.
@@ -139,10 +143,12 @@ pub struct Server {
     sockjs: Option<SockJsRoute<RoomsApplication>>,
     https: bool,
     boards_page: bool,
-    revocations: Revocations,
+    sessions: SessionState,
+    /// The events of other nodes; held by whoever takes them in.
+    received: Mutex<Box<dyn SessionEventReceiver>>,
     revoker: LiveRevoker,
     rooms: Rooms,
-    store: Arc<dyn Store>,
+    store: WriteBehindStore,
     audit: AuditTrail,
     metrics: Metrics,
     clock: Arc<dyn Clock>,
@@ -173,6 +179,7 @@ impl Server {
     pub fn assemble(settings: ServerSettings, parts: ServerParts) -> Result<Self, SockJsConfigError> {
         let ServerParts {
             store,
+            sessions: SessionFeed { state, events, received },
             tickets,
             keys,
             tokens,
@@ -184,23 +191,29 @@ impl Server {
             clock,
             randomness,
         } = parts;
-        let revocations = Revocations::default();
+        let store = WriteBehindStore::new(store);
+        let shared_store: Arc<dyn Store> = Arc::new(store.clone());
         let throttle = Arc::new(Throttle::new(settings.failures, settings.logins, &address_key));
         let verifier = Arc::new(CredentialVerifier::new(VerifierParts {
             store: store.clone(),
             tickets: tickets.clone(),
             tokens,
             issuer_keys,
-            revocations: revocations.clone(),
+            sessions: state.clone(),
             throttle: throttle.clone(),
-            session_limits: settings.session_limits,
             clock: clock.clone(),
         }));
-        let revoker =
-            LiveRevoker::new(store.clone(), revocations.clone(), verifier.clone(), audit.clone(), clock.clone());
+        let revoker = LiveRevoker::new(RevokerParts {
+            store: store.clone(),
+            sessions: state.clone(),
+            events,
+            throttle: throttle.clone(),
+            audit: audit.clone(),
+            clock: clock.clone(),
+        });
         let access_tokens = Arc::new(AccessTokens::new(keys, settings.token_profile.clone(), settings.access_ttl));
         let sessions = Sessions::new(SessionsParts {
-            store: store.clone(),
+            store: shared_store.clone(),
             access_tokens: access_tokens.clone(),
             revoker: revoker.clone(),
             throttle: throttle.clone(),
@@ -212,7 +225,7 @@ impl Server {
             randomness: randomness.clone(),
         });
         let api = ApiState {
-            store: store.clone(),
+            store: shared_store,
             sessions,
             // One for each that is being hashed, and one that is looked up meanwhile.
             login_queue: LoginQueue::new(2 * passwords.concurrency(), passwords.most_waiting()),
@@ -230,11 +243,11 @@ impl Server {
         let rooms = Rooms::new(settings.rooms.clone(), settings.room_limits);
         let door = Door::new(DoorParts {
             verifier,
-            revocations: revocations.clone(),
+            connections: state.connections().clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             waiting: settings.waiting,
             anonymous: settings.anonymous,
-            connections: settings.connections,
+            connection_limits: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
             observer: Arc::new(Observers { audit: AuditObserver(audit.clone()), metrics: metrics.clone() }),
@@ -250,7 +263,8 @@ impl Server {
             sockjs: sockjs.transpose()?,
             https: settings.https,
             boards_page: settings.boards_page,
-            revocations,
+            sessions: state,
+            received: Mutex::new(received),
             revoker,
             rooms,
             store,
@@ -277,7 +291,7 @@ impl Server {
             trusted_proxies: settings.trusted_proxies.clone(),
             waiting: settings.waiting,
             anonymous: settings.anonymous,
-            connections: settings.connections,
+            connection_limits: settings.connections,
             messages: settings.messages,
             outbound_limit: settings.outbound_limit,
             ..current.door.parts().clone()
@@ -306,7 +320,7 @@ impl Server {
         *current = Current { router, sockets, door };
         drop(current);
         // Whoever comes from here on meets the new rules; those who are in look at them now.
-        self.revocations.routes_changed(&routes)
+        self.sessions.connections().routes_changed(&routes)
     }
 
     /// What routes share: for further routes beside the configured ones, with an application of their own.
@@ -332,7 +346,7 @@ impl Server {
     pub async fn drain(&self, limit: Duration) -> usize {
         self.begin_drain();
         let unfetched = || self.sockjs.as_ref().map_or(0, SockJsRoute::unfetched_closes);
-        drain::drain(&self.revocations, unfetched, limit, &*self.randomness).await
+        drain::drain(self.sessions.connections(), unfetched, limit, &*self.randomness).await
     }
 
     /// Whether there are clients that need new connections in a drain: those of SockJS sessions over HTTP.
@@ -421,7 +435,7 @@ impl Server {
     /// The HTTP service of the operators' listener: numbers and health, for whoever calls it by one of `hosts`.
     pub fn admin_router(&self, hosts: Vec<Host>) -> Router {
         let owners = Owners {
-            revocations: self.revocations.clone(),
+            connections: self.sessions.connections().clone(),
             sockjs: self.sockjs.clone(),
             rooms: self.rooms.clone(),
             audit: self.audit.clone(),
@@ -430,7 +444,7 @@ impl Server {
             hosts: Arc::new(hosts),
             metrics: self.metrics.clone(),
             owners: Arc::new(owners),
-            store: self.store.clone(),
+            store: Arc::new(self.store.clone()),
             audit: self.audit.clone(),
         })
     }
@@ -445,18 +459,19 @@ impl Server {
         &self.rooms
     }
 
-    /// What is revoked, and who is connected.
-    pub fn revocations(&self) -> &Revocations {
-        &self.revocations
+    /// The connections that are open.
+    pub fn connections(&self) -> &LiveConnections {
+        self.sessions.connections()
     }
 
-    /// Takes in what the store remembers of revocations. Nothing may be served before this: a revoked credential must not
-    /// come back with a restart.
-    pub async fn load_revocations(&self) -> Result<usize, StoreError> {
-        let revocations = self.store.revocations().await?;
-        let blocked = self.store.blocked_users().await?;
-        self.revocations.load(&revocations, &blocked);
-        Ok(revocations.len() + blocked.len())
+    /// What this process knows of sessions.
+    pub fn sessions(&self) -> &SessionState {
+        &self.sessions
+    }
+
+    /// The store, with the uses of sessions that are not written yet.
+    pub fn store(&self) -> &WriteBehindStore {
+        &self.store
     }
 }
 

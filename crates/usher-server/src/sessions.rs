@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use usher_auth::connection::{RenewedToken, SessionRenewal};
+use usher_auth::connection::RenewedToken;
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{SessionId, TokenId, UserId};
 use usher_auth::jwt::{AccessTokenClaims, SessionKeyClaims};
@@ -160,7 +160,7 @@ impl Sessions {
         };
         match self.parts.store.start_session(&new).await? {
             StartedSession::UserChanged => return Ok(None),
-            StartedSession::Started(ended) => self.parts.revoker.carry_out(&ended, Some(&user.id)),
+            StartedSession::Started(ended) => self.parts.revoker.carry_out(&ended, Some(&user.id)).await,
         };
         let mut granted = self.grant(session, user, now);
         granted.cookie = Some(cookie);
@@ -203,11 +203,11 @@ impl Sessions {
             RefreshOutcome::Retried { sealed_successor, .. } => sealed::open(&presented, &sealed_successor)
                 .and_then(|text| PlainToken::parse(TokenKind::Refresh, &text))
                 .ok_or(RefreshError::Invalid("its successor could not be unsealed"))?,
-            RefreshOutcome::Reused(ended) => return Err(self.reused(ended)),
+            RefreshOutcome::Reused(ended) => return Err(self.reused(ended).await),
             RefreshOutcome::Expired(_) => return Err(RefreshError::Invalid("expired")),
             RefreshOutcome::Unknown => return Err(self.unknown(&presented, now).await),
         };
-        let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now);
+        let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now).await;
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
     }
@@ -220,7 +220,7 @@ impl Sessions {
         if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
             return Ok(None);
         }
-        Ok(Some(self.renew(Session { last_seen_at: now, ..session }, user, now)))
+        Ok(Some(self.renew(Session { last_seen_at: now, ..session }, user, now).await))
     }
 
     /// The session of that id, whatever of it can still be used.
@@ -289,16 +289,16 @@ impl Sessions {
     async fn unknown(&self, presented: &PlainToken, now: UnixTime) -> RefreshError {
         let when = RevocationTimes { at: now, forget_at: self.parts.lifetimes.forget_session_at(now) };
         match self.parts.store.end_refresh_family(&presented.family(), when).await {
-            Ok(Some(ended)) => self.reused(ended),
+            Ok(Some(ended)) => self.reused(ended).await,
             Ok(None) => RefreshError::Invalid("unknown"),
             Err(error) => error.into(),
         }
     }
 
-    fn reused(&self, ended: EndedFamily) -> RefreshError {
+    async fn reused(&self, ended: EndedFamily) -> RefreshError {
         let EndedFamily { session, user, revoked } = ended;
         tracing::warn!(%user, "a spent refresh token came back: its session has ended");
-        self.parts.revoker.carry_out(&revoked, Some(&user));
+        self.parts.revoker.carry_out(&revoked, Some(&user)).await;
         RefreshError::Reused { user, session }
     }
 
@@ -319,16 +319,14 @@ impl Sessions {
     }
 
     /// A new access token for a session that was just proved anew, and more time for what is open under it.
-    fn renew(&self, session: Session, user: User, now: UnixTime) -> Granted {
+    async fn renew(&self, session: Session, user: User, now: UnixTime) -> Granted {
         let granted = self.grant(session, user, now);
         let token = RenewedToken {
             token_id: granted.token_id.clone(),
             issued_at: now,
             expires_at: now.plus(granted.expires_in),
         };
-        if let Some(renewal) = SessionRenewal::new(&granted.session, &granted.user, self.parts.limits, token) {
-            self.parts.revoker.session_renewed(&granted.session.secret, renewal);
-        }
+        self.parts.revoker.session_renewed(&granted.session, &granted.user, token).await;
         granted
     }
 

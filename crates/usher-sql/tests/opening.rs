@@ -132,7 +132,7 @@ async fn migrating_again_changes_nothing() {
     let place = Place::new();
     let store = place.open().await;
     store.create_user(&user("alice"), None).await.expect("the store works");
-    assert_eq!(store.migrate().await.expect("it is up to date"), 4);
+    assert_eq!(store.migrate().await.expect("it is up to date"), 5);
     assert!(store.user(&user_id("alice")).await.expect("the store works").is_some());
 }
 
@@ -147,7 +147,7 @@ async fn a_store_of_a_newer_version_is_refused() {
         )
         .await;
     let error = place.try_open().await.expect_err("the future is not known");
-    assert!(matches!(error, OpenError::Newer { version: 7, known: 4, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { version: 7, known: 5, .. }), "{error:?}");
     let text = whole(&error);
     assert!(text.contains(&place.file.display().to_string()) && text.contains("newer version of usher"), "{text}");
 }

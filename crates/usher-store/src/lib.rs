@@ -6,7 +6,9 @@
 mod changes;
 mod error;
 mod known_addresses;
+mod session_events;
 mod traits;
+mod write_behind;
 
 pub mod backend;
 #[cfg(any(test, feature = "conformance"))]
@@ -19,7 +21,11 @@ pub use changes::{
 };
 pub use error::StoreError;
 pub use known_addresses::{HashedAddress, KnownAddress, KnownAddressBounds, KnownAddressStore};
+pub use session_events::{
+    MAX_QUEUED_EVENTS, ReceivedEvent, SessionEvent, SessionEventReceiver, SessionEvents, SessionUse,
+};
 pub use traits::{
     ApiKeyStore, AuditEntry, AuditStore, ChainHead, CreateUser, RedeemedTicket, RefreshTokenStore, RevocationStore,
     SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,
 };
+pub use write_behind::{MAX_UNWRITTEN_USES, WriteBehindStore};

@@ -90,6 +90,9 @@ pub trait SessionStore: Send + Sync {
     ) -> Result<Vec<Session>, StoreError>;
     /// Move `last_seen_at` forward, never back; false if there is no such session.
     async fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> Result<bool, StoreError>;
+    /// In one transaction: the same for many. A session that is not there (any more) is passed over and does not come back. Returns how
+    /// many are there, each counted once.
+    async fn touch_sessions(&self, uses: &[(SessionId, UnixTime)]) -> Result<u64, StoreError>;
     /// Remove sessions last seen before `idle_before` or created before `created_before`, with their refresh tokens; how many
     /// sessions.
     async fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> Result<u64, StoreError>;

@@ -115,6 +115,7 @@ delegate!(SessionStore {
     fn session(&self, id: &SessionId) -> Option<Session>;
     fn sessions_of(&self, user: &UserId, after: Option<&SessionId>, limit: u32) -> Vec<Session>;
     fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> bool;
+    fn touch_sessions(&self, uses: &[(SessionId, UnixTime)]) -> u64;
     fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> u64;
 });
 

@@ -25,16 +25,17 @@ use usher_auth::secret::{PlainToken, TokenKind};
 use usher_auth::user::User;
 use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::ambient::SystemRandomness;
-use usher_axum::{Door, IssuerKeys, WebSocketRoute};
+use usher_axum::{Door, IssuerKeys, MemoryLimits, WebSocketRoute};
 use usher_server::admin::Revoker as _;
 use usher_server::audit::{AuditKeys, AuditSettings, AuditTrail, SinkSetting};
 use usher_server::listener::{self, Entrance};
 use usher_server::metrics::Metrics;
 use usher_server::passwords::PasswordHasher;
 use usher_server::server::{Server, ServerParts, ServerSettings};
+use usher_server::session_feed::SessionFeed;
 use usher_sql::{SqlOptions, SqlStore};
-use usher_store::memory::{MemoryStore, MemoryTickets};
-use usher_store::{CreateApiKey, RevocationTimes, Store, TicketBounds, TicketStore, UserChange};
+use usher_store::memory::{MemorySessionEvents, MemoryStore, MemoryTickets};
+use usher_store::{CreateApiKey, RevocationTimes, SessionEvents, Store, TicketBounds, TicketStore, UserChange};
 use zeroize::Zeroizing;
 
 use crate::binary_application::BinaryApplication;
@@ -78,6 +79,8 @@ pub struct TestServerBuilder {
     audit: Vec<SinkSetting>,
     audit_joins: bool,
     ticket_store: Option<Arc<dyn TicketStore>>,
+    events: Arc<dyn SessionEvents>,
+    memory: MemoryLimits,
     issuers: Vec<TrustedIssuer>,
     entrance: Entrance,
 }
@@ -136,6 +139,20 @@ impl TestServerBuilder {
         self
     }
 
+    /// As one of several nodes, with this end of their events.
+    #[must_use]
+    pub fn events(mut self, events: Arc<dyn SessionEvents>) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Remembering less, or for a shorter time.
+    #[must_use]
+    pub fn memory(mut self, memory: MemoryLimits) -> Self {
+        self.memory = memory;
+        self
+    }
+
     /// Taking connections in another way.
     #[must_use]
     pub fn entrance(mut self, entrance: Entrance) -> Self {
@@ -186,11 +203,14 @@ impl TestServerBuilder {
         );
         tokio::spawn(writer.run());
         let routes = self.settings.routes.clone();
+        let limits = self.settings.session_limits;
+        let sessions = SessionFeed::begin(&*store, self.events, limits, self.memory).await.expect("a store");
         let server = Arc::new(
             Server::assemble(
                 self.settings,
                 ServerParts {
                     store: store.clone(),
+                    sessions,
                     tickets,
                     keys,
                     tokens,
@@ -205,7 +225,6 @@ impl TestServerBuilder {
             )
             .expect("settings that can be"),
         );
-        server.load_revocations().await.expect("a store that can be read");
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let admin = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
@@ -226,6 +245,7 @@ impl TestServerBuilder {
                 () = listener::serve(admin, Entrance::default(), admin_answer, std::future::pending()) => {}
                 () = listener::serve(binary, Entrance::default(), binary_answer, std::future::pending()) => {}
                 () = running.update_rooms() => {}
+                () = running.receive_events() => {}
             }
         });
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
@@ -271,6 +291,8 @@ impl TestServer {
             audit: vec![SinkSetting::Store],
             audit_joins: false,
             ticket_store: None,
+            events: Arc::new(MemorySessionEvents::default()),
+            memory: MemoryLimits::until_told(),
             issuers: Vec::new(),
             entrance: Entrance::default(),
         }
@@ -425,14 +447,14 @@ impl TestServer {
         let user = UserId::new(user).expect("an id");
         let when = RevocationTimes { at: self.now(), forget_at: UnixTime::MAX };
         let remembered = self.store.ban_user(&user, when).await.expect("a store");
-        self.server.revoker().banned(&user, &remembered)
+        self.server.revoker().banned(&user, &remembered).await
     }
 
     /// Lifts a ban, as the administrator's tools do.
     pub async fn db_unban(&self, user: &str) {
         let user = UserId::new(user).expect("an id");
         assert!(self.store.unban_user(&user).await.expect("a store"));
-        self.server.revoker().unbanned(&user);
+        self.server.revoker().unbanned(&user).await;
     }
 
     /// The text of its metrics.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::ids::{Role, TokenId};
+use crate::ids::{IssuerSessionId, Role, TokenId};
 use crate::time::UnixTime;
 
 /// Longest `name` that is taken over, in bytes: it is shown to everybody in a room.
@@ -67,6 +67,11 @@ impl Claims {
     /// `sid`, as text.
     pub(super) fn session(&self) -> Result<Option<&str>, ClaimError> {
         text(&self.members, "sid")
+    }
+
+    /// `sid` of another issuer's token, whatever characters it has; `None` if there is none, or it is no text.
+    pub(super) fn issuer_session(&self) -> Option<IssuerSessionId> {
+        IssuerSessionId::new(self.members.get("sid")?.as_str()?).ok()
     }
 
     /// `name`, if it can be shown: text with something in it, no control characters, of bearable length.

@@ -10,7 +10,8 @@ use super::key_set::SignatureError;
 use super::subject::{SubjectError, SubjectMapping};
 use super::token_type::{self, TypeError};
 use super::trusted_issuer::TrustedIssuer;
-use crate::ids::{IssuerName, Role, SessionId, TokenId, UserId};
+use crate::ids::{IssuerName, IssuerSubject, Role, SessionId, TokenId, UserId};
+use crate::permit::IssuedBy;
 use crate::time::UnixTime;
 
 /// Verifies tokens of the issuers it was made with.
@@ -44,6 +45,7 @@ pub(super) struct Known {
 ///     claims: Default::default(),
 ///     token_id: None,
 ///     session: None,
+///     issued_by: None,
 ///     issued_at: UnixTime::EPOCH,
 ///     skew: std::time::Duration::ZERO,
 ///     expires_at: UnixTime::MAX,
@@ -59,6 +61,7 @@ pub struct VerifiedToken {
     pub(crate) claims: BTreeMap<String, Vec<String>>,
     pub(crate) token_id: Option<TokenId>,
     pub(crate) session: Option<SessionId>,
+    pub(crate) issued_by: Option<IssuedBy>,
     pub(crate) issued_at: UnixTime,
     /// How far its issuer's clock may be ahead of ours; zero for our own.
     pub(crate) skew: Duration,
@@ -100,6 +103,11 @@ impl VerifiedToken {
     /// `sid`, of our own tokens only.
     pub fn session(&self) -> Option<&SessionId> {
         self.session.as_ref()
+    }
+
+    /// The `sub` and `sid` of another issuer's token, as that issuer wrote them.
+    pub fn issued_by(&self) -> Option<&IssuedBy> {
+        self.issued_by.as_ref()
     }
 
     /// `iat`, or the epoch where it is missing, so that every revocation of its user meets it.
@@ -286,6 +294,7 @@ impl TokenVerifier {
                 (user, session.map_err(|_| ClaimError::Malformed("sid"))?)
             }
         };
+        let issued_by = rules.name.as_ref().map(|issuer| issued_by(claims, issuer)).transpose()?;
         let mut roles = rules.roles_claim.as_deref().map_or_else(Vec::new, |name| claims.roles(name));
         roles.extend_from_slice(&rules.default_roles);
         roles.sort_unstable();
@@ -299,6 +308,7 @@ impl TokenVerifier {
             claims: kept.filter(|(_, values)| !values.is_empty()).collect(),
             token_id: claims.token_id.clone(),
             session,
+            issued_by,
             issued_at: claims.issued_at.unwrap_or(UnixTime::EPOCH),
             skew: if rules.name.is_some() { rules.leeway } else { Duration::ZERO },
             expires_at: claims.expires_at,
@@ -340,6 +350,12 @@ impl Known {
         let two_name = other.issuer.name().map(IssuerName::as_str);
         one.namespace() == two.namespace() || (one.namespace().is_some() && one.namespace() == two_name)
     }
+}
+
+/// What the token says of its issuer's own user and session. A `sid` that is no text names no session that a log-out could name.
+fn issued_by(claims: &Claims, issuer: &IssuerName) -> Result<IssuedBy, TokenError> {
+    let subject = IssuerSubject::new(&claims.subject).map_err(SubjectError::from)?;
+    Ok(IssuedBy { issuer: issuer.clone(), subject, session: claims.issuer_session() })
 }
 
 /// All that the rules say of the claims, but for expiry, which is told apart.

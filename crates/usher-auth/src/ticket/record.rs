@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Ticket;
-use crate::ids::{ApiKeyId, IssuerName, Role, SessionId, TokenId, UserId};
-use crate::permit::{CredentialFacts, Principal};
+use crate::ids::{ApiKeyId, IssuerName, IssuerSessionId, IssuerSubject, Role, SessionId, TokenId, UserId};
+use crate::permit::{CredentialFacts, IssuedBy, Principal};
 use crate::record::{self, RecordError};
 use crate::secret::HashedToken;
 use crate::time::UnixTime;
@@ -108,8 +108,17 @@ struct CredentialFields {
     session: Option<SessionId>,
     token: Option<TokenFields>,
     api_key: Option<ApiKeyId>,
+    issued_by: Option<IssuedByFields>,
     issued_at: UnixTime,
     roles_read_at: Option<UnixTime>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IssuedByFields {
+    issuer: IssuerName,
+    subject: IssuerSubject,
+    session: Option<IssuerSessionId>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,17 +172,21 @@ impl From<PrincipalFields> for Principal {
 
 impl From<CredentialFacts> for CredentialFields {
     fn from(facts: CredentialFacts) -> Self {
-        let CredentialFacts { user, session, token, api_key, issued_at, roles_read_at } = facts;
+        let CredentialFacts { user, session, token, api_key, issued_by, issued_at, roles_read_at } = facts;
         let token = token.map(|(issuer, id)| TokenFields { issuer, id });
-        Self { user, session, token, api_key, issued_at, roles_read_at }
+        let issued_by =
+            issued_by.map(|IssuedBy { issuer, subject, session }| IssuedByFields { issuer, subject, session });
+        Self { user, session, token, api_key, issued_by, issued_at, roles_read_at }
     }
 }
 
 impl From<CredentialFields> for CredentialFacts {
     fn from(fields: CredentialFields) -> Self {
-        let CredentialFields { user, session, token, api_key, issued_at, roles_read_at } = fields;
+        let CredentialFields { user, session, token, api_key, issued_by, issued_at, roles_read_at } = fields;
         let token = token.map(|TokenFields { issuer, id }| (issuer, id));
-        Self { user, session, token, api_key, issued_at, roles_read_at }
+        let issued_by =
+            issued_by.map(|IssuedByFields { issuer, subject, session }| IssuedBy { issuer, subject, session });
+        Self { user, session, token, api_key, issued_by, issued_at, roles_read_at }
     }
 }
 

@@ -227,6 +227,30 @@ fn what_is_known_of_a_bearer() {
 }
 
 #[test]
+fn an_issuers_own_names_for_user_and_session_are_kept() {
+    // req H16: a log-out at the issuer names its `sid` or its `sub`, to the letter.
+    let mut a = rules_of("a", A);
+    a.subject = "corp:{sub}@example".parse().unwrap();
+    let verifier = TokenVerifier::new(vec![TrustedIssuer::new(a, keys(&P256, "k1")), ours()], BTreeSet::new()).unwrap();
+    let issued_by = |claims: Value| {
+        let verified = verify(&verifier, &token(&P256, claims)).unwrap();
+        let names = verified.issued_by().unwrap();
+        assert_eq!((&names.issuer, names.subject.as_str()), (&name("a"), "auth0|117"));
+        names.session.as_ref().map(|session| session.as_str().to_owned())
+    };
+    assert_eq!(issued_by(json!({"iss": A, "sub": "auth0|117"})), None);
+    for sid in ["08a5019c", "a b\u{0}\n", "é"] {
+        assert_eq!(issued_by(json!({"iss": A, "sub": "auth0|117", "sid": sid})).as_deref(), Some(sid));
+    }
+    // No text: no log-out token can name it either, and the access token is as good as before.
+    for sid in [json!(7), json!(null), json!(""), json!({"a": 1})] {
+        assert_eq!(issued_by(json!({"iss": A, "sub": "auth0|117", "sid": sid})), None);
+    }
+    let own = verify(&verifier, &token(&ED25519, json!({"iss": OURS, "sid": "ses_1"}))).unwrap();
+    assert_eq!(own.issued_by(), None, "our own sessions have ids of ours");
+}
+
+#[test]
 fn a_revoked_token_stays_revoked_in_another_form() {
     // req G8: ECDSA has two signatures for each; the other one makes another text of the same token.
     let verifier = verifier(vec![issuer_a()]);
@@ -241,6 +265,7 @@ fn a_revoked_token_stays_revoked_in_another_form() {
             session: verified.session().cloned(),
             token: verified.token_id().cloned().map(|id| (verified.issuer().cloned(), id)),
             api_key: None,
+            issued_by: None,
             issued_at: verified.issued_at(),
             roles_read_at: None,
         }

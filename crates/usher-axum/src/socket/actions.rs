@@ -37,7 +37,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
                     let now = self.now().monotonic;
                     self.farewell.notice = self.farewell.revoked.map(|(_, ordered_at)| now.saturating_sub(ordered_at));
                     // Before it leaves the registry, so that a drain that finds it in neither place finds nothing unwritten.
-                    self.ending = Some(self.door.parts().revocations.register_ending(&self.handle));
+                    self.ending = Some(self.door.parts().connections.register_ending(&self.handle));
                     self.transport.close(&self.handle, code, &reason);
                     // And the close frame.
                     self.handle.farewell(farewell + 1);
@@ -112,11 +112,11 @@ impl<T: Transport, A: Application> Driver<T, A> {
     /// Puts the connection where revocations find it. False if it ends instead: one too many, or revoked meanwhile.
     fn register(&mut self, permit: &Permit, now: Now) -> bool {
         let parts = self.door.parts();
-        let (revocations, facts, limits) = (&parts.revocations, permit.shared_credential(), parts.connections);
+        let (connections, facts, limits) = (&parts.connections, permit.shared_credential(), parts.connection_limits);
         let registered = match &mut self.registration {
-            Some(registration) => revocations.replace(registration, &self.handle, &facts, limits, now),
+            Some(registration) => connections.replace(registration, &self.handle, &facts, limits, now),
             None => {
-                self.registration = revocations.register(&self.handle, &facts, limits, now);
+                self.registration = connections.register(&self.handle, &facts, limits, now);
                 self.registration.is_some()
             }
         };
@@ -173,7 +173,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
         let now = self.now();
         let next = new_handle(&self.connection, &self.presenter, &self.door, &self.transport);
         // Before the other leaves the registry: a change of the rules finds one of the two.
-        let waiting = self.connection.is_waiting().then(|| self.door.parts().revocations.register_waiting(&next));
+        let waiting = self.connection.is_waiting().then(|| self.door.parts().connections.register_waiting(&next));
         self.end_session();
         if let Some(routes) = self.handle.take_routes() {
             next.amend(|amendments| amendments.routes = Some(routes));
@@ -210,10 +210,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
         };
         let door = self.door.clone();
         tokio::spawn(async move {
-            let parts = door.parts();
-            if let Some(expires_at) = parts.verifier.session_used(&session).await {
-                parts.revocations.session_used(&session, expires_at);
-            }
+            door.parts().verifier.session_used(&session).await;
         });
     }
 
@@ -236,6 +233,6 @@ impl<T: Transport, A: Application> Driver<T, A> {
         self.decision = None;
         self.admitted = None;
         self.handle.shut();
-        self.door.parts().revocations.tell_taken_in();
+        self.door.parts().connections.tell_taken_in();
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn run<T: Transport, A: Application>(transport: T, opening: Opening<A
     let handle = new_handle(&connection, &presenter, &door, &transport);
     handle.begins_with(transport.handshake_bytes());
     let door_now = door.parts().clock.now();
-    let waiting = connection.is_waiting().then(|| door.parts().revocations.register_waiting(&handle));
+    let waiting = connection.is_waiting().then(|| door.parts().connections.register_waiting(&handle));
     let mut driver = Driver {
         connection,
         transport,
@@ -204,7 +204,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
             self.handle_event(event);
         }
         if self.ending.is_none() {
-            self.ending = Some(self.door.parts().revocations.register_ending(&self.handle));
+            self.ending = Some(self.door.parts().connections.register_ending(&self.handle));
         }
         self.end_session();
         // The answer to the peer's close frame may still be in the queue; a peer that does not take it does not hold us.
@@ -308,7 +308,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
                 // Rooms are left, and all else that follows is done, before the change is reported as taken in.
                 self.carry_out_actions();
                 self.handle.taken_in();
-                self.door.parts().revocations.tell_taken_in();
+                self.door.parts().connections.tell_taken_in();
             }
             Event::Order(Order::End(cause, retry_after)) => self.connection.handle_end(now, cause, retry_after),
             Event::Order(Order::Close(close)) => self.connection.handle_application_close(now, &close),

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 use usher_auth::Clock as _;
-use usher_auth::ids::{TokenId, UserId};
+use usher_auth::ids::{IssuerSessionId, IssuerSubject, TokenId, UserId};
 use usher_auth::refusal::RefusalKind;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_store::SessionEvent;
 
 use crate::world::{IssuerKey, World, issuer_name};
 
@@ -20,6 +21,7 @@ async fn let_in(lives: Duration) -> (World, IssuerKey, String) {
     let mut claims = world.claims();
     let now = world.clock.now().unix.as_seconds();
     claims["jti"] = json!("jti-1");
+    claims["sid"] = json!("the issuer's session");
     claims["nbf"] = json!(now);
     claims["exp"] = json!(now + i64::try_from(lives.as_secs()).expect("not so long"));
     let token = key.sign(&json!({"alg": "ES256", "kid": "a"}), &claims);
@@ -74,13 +76,21 @@ async fn it_is_revoked() {
             issued_before: usher_auth::UnixTime::MAX,
             except: None,
         },
+        // As an identity provider's log-out names them (req H16).
+        RevocationTarget::IssuerSession(issuer_name(), IssuerSessionId::new("the issuer's session").expect("an id")),
+        RevocationTarget::IssuerSubject {
+            issuer: issuer_name(),
+            subject: IssuerSubject::new("alice").expect("an id"),
+            issued_before: usher_auth::UnixTime::MAX,
+        },
     ];
     for target in targets {
         let (world, _, token) = let_in(LIVES).await;
         let now = world.clock.now();
         let forget_at = now.unix.plus(LIVES);
         let revocation = Revocation { target, cause: RevocationCause::Administrator, at: now.unix, forget_at };
-        world.verifier.parts().revocations.apply(&revocation, None, now);
+        let event = SessionEvent::Revoked { revocations: vec![revocation], margin: None };
+        assert_eq!(world.verifier.parts().sessions.apply(&event, now).ended(), 0);
         assert_eq!(refused(&world, token).await, RefusalKind::Unauthorized);
     }
 }

@@ -20,11 +20,11 @@ use usher_auth::secret::SecretText;
 use usher_auth::session::SessionLimits;
 use usher_auth::{Clock, Permit, Refusal};
 use usher_axum::{
-    ClientAddress, CredentialVerifier, FailureLimits, IssuerKeys, KeyFetchLimits, KeySource, LoginLimits, Presenter,
-    Revocations, Throttle, VerifierParts,
+    ClientAddress, CredentialVerifier, FailureLimits, IssuerKeys, KeyFetchLimits, KeySource, LoginLimits, MemoryLimits,
+    Presenter, SessionState, Throttle, VerifierParts,
 };
-use usher_store::TicketBounds;
 use usher_store::memory::{MemoryStore, MemoryTickets};
+use usher_store::{TicketBounds, WriteBehindStore};
 
 use crate::clock::MovableClock;
 use crate::idp::{Idp, page};
@@ -123,14 +123,15 @@ impl World {
         let tokens = token_verifier(Algorithm::ES256);
         let sources = vec![(issuer_name(), source(&idp))];
         let issuer_keys = IssuerKeys::new(sources, &tokens, &shared_clock, limits).unwrap();
+        let store = MemoryStore::new();
+        let limits_of_sessions = SessionLimits { idle: Duration::from_hours(1), absolute: Duration::from_hours(1) };
         let verifier = CredentialVerifier::new(VerifierParts {
-            store: Arc::new(MemoryStore::new()),
+            sessions: SessionState::load(&store, limits_of_sessions, MemoryLimits::default()).await.unwrap(),
+            store: WriteBehindStore::new(Arc::new(store)),
             tickets: Arc::new(MemoryTickets::new(TicketBounds { per_user: 1, total: 1 })),
             tokens,
             issuer_keys,
-            revocations: Revocations::default(),
             throttle: Arc::new(Throttle::new(FailureLimits::default(), LoginLimits::default(), &[7; 32])),
-            session_limits: SessionLimits { idle: Duration::from_hours(1), absolute: Duration::from_hours(1) },
             clock: shared_clock,
         });
         Self { idp, clock, verifier }

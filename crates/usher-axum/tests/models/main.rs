@@ -1,4 +1,4 @@
-//! The registry, the mailbox and the revocations under a scheduler that tries their interleavings (req O7, H4, H5).
+//! The registry, the mailbox and the list of revocations under a scheduler that tries their interleavings (req O7, H4, H5).
 //!
 //! The modules are those of the crate itself, with the scheduler's locks in the place of theirs.
 
@@ -13,6 +13,8 @@ mod budget;
 mod client_address;
 #[path = "../../src/flusher.rs"]
 mod flusher;
+#[path = "../../src/live_connections.rs"]
+mod live_connections;
 #[path = "../../src/mailbox.rs"]
 mod mailbox;
 #[path = "../../src/observer.rs"]
@@ -23,8 +25,8 @@ mod orders;
 mod presenter;
 #[path = "../../src/registry.rs"]
 mod registry;
-#[path = "../../src/revocations.rs"]
-mod revocations;
+#[path = "../../src/revocation_list.rs"]
+mod revocation_list;
 #[path = "../../src/way.rs"]
 mod way;
 #[path = "../../src/socket/wire.rs"]
@@ -39,16 +41,17 @@ use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::thread;
 use usher_auth::ids::{ConnectionId, SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
-use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
+use usher_auth::revocation::{Revocation, RevocationCause, RevocationIndex, RevocationTarget};
 use usher_auth::wire::Frame;
 use usher_auth::{Now, UnixTime};
 
 use self::budget::{ConnectionLimits, SourceBudget};
 use self::client_address::ClientAddress;
+use self::live_connections::LiveConnections;
 use self::mailbox::ConnectionHandle;
 use self::orders::Order;
 use self::presenter::Presenter;
-use self::revocations::Revocations;
+use self::revocation_list::RevocationList;
 
 const NOW: Now = Now { monotonic: Duration::from_secs(1), unix: UnixTime::from_seconds(1_760_000_000) };
 /// Schedules tried of each model. Each is another random one; the seed is printed with a failure.
@@ -60,6 +63,7 @@ fn facts(session: &str) -> Arc<CredentialFacts> {
         session: Some(SessionId::new(session).expect("an id")),
         token: None,
         api_key: None,
+        issued_by: None,
         issued_at: UnixTime::EPOCH,
         roles_read_at: None,
     })
@@ -68,6 +72,26 @@ fn facts(session: &str) -> Arc<CredentialFacts> {
 fn end_of(session: &str) -> Revocation {
     let target = RevocationTarget::Session(SessionId::new(session).expect("an id"));
     Revocation { target, cause: RevocationCause::Logout, at: NOW.unix, forget_at: UnixTime::MAX }
+}
+
+/// The list and the connections of one process.
+#[derive(Clone)]
+struct Process {
+    list: RevocationList,
+    connections: LiveConnections,
+}
+
+impl Process {
+    fn new() -> Self {
+        let list = RevocationList::of(RevocationIndex::default());
+        Self { connections: LiveConnections::new(list.clone()), list }
+    }
+
+    /// As `SessionState::apply` does: the list first.
+    fn apply(&self, revocation: &Revocation) -> usize {
+        self.list.insert([revocation]);
+        self.connections.end(revocation, None, NOW)
+    }
 }
 
 fn handle(number: u8) -> Arc<ConnectionHandle> {
@@ -84,15 +108,18 @@ fn a_revocation_and_a_registration_cannot_miss_each_other() {
     // req H5
     shuttle::check_random(
         || {
-            let revocations = Revocations::default();
+            let process = Process::new();
             let connection = handle(1);
             let registering = {
-                let (revocations, connection) = (revocations.clone(), connection.clone());
+                let (process, connection) = (process.clone(), connection.clone());
                 thread::spawn(move || {
-                    revocations.register(&connection, &facts("one"), ConnectionLimits::default(), NOW).expect("room")
+                    process
+                        .connections
+                        .register(&connection, &facts("one"), ConnectionLimits::default(), NOW)
+                        .expect("room")
                 })
             };
-            let ended = revocations.apply(&end_of("one"), None, NOW);
+            let ended = process.apply(&end_of("one"));
             let _registration = registering.join().expect("no panic");
             assert!(connection.is_shut());
             assert!(ended <= 1);
@@ -106,26 +133,26 @@ fn a_connection_that_changes_its_session_is_found_by_one_of_them() {
     // req H5, H7: both are ended while it moves from the one to the other.
     shuttle::check_random(
         || {
-            let revocations = Revocations::default();
+            let process = Process::new();
             let connection = handle(1);
             let limits = ConnectionLimits::default();
-            let mut registration = revocations.register(&connection, &facts("old"), limits, NOW).expect("room");
+            let mut registration = process.connections.register(&connection, &facts("old"), limits, NOW).expect("room");
             let moving = {
-                let (revocations, connection) = (revocations.clone(), connection.clone());
+                let (process, connection) = (process.clone(), connection.clone());
                 thread::spawn(move || {
-                    assert!(revocations.replace(&mut registration, &connection, &facts("new"), limits, NOW));
+                    assert!(process.connections.replace(&mut registration, &connection, &facts("new"), limits, NOW));
                     registration
                 })
             };
             let ending_old = {
-                let revocations = revocations.clone();
-                thread::spawn(move || revocations.apply(&end_of("old"), None, NOW))
+                let process = process.clone();
+                thread::spawn(move || process.apply(&end_of("old")))
             };
-            revocations.apply(&end_of("new"), None, NOW);
+            process.apply(&end_of("new"));
             ending_old.join().expect("no panic");
             let _registration = moving.join().expect("no panic");
             assert!(connection.is_shut());
-            assert_eq!(revocations.connections(), 1, "in the registry all the time, and once");
+            assert_eq!(process.connections.count(), 1, "in the registry all the time, and once");
         },
         SCHEDULES,
     );
@@ -136,10 +163,10 @@ fn nothing_moves_once_the_revocation_has_returned() {
     // req H4
     shuttle::check_random(
         || {
-            let revocations = Revocations::default();
+            let process = Process::new();
             let connection = handle(1);
             let limits = ConnectionLimits::default();
-            let _registration = revocations.register(&connection, &facts("one"), limits, NOW).expect("room");
+            let _registration = process.connections.register(&connection, &facts("one"), limits, NOW).expect("room");
             let acknowledged = Arc::new(AtomicBool::new(false));
             let task = {
                 let (connection, acknowledged) = (connection.clone(), acknowledged.clone());
@@ -151,7 +178,7 @@ fn nothing_moves_once_the_revocation_has_returned() {
                     }
                 })
             };
-            assert_eq!(revocations.apply(&end_of("one"), None, NOW), 1);
+            assert_eq!(process.apply(&end_of("one")), 1);
             acknowledged.store(true, Ordering::SeqCst);
             // What others send to it from here on goes nowhere.
             connection.deliver(&Frame::json(&"late"));
@@ -186,15 +213,15 @@ fn a_limit_is_a_limit() {
     // req H15, E3
     shuttle::check_random(
         || {
-            let revocations = Revocations::default();
+            let process = Process::new();
             let limits = ConnectionLimits { per_user: 2, per_session: 2 };
             let waiting = SourceBudget::new(2, 2);
             let threads: Vec<_> = (1..=3)
                 .map(|number| {
-                    let (revocations, waiting) = (revocations.clone(), waiting.clone());
+                    let (process, waiting) = (process.clone(), waiting.clone());
                     thread::spawn(move || {
                         let place = waiting.take([127, 0, 0, 1].into());
-                        (revocations.register(&handle(number), &facts("one"), limits, NOW), place)
+                        (process.connections.register(&handle(number), &facts("one"), limits, NOW), place)
                     })
                 })
                 .collect();
@@ -202,7 +229,7 @@ fn a_limit_is_a_limit() {
             assert_eq!(held.iter().filter(|(registration, _)| registration.is_some()).count(), 2);
             assert_eq!(held.iter().filter(|(_, place)| place.is_some()).count(), 2);
             drop(held);
-            assert_eq!(revocations.connections(), 0);
+            assert_eq!(process.connections.count(), 0);
         },
         SCHEDULES,
     );

@@ -30,6 +30,10 @@ impl<T> Mutex<T> {
 }
 
 impl<T> RwLock<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self(shuttle::sync::RwLock::new(value))
+    }
+
     pub(crate) fn read(&self) -> shuttle::sync::RwLockReadGuard<'_, T> {
         self.0.read().expect("not poisoned")
     }
@@ -42,12 +46,6 @@ impl<T> RwLock<T> {
 impl<T: Default> Default for Mutex<T> {
     fn default() -> Self {
         Self(shuttle::sync::Mutex::new(T::default()))
-    }
-}
-
-impl<T: Default> Default for RwLock<T> {
-    fn default() -> Self {
-        Self(shuttle::sync::RwLock::new(T::default()))
     }
 }
 

@@ -22,20 +22,20 @@ pub trait Revoker: Send + Sync {
 
     /// Record revocations that the store remembers already, and end the live connections that they mean. `owner` is whose credentials
     /// they are, where a target does not say so. Returns how many connections were ended.
-    fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize;
+    async fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize;
 
     /// A user was changed in the store and is now as `changed` says. Refuses or admits them from now on, and lets live connections go
     /// on with the roles of now. Returns how many connections were ended.
     async fn user_changed(&self, id: &UserId, changed: &ChangedUser) -> usize;
 
     /// Another issuer's user was banned in the store. Returns how many live connections were ended.
-    fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize;
+    async fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize;
 
     /// Another issuer's user is not banned any more.
-    fn unbanned(&self, id: &UserId);
+    async fn unbanned(&self, id: &UserId);
 
     /// A user was added: what is remembered of earlier look-ups no longer holds.
-    fn user_added(&self, id: &UserId);
+    async fn user_added(&self, id: &UserId);
 }
 
 /// Revokes in the store, where no server runs that could have connections.
@@ -52,14 +52,14 @@ impl Revoker for StoreRevoker {
     async fn revoke(&self, revocation: &Revocation, _margin: Option<Duration>) -> Result<usize, StoreError> {
         let owner = owner(&*self.store, revocation).await?;
         let remembered = self.store.revoke(revocation).await?;
-        Ok(self.carry_out(&remembered, owner.as_ref()))
+        Ok(self.carry_out(&remembered, owner.as_ref()).await)
     }
 
     fn has_connections(&self, _session: &SessionId) -> bool {
         false
     }
 
-    fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {
+    async fn carry_out(&self, remembered: &[Revocation], owner: Option<&UserId>) -> usize {
         for one in remembered {
             self.audit.record(Record::revoked(one, owner));
         }
@@ -67,16 +67,16 @@ impl Revoker for StoreRevoker {
     }
 
     async fn user_changed(&self, id: &UserId, changed: &ChangedUser) -> usize {
-        self.carry_out(&changed.revoked, Some(id))
+        self.carry_out(&changed.revoked, Some(id)).await
     }
 
-    fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize {
-        self.carry_out(remembered, Some(id))
+    async fn banned(&self, id: &UserId, remembered: &[Revocation]) -> usize {
+        self.carry_out(remembered, Some(id)).await
     }
 
-    fn unbanned(&self, _id: &UserId) {}
+    async fn unbanned(&self, _id: &UserId) {}
 
-    fn user_added(&self, _id: &UserId) {}
+    async fn user_added(&self, _id: &UserId) {}
 }
 
 /// Whose credential a revocation is about to end, for the audit: afterwards it is gone.
@@ -87,6 +87,8 @@ pub(crate) async fn owner(store: &dyn Store, revocation: &Revocation) -> Result<
         RevocationTarget::ApiKey(id) => {
             store.api_keys(None).await?.into_iter().find(|key| key.id == *id).map(|key| key.user)
         }
-        RevocationTarget::Token(..) => None,
+        RevocationTarget::Token(..) | RevocationTarget::IssuerSession(..) | RevocationTarget::IssuerSubject { .. } => {
+            None
+        }
     })
 }

@@ -39,7 +39,7 @@ impl Administration {
         let user = User { id, name, roles, disabled: false, created_at: self.now() };
         match self.store.create_user(&user, Some(&hash)).await? {
             CreateUser::Created => {
-                self.revoker.user_added(&user.id);
+                self.revoker.user_added(&user.id).await;
                 Ok(Answer::Done { connections_ended: 0 })
             }
             CreateUser::Exists => Err(AdminError::UserExists(user.id)),
@@ -101,14 +101,14 @@ impl Administration {
             return Err(AdminError::LocalUser(id.clone()));
         }
         let remembered = self.store.ban_user(id, self.times_for_user(id)).await?;
-        Ok(Answer::Done { connections_ended: self.revoker.banned(id, &remembered) })
+        Ok(Answer::Done { connections_ended: self.revoker.banned(id, &remembered).await })
     }
 
     pub(super) async fn unban_user(&self, id: &UserId) -> Result<Answer, AdminError> {
         if !self.store.unban_user(id).await? {
             return Err(AdminError::NotBanned(id.clone()));
         }
-        self.revoker.unbanned(id);
+        self.revoker.unbanned(id).await;
         Ok(Answer::Done { connections_ended: 0 })
     }
 

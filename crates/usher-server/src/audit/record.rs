@@ -115,6 +115,9 @@ impl Record {
             RevocationTarget::Session(id) => record.session = Some(id.clone()),
             RevocationTarget::User { user, .. } => record.subject = Some(user.clone()),
             RevocationTarget::ApiKey(id) => record.detail = Some(id.to_string()),
+            RevocationTarget::IssuerSession(issuer, _) | RevocationTarget::IssuerSubject { issuer, .. } => {
+                record.detail = Some(issuer.to_string());
+            }
             RevocationTarget::Token(..) => {}
         }
         record

@@ -6,12 +6,20 @@ use std::time::Duration;
 use usher_auth::credential_lifetimes::MAX_ACCESS_TOKEN_LIFE;
 use usher_auth::{Now, UnixTime};
 use usher_axum::{KNOWN_FOR, Throttle};
-use usher_store::{KnownAddress, KnownAddressBounds, StoreError};
+use usher_store::{
+    KnownAddress, KnownAddressBounds, KnownAddressStore as _, ReceivedEvent, RefreshTokenStore as _,
+    RevocationStore as _, SessionStore as _, StoreError,
+};
 
 use super::Server;
 
 /// How often the store is given the addresses that accounts were used from. A crash forgets those of so long.
 const REMEMBER_ADDRESSES_EVERY: Duration = Duration::from_secs(5);
+/// How often the last uses of sessions are written. A process that is killed loses those of so long: a session may then end by its idle limit
+/// so much too early.
+const WRITE_USES_EVERY: Duration = Duration::from_secs(5);
+/// How soon it is tried again to take in what was missed.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often what is over is removed from the store.
 const REAP_EVERY: Duration = Duration::from_mins(5);
 
@@ -45,6 +53,37 @@ impl Server {
         }
     }
 
+    /// Writes the last uses of sessions, now and then. Runs until it is dropped.
+    pub async fn write_session_uses(&self) {
+        loop {
+            tokio::time::sleep(WRITE_USES_EVERY).await;
+            self.write_new_session_uses().await;
+        }
+    }
+
+    /// Writes the last uses of sessions, and tells the other nodes. What the store does not take is offered again the next time.
+    pub async fn write_new_session_uses(&self) {
+        match self.store.flush().await {
+            Ok(uses) => self.revoker.sessions_used(uses).await,
+            Err(error) => {
+                tracing::warn!(%error, source = %error.source, "uses of sessions could not be written; it will be tried again");
+            }
+        }
+    }
+
+    /// Takes in what other nodes change. Runs until it is dropped.
+    pub async fn receive_events(&self) {
+        let mut received = self.received.lock().await;
+        loop {
+            let mut event = received.next().await;
+            while let Err(error) = self.revoker.receive(event).await {
+                tracing::error!(%error, source = %error.source, "what was missed could not be read; it will be tried again");
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
+                event = ReceivedEvent::Missed;
+            }
+        }
+    }
+
     /// Sends the rooms' updates when they are due. Runs until it is dropped.
     pub async fn update_rooms(&self) {
         loop {
@@ -70,7 +109,7 @@ impl Server {
     }
 
     async fn reap_once(&self, now: UnixTime) -> Result<(), StoreError> {
-        self.revocations.forget(now);
+        self.sessions.revocations().forget(now);
         self.audit.reap(now).await?;
         self.store.reap_revocations(now).await?;
         // A spent token may be retried for a moment after its end, too.

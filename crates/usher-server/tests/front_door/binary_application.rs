@@ -92,7 +92,7 @@ async fn the_application_refuses_before_the_101() {
     let mut client = server.enter_binary(Upgrade::at("/binary/ws")).await;
     client.authenticate(&token).await;
     assert_eq!(end(&mut client).await.code, 4003);
-    assert_eq!(server.server().revocations().connections(), 0);
+    assert_eq!(server.server().connections().count(), 0);
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn the_causes_that_come_later() {
         let server = start(Some(Duration::from_millis(400))).await;
         let alice = server.user("user-alice", "Alice").await;
         let mut client = server.enter_binary(Upgrade::at(path).bearer(&alice.token)).await;
-        while server.server().revocations().connections() > 0 {
+        while server.server().connections().count() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(end(&mut client).await.code, silent, "{path}: silent");
@@ -267,7 +267,7 @@ async fn a_pipe_waits_for_a_client_that_reads_slowly() {
     for number in 0..COUNT {
         let frame = client.next_binary().await.unwrap_or_else(|closed| panic!("after {number}: {closed:?}"));
         assert_eq!((frame.len(), &frame[1..5]), (PIECE_BYTES, &number.to_be_bytes()[..]));
-        assert!(server.server().revocations().queued_bytes() <= limit, "{number}");
+        assert!(server.server().connections().queued_bytes() <= limit, "{number}");
     }
     assert_eq!(who(&mut client).await, "user-alice");
 }

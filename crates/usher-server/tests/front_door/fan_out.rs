@@ -65,7 +65,7 @@ async fn a_slow_reader_gets_everything_once_and_in_order() {
         one.await.expect("no panic");
     }
     // Nothing was read: the socket is full, and the rest waits for it.
-    assert!(server.server().revocations().queued_bytes() > BYTES, "the socket took everything");
+    assert!(server.server().connections().queued_bytes() > BYTES, "the socket took everything");
     let mut next = BTreeMap::new();
     let mut left = PUBLISHERS * MESSAGES;
     while left > 0 {

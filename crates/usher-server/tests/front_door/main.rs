@@ -40,6 +40,8 @@ mod s6_query;
 mod s8_header;
 mod s9_profiles;
 mod session_keys;
+mod session_memory;
+mod session_nodes;
 mod sockjs_examples;
 mod sockjs_requests;
 mod throttle;

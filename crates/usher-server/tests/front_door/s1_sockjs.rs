@@ -311,7 +311,7 @@ async fn who_is_revoked_hears_why_and_may_come_back_on_the_same_session() {
         };
         assert_eq!(server.db_revoke(target, cause).await, 1, "{reason}");
         assert_eq!(client.expect("reauthRequired").await["reason"], reason);
-        assert_eq!(server.server().revocations().connections(), 0);
+        assert_eq!(server.server().connections().count(), 0);
         // Nothing of before is left: another user comes in on it, and is in no room.
         client.authenticate("bob", &bobs).await;
         assert_eq!(client.expect("authenticated").await["user"]["id"], "bob");

@@ -83,19 +83,17 @@ async fn s5_a_user_who_was_removed_while_the_session_is_cached() {
     let server = TestServer::start().await;
     let alice = server.user("user-alice", "Alice").await;
     server.enter(Upgrade::at(ROUTE).cookie(&alice.cookie)).await;
-    // The moment between the store and the caches: the session is revoked, and a look-up from before is still remembered.
+    // The moment in which the session is revoked here and the store is read as it was before.
     let sessions = server.store.sessions_of(&"user-alice".parse().expect("an id"), None, 9).await.expect("a store");
     let target = RevocationTarget::Session(sessions[0].id.clone());
-    server.server().revocations().apply(
-        &usher_auth::revocation::Revocation {
-            target,
-            cause: RevocationCause::UserDeleted,
-            at: server.clock.unix(),
-            forget_at: usher_auth::UnixTime::MAX,
-        },
-        None,
-        usher_auth::Clock::now(&*server.clock),
-    );
+    let revocation = usher_auth::revocation::Revocation {
+        target,
+        cause: RevocationCause::UserDeleted,
+        at: server.clock.unix(),
+        forget_at: usher_auth::UnixTime::MAX,
+    };
+    let event = usher_store::SessionEvent::Revoked { revocations: vec![revocation], margin: None };
+    let _ = server.server().sessions().apply(&event, usher_auth::Clock::now(&*server.clock));
     assert_eq!(ends(&server, Upgrade::at(ROUTE).cookie(&alice.cookie)).await.1, closed(4001, "User not found"));
 }
 

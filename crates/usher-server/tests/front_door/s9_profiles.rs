@@ -86,14 +86,14 @@ async fn s9_the_causes_that_come_later() {
         let server = start(Some(Duration::from_millis(400))).await;
         let alice = server.user("user-alice", "Alice").await;
         let mut client = server.enter(Upgrade::at(path).bearer(&alice.token)).await;
-        while server.server().revocations().connections() > 0 {
+        while server.server().connections().count() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(client.closed().await.1.code, silent, "{path}: silent");
 
         let server = start(None).await;
         let alice = server.user("user-alice", "Alice").await;
-        let connections = || server.server().revocations().connections();
+        let connections = || server.server().connections().count();
         let enter = async || server.enter(Upgrade::at(path).bearer(&alice.token)).await;
 
         let mut client = enter().await;

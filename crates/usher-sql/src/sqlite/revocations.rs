@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteRow;
 use usher_auth::UnixTime;
-use usher_auth::ids::{ApiKeyId, IssuerName, SessionId, TokenId, UserId};
+use usher_auth::ids::{ApiKeyId, IssuerName, IssuerSessionId, IssuerSubject, SessionId, TokenId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_store::backend::{Removed, with_removed};
 use usher_store::{RevocationStore, StoreError};
@@ -92,7 +92,7 @@ async fn remove_what_ends(
             removed.sessions =
                 read_all(writing.fetch_all(sessions).await?, |row| row.id("id", SessionId::new), context)?;
         }
-        RevocationTarget::Token(..) => {}
+        RevocationTarget::Token(..) | RevocationTarget::IssuerSession(..) | RevocationTarget::IssuerSubject { .. } => {}
         RevocationTarget::ApiKey(id) => {
             writing.execute(sqlx::query("DELETE FROM api_keys WHERE id = ?").bind(id.as_str())).await?;
         }
@@ -148,6 +148,14 @@ impl<'a> TargetColumns<'a> {
                 Self { issuer: issuer.as_ref().map(IssuerName::as_str), ..plain("token", id.as_str()) }
             }
             RevocationTarget::ApiKey(id) => plain("api_key", id.as_str()),
+            RevocationTarget::IssuerSession(issuer, session) => {
+                Self { issuer: Some(issuer.as_str()), ..plain("issuer_session", session.as_str()) }
+            }
+            RevocationTarget::IssuerSubject { issuer, subject, issued_before } => Self {
+                issuer: Some(issuer.as_str()),
+                issued_before: Some(issued_before.as_millis()),
+                ..plain("issuer_subject", subject.as_str())
+            },
         }
     }
 }
@@ -164,6 +172,15 @@ fn read_revocation(row: &SqliteRow) -> Result<Revocation, RowError> {
             RevocationTarget::Token(row.optional_id("issuer", IssuerName::new)?, row.id("target_id", TokenId::new)?)
         }
         "api_key" => RevocationTarget::ApiKey(row.id("target_id", ApiKeyId::new)?),
+        "issuer_session" => RevocationTarget::IssuerSession(
+            row.id("issuer", IssuerName::new)?,
+            row.id("target_id", IssuerSessionId::new)?,
+        ),
+        "issuer_subject" => RevocationTarget::IssuerSubject {
+            issuer: row.id("issuer", IssuerName::new)?,
+            subject: row.id("target_id", IssuerSubject::new)?,
+            issued_before: row.time("issued_before")?,
+        },
         _ => return Err(RowError::Word("kind")),
     };
     let cause = RevocationCause::from_name(&row.text("cause")?).ok_or(RowError::Word("cause"))?;

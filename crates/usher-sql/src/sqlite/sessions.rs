@@ -106,6 +106,23 @@ impl SessionStore for SqlStore {
         Ok(found)
     }
 
+    async fn touch_sessions(&self, uses: &[(SessionId, UnixTime)]) -> Result<u64, StoreError> {
+        let context = "noting the use of sessions";
+        let uses: Vec<_> = uses.iter().map(|(id, seen_at)| (id.as_str(), seen_at.as_millis())).collect();
+        let uses = serde_json::to_string(&uses).during(context)?;
+        // One statement for all: the writer is held for as long as it takes, and a round trip for each session would be most of that.
+        let update = sqlx::query(
+            "UPDATE sessions SET last_seen_at = max(last_seen_at, uses.seen_at)
+             FROM (SELECT value ->> 0 AS id, max(value ->> 1) AS seen_at FROM json_each(?) GROUP BY 1) AS uses
+             WHERE sessions.id = uses.id",
+        )
+        .bind(uses);
+        let mut writing = self.write(context).await?;
+        let touched = writing.execute(update).await?;
+        writing.commit().await?;
+        Ok(touched.rows_affected())
+    }
+
     async fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> Result<u64, StoreError> {
         let delete = sqlx::query("DELETE FROM sessions WHERE last_seen_at < ? OR created_at < ?")
             .bind(idle_before.as_millis())

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use usher_auth::UnixTime;
-use usher_auth::revocation::RevocationCause;
+use usher_auth::ids::{IssuerName, IssuerSessionId};
+use usher_auth::revocation::{RevocationCause, RevocationTarget};
 use usher_auth::session::{RefreshState, RefreshToken};
 use usher_auth::user::{PasswordHash, User};
 
@@ -64,6 +65,7 @@ operations![
     ("create_session", |faulty| faulty.store().create_session(&session("new", "alice", at(9)))),
     ("start_session", |faulty| start_session(faulty)),
     ("touch_session", |faulty| faulty.store().touch_session(&session_id("one"), at(99))),
+    ("touch_sessions", |faulty| touch_sessions(faulty)),
     ("reap_sessions", |faulty| faulty.store().reap_sessions(at(2), at(2))),
     ("create_refresh_token", |faulty| create_refresh_token(faulty)),
     ("rotate_refresh_token", |faulty| rotate(faulty, "fresh")),
@@ -77,6 +79,7 @@ operations![
         user_target("alice", at(50), Some("two")),
         RevocationCause::Administrator
     )),
+    ("revoke another issuer's session", |faulty| revoke(faulty, issuers_session(), RevocationCause::Logout)),
     ("reap_revocations", |faulty| faulty.store().reap_revocations(UnixTime::MAX)),
     ("remember_addresses", |faulty| remember_addresses(faulty)),
     ("reap_known_addresses", |faulty| faulty.store().reap_known_addresses(UnixTime::MAX)),
@@ -98,14 +101,25 @@ async fn upgrade(faulty: &dyn FaultyStore) -> Result<bool, StoreError> {
 
 async fn revoke(
     faulty: &dyn FaultyStore,
-    target: usher_auth::revocation::RevocationTarget,
+    target: RevocationTarget,
     cause: RevocationCause,
 ) -> Result<impl std::fmt::Debug, StoreError> {
     faulty.store().revoke(&revocation(target, cause, at(50))).await
 }
 
+fn issuers_session() -> RevocationTarget {
+    let session = IssuerSessionId::new("theirs").expect("a valid id");
+    RevocationTarget::IssuerSession(IssuerName::new("idp").expect("a valid name"), session)
+}
+
 async fn create_refresh_token(faulty: &dyn FaultyStore) -> Result<impl std::fmt::Debug, StoreError> {
     faulty.store().create_refresh_token(&refresh_token("new", &session("one", "alice", at(0)))).await
+}
+
+/// Two that are there and one that is not.
+async fn touch_sessions(faulty: &dyn FaultyStore) -> Result<u64, StoreError> {
+    let uses = [("one", 99), ("none", 99), ("bobs", 98)].map(|(id, seen)| (session_id(id), at(seen)));
+    faulty.store().touch_sessions(&uses).await
 }
 
 /// Replaces one session, ends another that is one too many, and starts a third with its refresh token.

@@ -130,6 +130,7 @@ pub fn unbought_ticket(user: &str, session: Option<&str>, now: UnixTime) -> Unbo
             session: session.map(session_id),
             token: None,
             api_key: None,
+            issued_by: None,
             issued_at: now,
             roles_read_at: Some(now),
         },

@@ -24,6 +24,7 @@ pub mod refresh_races;
 pub mod refresh_tokens;
 pub mod revocations;
 pub mod revoked_users;
+pub mod session_events;
 pub mod sessions;
 pub mod started_sessions;
 pub mod tickets;
@@ -90,6 +91,7 @@ macro_rules! store_conformance {
                 a_users_sessions_are_listed_by_id,
                 touching_moves_forward_and_never_back,
                 of_many_touches_at_once_the_latest_stays,
+                many_sessions_are_touched_at_once,
                 reaping_removes_what_is_idle_or_old,
                 the_store_says_that_it_can_be_used,
             ],
@@ -136,6 +138,7 @@ macro_rules! store_conformance {
                 what_is_not_there_is_revoked_all_the_same,
                 an_api_key_is_revoked,
                 a_token_is_revoked_for_its_issuer_alone,
+                another_issuers_sessions_and_subjects_are_revoked_by_its_names,
                 revoking_again_is_no_second_revocation,
                 of_many_revocations_of_one_session_at_once_one_is_remembered,
                 every_target_and_cause_is_remembered_as_it_was,
@@ -197,6 +200,22 @@ macro_rules! audit_conformance {
                 each_chain_has_its_head,
                 a_number_is_given_once,
                 reaping_removes_what_is_old_and_keeps_the_heads,
+            ],
+        }
+    };
+}
+
+/// One test for each case of the [`SessionEvents`](crate::SessionEvents) suite. Takes the path of an
+/// `async fn() -> ([Arc<dyn SessionEvents>; 2], impl Sized)` that makes the ends of two nodes, and what must live as long as they.
+#[macro_export]
+macro_rules! session_events_conformance {
+    ($make:path) => {
+        $crate::conformance_tests! { $make,
+            session_events: [
+                every_event_arrives_as_it_was,
+                a_node_does_not_hear_itself,
+                what_is_published_after_subscribing_is_received_in_order,
+                a_node_that_missed_events_is_told,
             ],
         }
     };

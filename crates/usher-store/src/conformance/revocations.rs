@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use usher_auth::UnixTime;
-use usher_auth::ids::{ApiKeyId, IssuerName, TokenId};
+use usher_auth::ids::{ApiKeyId, IssuerName, IssuerSessionId, IssuerSubject, TokenId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 
 use super::at_once;
@@ -30,6 +30,16 @@ fn key_target(id: &str) -> RevocationTarget {
 fn token_target(issuer: Option<&str>, id: &str) -> RevocationTarget {
     let issuer = issuer.map(|name| IssuerName::new(name).expect("a valid name"));
     RevocationTarget::Token(issuer, TokenId::new(id).expect("a valid id"))
+}
+
+fn issuer_session_target(issuer: &str, session: &str) -> RevocationTarget {
+    let session = IssuerSessionId::new(session).expect("a valid id");
+    RevocationTarget::IssuerSession(IssuerName::new(issuer).expect("a valid name"), session)
+}
+
+fn issuer_subject_target(issuer: &str, subject: &str, issued_before: UnixTime) -> RevocationTarget {
+    let subject = IssuerSubject::new(subject).expect("a valid id");
+    RevocationTarget::IssuerSubject { issuer: IssuerName::new(issuer).expect("a valid name"), subject, issued_before }
 }
 
 /// Its cookie and its refresh tokens, spent ones too; no other session (req J5, L5).
@@ -93,6 +103,30 @@ pub async fn a_token_is_revoked_for_its_issuer_alone(store: Arc<dyn Store>) {
     assert_eq!(remembered(&*store).await, expected);
 }
 
+/// They are no sessions and no users of ours (req H16). A later revocation of a subject includes an earlier one.
+pub async fn another_issuers_sessions_and_subjects_are_revoked_by_its_names(store: Arc<dyn Store>) {
+    store.create_session(&session("one", "alice", at(0))).await.expect("the store works");
+    let cause = RevocationCause::Logout;
+    let mut expected = Vec::new();
+    for target in [
+        issuer_session_target("idp", "one"),
+        issuer_session_target("other", "one"),
+        issuer_subject_target("idp", "alice", at(10)),
+        issuer_subject_target("other", "alice", at(10)),
+    ] {
+        let revocation = revocation(target, cause, at(10));
+        assert_eq!(revoke(&*store, &revocation).await, std::slice::from_ref(&revocation));
+        expected.push(revocation);
+    }
+    assert!(store.session(&session_id("one")).await.expect("the store works").is_some());
+    for before in [30, 20] {
+        revoke(&*store, &revocation(issuer_subject_target("idp", "alice", at(before)), cause, at(before))).await;
+    }
+    expected[2].target = issuer_subject_target("idp", "alice", at(30));
+    expected[2].forget_at = revocation(session_target("any"), cause, at(30)).forget_at;
+    assert_eq!(remembered(&*store).await, expected);
+}
+
 /// The first stays with its cause, and is kept for as long as either asks.
 pub async fn revoking_again_is_no_second_revocation(store: Arc<dyn Store>) {
     let targets = [session_target("s"), key_target("k"), token_target(None, "jti"), token_target(Some("idp"), "jti")];
@@ -131,6 +165,9 @@ pub async fn every_target_and_cause_is_remembered_as_it_was(store: Arc<dyn Store
         token_target(None, "jti\"1"),
         token_target(Some("idp"), &"x".repeat(256)),
         key_target("key_1"),
+        issuer_session_target("idp", "a session\u{0}of \"theirs\"\n"),
+        issuer_session_target("idp", &"x".repeat(usher_auth::ids::MAX_ISSUER_TEXT_BYTES)),
+        issuer_subject_target("idp", "auth0|117", UnixTime::MAX),
     ];
     let mut expected = Vec::new();
     for (n, cause) in RevocationCause::ALL.into_iter().enumerate() {

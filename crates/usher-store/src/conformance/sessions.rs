@@ -98,6 +98,32 @@ pub async fn of_many_touches_at_once_the_latest_stays(store: Arc<dyn Store>) {
     assert_eq!(found.last_seen_at, at(19));
 }
 
+/// Forward only, each with its own moment, and a session that is gone stays gone (req J4, J5).
+pub async fn many_sessions_are_touched_at_once(store: Arc<dyn Store>) {
+    for (id, began) in [("one", 10), ("'--", 10), ("ses_\u{e9}\"\\", 10), ("untouched", 10)] {
+        store.create_session(&session(id, "alice", at(began))).await.expect("the store works");
+    }
+    let touch = async |uses: &[(&str, i64)]| {
+        let uses: Vec<_> = uses.iter().map(|(id, seen)| (session_id(id), at(*seen))).collect();
+        store.touch_sessions(&uses).await.expect("the store works")
+    };
+    let seen = async |id: &str| {
+        let found = store.session(&session_id(id)).await.expect("the store works");
+        found.map(|session| session.last_seen_at)
+    };
+    assert_eq!(touch(&[]).await, 0);
+    assert_eq!(touch(&[("one", 20), ("gone", 20), ("'--", 5), ("ses_\u{e9}\"\\", 30)]).await, 3);
+    let now = [seen("one").await, seen("'--").await, seen("ses_\u{e9}\"\\").await, seen("untouched").await];
+    assert_eq!(now, [Some(at(20)), Some(at(10)), Some(at(30)), Some(at(10))]);
+    assert_eq!(seen("gone").await, None);
+    assert_eq!(touch(&[("one", 25), ("one", 40), ("one", 35)]).await, 1, "the latest of several");
+    assert_eq!(seen("one").await, Some(at(40)));
+    let many: Vec<_> = (0..5_000).map(|n| (session_id(&format!("gone-{n}")), UnixTime::MAX)).collect();
+    let many = [many, vec![(session_id("untouched"), UnixTime::MAX)]].concat();
+    assert_eq!(store.touch_sessions(&many).await.expect("the store works"), 1);
+    assert_eq!(seen("untouched").await, Some(UnixTime::MAX));
+}
+
 /// Either reason is enough, neither includes its own moment, and refresh tokens go with their session.
 pub async fn reaping_removes_what_is_idle_or_old(store: Arc<dyn Store>) {
     let cases = [("idle", 50, 99), ("not-yet-idle", 50, 100), ("old", 49, 500), ("not-yet-old", 50, 500)];

@@ -63,6 +63,7 @@ pub async fn a_ticket_comes_back_as_it_was(store: Arc<dyn TicketStore>) {
             session: None,
             token: Some((Some(IssuerName::new("google").expect("a valid name")), TokenId::new("é").expect("valid"))),
             api_key: None,
+            issued_by: None,
             issued_at: UnixTime::EPOCH,
             roles_read_at: Some(at(3)),
         },

@@ -16,10 +16,13 @@ mod sessions;
 mod tables;
 mod users;
 
+mod session_events;
+
 mod expiring;
 mod forward_clock;
 mod tickets;
 
+pub use session_events::MemorySessionEvents;
 pub use tickets::MemoryTickets;
 
 /// Everything durable, kept in memory alone: for tests, and for trying things out.

@@ -54,7 +54,9 @@ impl Tables {
                 let ends = |session: &Session| session.user == *user && Some(&session.id) != except.as_ref();
                 removed.sessions = self.remove_sessions(ends);
             }
-            RevocationTarget::Token(..) => {}
+            RevocationTarget::Token(..)
+            | RevocationTarget::IssuerSession(..)
+            | RevocationTarget::IssuerSubject { .. } => {}
             RevocationTarget::ApiKey(id) => removed.api_keys = self.remove_api_keys(|key| key.id == *id),
         }
         removed

@@ -1,5 +1,7 @@
 //! Sessions in memory.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use usher_auth::UnixTime;
 use usher_auth::ids::{SessionId, UserId};
@@ -73,6 +75,12 @@ impl SessionStore for MemoryStore {
 
     async fn touch_session(&self, id: &SessionId, seen_at: UnixTime) -> Result<bool, StoreError> {
         Ok(self.tables().touch_session(id, seen_at))
+    }
+
+    async fn touch_sessions(&self, uses: &[(SessionId, UnixTime)]) -> Result<u64, StoreError> {
+        let mut tables = self.tables();
+        let touched = uses.iter().filter(|(id, seen_at)| tables.touch_session(id, *seen_at)).map(|(id, _)| id);
+        Ok(touched.collect::<HashSet<_>>().len() as u64)
     }
 
     async fn reap_sessions(&self, idle_before: UnixTime, created_before: UnixTime) -> Result<u64, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use usher_auth::UnixTime;
 use usher_auth::api_key::ApiKey;
-use usher_auth::ids::{ApiKeyId, SessionId, UserId};
+use usher_auth::ids::{ApiKeyId, IssuerName, IssuerSubject, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
@@ -38,12 +38,16 @@ pub(super) struct Tables {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum RevocationKey {
     User(UserId, RevocationCause),
+    IssuerSubject(IssuerName, IssuerSubject),
     Other(RevocationTarget),
 }
 
 fn key_of(revocation: &Revocation) -> RevocationKey {
     match &revocation.target {
         RevocationTarget::User { user, .. } => RevocationKey::User(user.clone(), revocation.cause),
+        RevocationTarget::IssuerSubject { issuer, subject, .. } => {
+            RevocationKey::IssuerSubject(issuer.clone(), subject.clone())
+        }
         other => RevocationKey::Other(other.clone()),
     }
 }
@@ -127,13 +131,19 @@ impl Tables {
         let number = *self.revocations_by_target.entry(key_of(revocation)).or_insert(self.next_revocation);
         if let Some(first) = self.revocations.get_mut(&number) {
             first.forget_at = first.forget_at.max(revocation.forget_at);
-            if let (
-                RevocationTarget::User { issued_before, except, .. },
-                RevocationTarget::User { issued_before: later, except: new, .. },
-            ) = (&mut first.target, &revocation.target)
-            {
-                *issued_before = (*issued_before).max(*later);
-                except.clone_from(new);
+            match (&mut first.target, &revocation.target) {
+                (
+                    RevocationTarget::User { issued_before, except, .. },
+                    RevocationTarget::User { issued_before: later, except: new, .. },
+                ) => {
+                    *issued_before = (*issued_before).max(*later);
+                    except.clone_from(new);
+                }
+                (
+                    RevocationTarget::IssuerSubject { issued_before, .. },
+                    RevocationTarget::IssuerSubject { issued_before: later, .. },
+                ) => *issued_before = (*issued_before).max(*later),
+                _ => {}
             }
         } else {
             self.revocations.insert(number, revocation.clone());

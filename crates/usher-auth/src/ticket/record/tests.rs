@@ -37,16 +37,23 @@ prop_compose! {
     fn credential()(
         user in user(),
         ids: ([u8; 16], [u8; 16], [u8; 16]),
-        has: [bool; 4],
+        has: [bool; 6],
+        texts in (".{1,20}", ".{1,20}"),
         issued_at in moment(),
         roles_read_at in of(moment()),
     ) -> CredentialFacts {
         let issuer = has[0].then(|| IssuerName::new("google").expect("a name"));
+        let issued_by = has[4].then(|| IssuedBy {
+            issuer: IssuerName::new("google").expect("a name"),
+            subject: IssuerSubject::new(texts.0).expect("a text"),
+            session: has[5].then(|| IssuerSessionId::new(texts.1).expect("a text")),
+        });
         CredentialFacts {
             user,
             session: has[1].then(|| SessionId::from_random(ids.0)),
             token: has[2].then(|| (issuer, TokenId::from_random(ids.1))),
             api_key: has[3].then(|| ApiKeyId::from_random(ids.2)),
+            issued_by,
             issued_at,
             roles_read_at,
         }
@@ -73,6 +80,7 @@ fn any_ticket() -> Ticket {
         session: None,
         token: None,
         api_key: None,
+        issued_by: None,
         issued_at: UnixTime::EPOCH,
         roles_read_at: None,
     };

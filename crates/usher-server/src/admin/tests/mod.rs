@@ -47,7 +47,7 @@ impl Revoker for Connections {
         self.1 > 0
     }
 
-    fn carry_out(&self, _remembered: &[Revocation], _owner: Option<&UserId>) -> usize {
+    async fn carry_out(&self, _remembered: &[Revocation], _owner: Option<&UserId>) -> usize {
         self.1
     }
 
@@ -55,13 +55,13 @@ impl Revoker for Connections {
         self.1
     }
 
-    fn banned(&self, _id: &UserId, _remembered: &[Revocation]) -> usize {
+    async fn banned(&self, _id: &UserId, _remembered: &[Revocation]) -> usize {
         self.1
     }
 
-    fn unbanned(&self, _id: &UserId) {}
+    async fn unbanned(&self, _id: &UserId) {}
 
-    fn user_added(&self, _id: &UserId) {}
+    async fn user_added(&self, _id: &UserId) {}
 }
 
 /// A store that is in memory has no file to copy.

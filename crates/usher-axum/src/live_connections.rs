@@ -1,14 +1,13 @@
-//! Revocation: remembered first, then carried to every live connection it ends.
+//! The connections that are open, found by whatever ends or changes them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sync::RwLock;
 use tokio::sync::Notify;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
-use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationIndex};
+use usher_auth::revocation::{Revocation, RevocationCause};
 use usher_auth::user::User;
 use usher_auth::{Now, UnixTime};
 
@@ -16,19 +15,20 @@ use crate::budget::ConnectionLimits;
 use crate::mailbox::ConnectionHandle;
 use crate::orders::{Amendments, Change, RouteTable};
 use crate::registry::{EndingRegistration, Registration, Registry, WaitingRegistration};
+use crate::revocation_list::RevocationList;
 
-/// The revocations that matter and the connections they could end. A cheap handle.
+/// The connections that are open. A cheap handle.
 ///
-/// Nothing falls between: [`Revocations::apply`] writes the index and then looks for connections; a connection registers and then
-/// asks the index again. Whichever order the two run in, one of them sees the other (req H5).
-#[derive(Clone, Debug, Default)]
-pub struct Revocations {
+/// No revocation falls between: whoever revokes writes the [`RevocationList`] and then looks for connections here; a connection registers here
+/// and then asks the list again. Whichever order the two run in, one of them sees the other (req H5).
+#[derive(Clone, Debug)]
+pub struct LiveConnections {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    index: RwLock<RevocationIndex>,
+    revocations: RevocationList,
     registry: Arc<Registry>,
     /// Told when a connection has taken in a change, or ends.
     taken_in: Notify,
@@ -45,6 +45,13 @@ pub struct PendingChange {
 const CHANGE_PATIENCE: Duration = Duration::from_secs(5);
 
 impl PendingChange {
+    /// Both, as one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.connections.extend(other.connections);
+        self
+    }
+
     /// Waits until every connection goes on with the change, or has ended: from then on nothing is delivered or taken under what was before.
     pub async fn taken_in(mut self) {
         let waiting = async {
@@ -69,44 +76,30 @@ impl PendingChange {
     }
 }
 
-impl Revocations {
-    /// Take in what the store remembers, at start.
-    pub fn load(&self, revocations: &[Revocation], blocked: &[BlockedUser]) {
-        let mut index = self.shared.index.write();
-        for revocation in revocations {
-            index.insert(revocation);
-        }
-        for user in blocked {
-            index.block(user);
-        }
+impl LiveConnections {
+    /// None yet; those to come ask this list.
+    pub fn new(revocations: RevocationList) -> Self {
+        Self { shared: Arc::new(Shared { revocations, registry: Arc::default(), taken_in: Notify::new() }) }
     }
 
-    /// Refuse every credential of a user from now on, and end their live connections. Returns how many those are. On return nothing
-    /// more is sent to them or taken from them, and nothing will be.
-    pub fn block(&self, blocked: &BlockedUser, now: Now) -> usize {
-        self.shared.index.write().block(blocked);
-        let connections = self.shared.registry.of_user(&blocked.user);
-        connections.iter().map(|handle| usize::from(handle.revoke(blocked.cause, now))).sum()
+    /// End the connections of a user who is blocked. Returns how many those are. On return nothing more is sent to them or taken from them,
+    /// and nothing will be.
+    pub(crate) fn end_user(&self, user: &UserId, cause: RevocationCause, now: Now) -> usize {
+        self.shared.registry.of_user(user).iter().map(|handle| usize::from(handle.revoke(cause, now))).sum()
     }
 
-    /// Refuse a user no longer. What was revoked besides stays so.
-    pub fn unblock(&self, user: &UserId) {
-        self.shared.index.write().unblock(user);
-    }
-
-    /// Refuse what `revocation` ends from now on, and end the live connections opened with it. Returns how many those are. On
-    /// return nothing more is sent to them or taken from them, and nothing will be.
+    /// End the connections that `revocation`, which is on the list, is about. Returns how many those are. On return nothing more is sent to
+    /// them or taken from them, and nothing will be.
     ///
     /// With a `margin` they are asked for another credential first, and end when none has come by then.
-    pub fn apply(&self, revocation: &Revocation, margin: Option<Duration>, now: Now) -> usize {
-        self.shared.index.write().insert(revocation);
+    pub(crate) fn end(&self, revocation: &Revocation, margin: Option<Duration>, now: Now) -> usize {
         if !revocation.cause.ends_sessions() {
-            // A change of roles reaches live connections as what it is: [`Revocations::user_changed`].
+            // A change of roles reaches live connections as what it is: [`Self::user_changed`].
             return 0;
         }
         let mut ended = 0;
         for handle in self.shared.registry.find(&revocation.target) {
-            let Some(cause) = handle.facts().and_then(|facts| self.check(&facts)) else { continue };
+            let Some(cause) = handle.facts().and_then(|facts| self.shared.revocations.check(&facts)) else { continue };
             match margin {
                 None => ended += usize::from(handle.revoke(cause, now)),
                 Some(margin) => {
@@ -120,13 +113,22 @@ impl Revocations {
         ended
     }
 
-    /// Refuse what `revocation` ends from now on; its live connections are reached by another.
-    pub fn remember(&self, revocation: &Revocation) {
-        self.shared.index.write().insert(revocation);
+    /// End every connection for whose credential there is a cause.
+    pub(crate) fn end_each(&self, cause: impl Fn(&CredentialFacts) -> Option<RevocationCause>, now: Now) {
+        for handle in self.live() {
+            if let Some(cause) = handle.facts().and_then(|facts| cause(&facts)) {
+                handle.revoke(cause, now);
+            }
+        }
+    }
+
+    /// The credentials of all open connections.
+    pub(crate) fn credentials(&self) -> Vec<Arc<CredentialFacts>> {
+        self.live().iter().filter_map(|handle| handle.facts()).collect()
     }
 
     /// A user was changed in the store, and read again at `read_at`: their connections go on with the rights they have now.
-    pub fn user_changed(&self, user: &Arc<User>, read_at: UnixTime) -> PendingChange {
+    pub(crate) fn user_changed(&self, user: &Arc<User>, read_at: UnixTime) -> PendingChange {
         self.amend(self.shared.registry.of_user(&user.id), |amendments| {
             if amendments.user.as_ref().is_none_or(|(_, earlier)| *earlier <= read_at) {
                 amendments.user = Some((user.clone(), read_at));
@@ -148,14 +150,14 @@ impl Revocations {
     }
 
     /// A session was proved anew: its connections go on for longer.
-    pub fn session_renewed(&self, renewal: &Arc<SessionRenewal>) {
+    pub(crate) fn session_renewed(&self, renewal: &Arc<SessionRenewal>) {
         for handle in self.shared.registry.of_session(renewal.session()) {
             handle.amend(|amendments| amendments.session_renewed = Some(renewal.clone()));
         }
     }
 
     /// A session was used and ends at `expires_at` now: what it let in goes on with it.
-    pub fn session_used(&self, session: &SessionId, expires_at: UnixTime) {
+    pub(crate) fn session_used(&self, session: &SessionId, expires_at: UnixTime) {
         for handle in self.shared.registry.of_session(session) {
             handle.amend(|amendments| amendments.session_used = Some((session.clone(), expires_at)));
         }
@@ -166,23 +168,13 @@ impl Revocations {
         self.amend(self.shared.registry.all(), |amendments| amendments.routes = Some(routes.clone()))
     }
 
-    /// Drop what no longer matters.
-    pub fn forget(&self, now: UnixTime) {
-        self.shared.index.write().forget(now);
-    }
-
-    /// Decide with the index held still. Nothing may be awaited in `decide`.
-    pub fn with_index<T>(&self, decide: impl FnOnce(&RevocationIndex) -> T) -> T {
-        decide(&self.shared.index.read())
-    }
-
     /// Whether a connection that is open belongs to this session.
     pub fn has_session(&self, session: &SessionId) -> bool {
         !self.shared.registry.of_session(session).is_empty()
     }
 
     /// How many connections are open.
-    pub fn connections(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.shared.registry.len()
     }
 
@@ -208,11 +200,6 @@ impl Revocations {
         self.shared.registry.all()
     }
 
-    /// Why this credential is revoked, if it is.
-    pub fn check(&self, facts: &CredentialFacts) -> Option<RevocationCause> {
-        self.shared.index.read().check(facts)
-    }
-
     pub(crate) fn register_ending(&self, handle: &Arc<ConnectionHandle>) -> EndingRegistration {
         self.shared.registry.register_ending(handle)
     }
@@ -232,7 +219,7 @@ impl Revocations {
         now: Now,
     ) -> bool {
         let replaced = registration.replace(facts.clone(), limits);
-        if replaced && let Some(cause) = self.check(facts) {
+        if replaced && let Some(cause) = self.shared.revocations.check(facts) {
             handle.revoke(cause, now);
         }
         replaced
@@ -248,7 +235,7 @@ impl Revocations {
         now: Now,
     ) -> Option<Registration> {
         let registration = self.shared.registry.register(handle, facts.clone(), limits)?;
-        if let Some(cause) = self.check(facts) {
+        if let Some(cause) = self.shared.revocations.check(facts) {
             handle.revoke(cause, now);
         }
         Some(registration)
