@@ -1,5 +1,6 @@
 //! The server put together: backends and settings in, an HTTP service out. Constructing it does no I/O.
 
+mod passed_time;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Method, Request};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use url::Host;
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
@@ -32,6 +33,7 @@ use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{Store, StoreError, TicketStore};
 use zeroize::Zeroizing;
 
+use self::passed_time::PassedTime;
 use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
@@ -149,6 +151,9 @@ pub struct Server {
     randomness: Arc<dyn Randomness>,
     session_limits: SessionLimits,
     refresh_ttl: Duration,
+    lifetimes: CredentialLifetimes,
+    /// From when revocations are loaded.
+    passed: Mutex<Option<PassedTime>>,
 }
 
 /// What requests meet now.
@@ -260,6 +265,8 @@ impl Server {
             randomness,
             session_limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
+            lifetimes: settings.lifetimes,
+            passed: Mutex::default(),
         };
         let sockets = server.sockets(&door, &rules_by_path(&settings));
         let router = server.build_router(server.api.clone(), &sockets, &settings.origins);
@@ -332,7 +339,12 @@ impl Server {
 
     /// Whether there are clients that need new connections in a drain: those of SockJS sessions over HTTP.
     pub fn has_polling_clients(&self) -> bool {
-        self.sockjs.as_ref().is_some_and(|sockjs| sockjs.polled_sessions() > 0)
+        self.polled_sessions() > 0
+    }
+
+    /// How many SockJS sessions over HTTP are remembered, those that have ended included.
+    pub fn polled_sessions(&self) -> usize {
+        self.sockjs.as_ref().map_or(0, SockJsRoute::polled_sessions)
     }
 
     /// Answers a request on a connection that came in a drain: of a SockJS session that there is, as ever; everything else with 503, as the
@@ -446,6 +458,8 @@ impl Server {
     /// Takes in what the store remembers of revocations. Nothing may be served before this: a revoked credential must not
     /// come back with a restart.
     pub async fn load_revocations(&self) -> Result<usize, StoreError> {
+        let newest = self.store.newest_moment().await?;
+        *self.passed.lock() = Some(PassedTime::new(self.clock.now(), newest, &self.lifetimes));
         let revocations = self.store.revocations().await?;
         let blocked = self.store.blocked_users().await?;
         self.revocations.load(&revocations, &blocked);
