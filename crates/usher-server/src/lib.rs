@@ -32,6 +32,7 @@ mod sealed;
 mod sessions;
 mod signing_key_file;
 mod ticket_desk;
+mod turns;
 
 pub mod listener;
 mod login_queue;

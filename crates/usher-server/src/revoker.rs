@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use usher_auth::Clock;
 use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{SessionId, UserId};
+use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
 use usher_auth::user::User;
@@ -46,6 +47,11 @@ impl LiveRevoker {
         self.revocations.session_renewed(&Arc::new(renewal));
     }
 
+    /// Whether a credential is revoked.
+    pub fn is_revoked(&self, credential: &CredentialFacts) -> bool {
+        self.revocations.check(credential).is_some()
+    }
+
     /// Ends what `remembered` means on the wire, and records it.
     fn apply(&self, remembered: &[Revocation], owner: Option<&UserId>, margin: Option<Duration>) -> usize {
         let now = self.clock.now();
@@ -79,12 +85,17 @@ impl LiveRevoker {
         let read_at = self.clock.now().unix.plus(Duration::from_millis(1));
         let target = RevocationTarget::User { user: user.id.clone(), issued_before: read_at, except: None };
         for one in remembered.iter().filter(|one| one.cause == RevocationCause::RolesChanged) {
-            let later = Revocation { target: target.clone(), ..one.clone() };
+            let later = Revocation { target: target.clone(), at: read_at, ..one.clone() };
             self.revocations.remember(&later);
             // The change stands without this, which only moves its moment: it matters if the process ends within the life of a token
             // that was signed just now.
-            if let Err(error) = self.store.revoke(&later).await {
-                tracing::warn!(%error, source = %error.source, user = %user.id, "the moment of a change of roles was not moved");
+            match self.store.revoke(&later).await {
+                Ok(remembered) => {
+                    self.apply(remembered.get(1..).unwrap_or_default(), Some(&user.id), None);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, source = %error.source, user = %user.id, "the moment of a change of roles was not moved");
+                }
             }
         }
         self.verifier.forget_user(&user.id);

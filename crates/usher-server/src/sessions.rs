@@ -7,12 +7,14 @@ use usher_auth::connection::{RenewedToken, SessionRenewal};
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{SessionId, TokenId, UserId};
 use usher_auth::jwt::{AccessTokenClaims, SessionKeyClaims};
+use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
 use usher_auth::user::{PasswordHash, User};
 use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::Throttle;
+use usher_store::backend::{RotationDecision, decide_rotation};
 use usher_store::{
     EndedFamily, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes, StartedSession, Store, StoreError,
 };
@@ -21,10 +23,14 @@ use crate::access_tokens::AccessTokens;
 use crate::admin::Revoker as _;
 use crate::revoker::LiveRevoker;
 use crate::sealed;
+use crate::turns::{Crowded, Turn, Turns};
 
 /// How long after its first use a spent refresh token may be retried, if its successor is still unused: a client whose answer
 /// was lost asks again at once.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
+
+/// After how long a request may be tried again that was refused because too many of the same user wait.
+const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
 
 /// What sessions need.
 pub struct SessionsParts {
@@ -54,6 +60,7 @@ pub struct SessionsParts {
 #[derive(Clone)]
 pub struct Sessions {
     parts: Arc<SessionsParts>,
+    turns: Turns,
 }
 
 /// Where a log-in comes from, for the owner's list.
@@ -101,8 +108,13 @@ pub struct Granted {
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// Unknown, expired, spent, or of a session that has ended. To the client all of these look alike.
-    #[error("the refresh token does not hold: {0}")]
-    Invalid(&'static str),
+    #[error("the refresh token does not hold: {why}")]
+    Invalid {
+        /// For the log and the audit.
+        why: &'static str,
+        /// Whose it was, if it was one.
+        user: Option<UserId>,
+    },
     /// Spent long ago: two parties hold it, and the session has been ended. To the client this looks like the others.
     #[error("the refresh token does not hold: spent")]
     Reused {
@@ -114,6 +126,8 @@ pub enum RefreshError {
     /// The account has been refreshed too often.
     #[error("too many refreshes of this account")]
     TooMany {
+        /// Whose.
+        user: UserId,
         /// Not before that.
         retry_after: Duration,
     },
@@ -122,10 +136,33 @@ pub enum RefreshError {
     Store(#[from] StoreError),
 }
 
+impl RefreshError {
+    fn invalid(why: &'static str, user: impl Into<Option<UserId>>) -> Self {
+        Self::Invalid { why, user: user.into() }
+    }
+}
+
+/// Why sessions were not ended.
+#[derive(Debug, thiserror::Error)]
+pub enum EndError {
+    /// The account has ended sessions too often with a credential that goes on.
+    #[error("too many log-outs of this account")]
+    TooMany {
+        /// Not before that.
+        retry_after: Duration,
+    },
+    /// The credential that asks for it was ended by an earlier request.
+    #[error("the credential has ended meanwhile")]
+    Ended,
+    /// The store cannot be asked.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 impl Sessions {
     /// With these parts.
     pub fn new(parts: SessionsParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self { parts: Arc::new(parts), turns: Turns::default() }
     }
 
     /// How long sessions last.
@@ -174,20 +211,16 @@ impl Sessions {
     /// a spent token means that two parties hold it: the whole session ends (RFC 9700 §4.14.2, req L1, L2).
     pub async fn refresh(&self, presented: &str) -> Result<Granted, RefreshError> {
         let Some(presented) = PlainToken::parse(TokenKind::Refresh, presented) else {
-            return Err(RefreshError::Invalid("it has not the form of one"));
+            return Err(RefreshError::invalid("it has not the form of one", None));
         };
         let now = self.parts.clock.now().unix;
         let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
             return Err(self.unknown(&presented, now).await);
         };
         // A refresh token has its own end; the idle limit is the cookie's.
-        let (session, user) =
-            self.living(&known.session, now).await?.ok_or(RefreshError::Invalid("its session has ended"))?;
-        // Only what would be a write again and again is counted: a token that is worth nothing must not use up its user's refreshes, and one
-        // that comes back ends its session whatever was counted.
-        if known.state == RefreshState::Fresh && known.expires_at > now {
-            self.pace(&user.id)?;
-        }
+        let Some((session, user)) = self.living(&known.session, now).await? else {
+            return Err(RefreshError::invalid("its session has ended", known.user));
+        };
         let successor = presented.successor(TokenKind::Refresh, self.parts.randomness.bytes());
         let rotation = RefreshRotation {
             presented: presented.hashed(),
@@ -198,15 +231,42 @@ impl Sessions {
             retry_window: RETRY_WINDOW,
             forget_reuse_at: self.parts.lifetimes.forget_session_at(now),
         };
-        let refresh_token = match self.parts.store.rotate_refresh_token(&rotation).await? {
+        let known_successor = match &known.state {
+            RefreshState::Fresh => None,
+            RefreshState::Spent { successor, .. } => self.parts.store.refresh_token(successor).await?,
+        };
+        // What becomes of it as far as can be told without the store's writer. Whatever can be repeated is counted; a token that is worth nothing
+        // must not use up its user's refreshes, and one that comes back ends its session whatever was counted.
+        let expected = decide_rotation(&rotation, known, known_successor);
+        let turn = match &expected {
+            RotationDecision::Answer(RefreshOutcome::Expired(_)) => {
+                return Err(RefreshError::invalid("expired", user.id));
+            }
+            RotationDecision::EndSession(_) => None,
+            RotationDecision::Rotate { .. } => {
+                self.pace(&user.id)?;
+                Some(self.turn(&user.id).await?)
+            }
+            RotationDecision::Answer(_) => {
+                self.pace(&user.id)?;
+                None
+            }
+        };
+        let outcome = match expected {
+            // A retry is no write. Its access token is issued within the retry window after the use that the store knows of.
+            RotationDecision::Answer(retried) => retried,
+            _ => self.parts.store.rotate_refresh_token(&rotation).await?,
+        };
+        let refresh_token = match outcome {
             RefreshOutcome::Rotated(_) => successor,
             RefreshOutcome::Retried { sealed_successor, .. } => sealed::open(&presented, &sealed_successor)
                 .and_then(|text| PlainToken::parse(TokenKind::Refresh, &text))
-                .ok_or(RefreshError::Invalid("its successor could not be unsealed"))?,
+                .ok_or_else(|| RefreshError::invalid("its successor could not be unsealed", user.id.clone()))?,
             RefreshOutcome::Reused(ended) => return Err(self.reused(ended)),
-            RefreshOutcome::Expired(_) => return Err(RefreshError::Invalid("expired")),
+            RefreshOutcome::Expired(_) => return Err(RefreshError::invalid("expired", user.id)),
             RefreshOutcome::Unknown => return Err(self.unknown(&presented, now).await),
         };
+        drop(turn);
         let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now);
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
@@ -217,6 +277,7 @@ impl Sessions {
         let now = self.parts.clock.now().unix;
         let Some((session, user)) = self.living(id, now).await? else { return Ok(None) };
         self.pace(&user.id)?;
+        let _turn = self.turn(&user.id).await?;
         if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
             return Ok(None);
         }
@@ -260,22 +321,56 @@ impl Sessions {
         Ok((sessions, next))
     }
 
-    /// End one session with its tokens and sockets.
-    pub async fn end(&self, id: &SessionId, cause: RevocationCause) -> Result<(), StoreError> {
-        self.revoke(RevocationTarget::Session(id.clone()), cause).await
+    /// End one of the caller's sessions with its tokens and sockets. To end one's own is not counted: a log-out is not refused.
+    pub async fn end(&self, by: &CredentialFacts, id: &SessionId, cause: RevocationCause) -> Result<(), EndError> {
+        let own = by.session.as_ref() == Some(id);
+        if !own {
+            self.pace_ends(&by.user)?;
+        }
+        let _turn = self.turn_to_end(&by.user).await?;
+        match (own, self.parts.revoker.is_revoked(by)) {
+            // Another request has ended it.
+            (true, true) => return Ok(()),
+            (false, true) => return Err(EndError::Ended),
+            (false, false) if self.parts.store.session(id).await?.is_none() => return Ok(()),
+            (_, false) => {}
+        }
+        Ok(self.revoke(RevocationTarget::Session(id.clone()), cause).await?)
     }
 
-    /// End all of a user's sessions but one, with their tokens and sockets.
-    pub async fn end_others(&self, user: &UserId, kept: &SessionId) -> Result<(), StoreError> {
-        let (user, issued_before) = (user.clone(), self.parts.clock.now().unix);
-        let target = RevocationTarget::User { user, issued_before, except: Some(kept.clone()) };
-        self.revoke(target, RevocationCause::LogoutEverywhere).await
+    /// End all of the caller's sessions but `kept`, which is the caller's, with their tokens and sockets.
+    pub async fn end_others(&self, by: &CredentialFacts, kept: &SessionId) -> Result<(), EndError> {
+        self.pace_ends(&by.user)?;
+        self.end_all_but(by, Some(kept)).await
     }
 
-    /// End all of a user's sessions with their tokens and sockets.
-    pub async fn end_all(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
-        let issued_before = self.parts.clock.now().unix;
-        self.revoke(RevocationTarget::User { user: user.clone(), issued_before, except: None }, cause).await
+    /// End all of the caller's sessions with their tokens and sockets. It is counted if the caller's credential goes on.
+    pub async fn end_all(&self, by: &CredentialFacts) -> Result<(), EndError> {
+        if by.session.is_none() {
+            self.pace_ends(&by.user)?;
+        }
+        self.end_all_but(by, None).await
+    }
+
+    async fn end_all_but(&self, by: &CredentialFacts, kept: Option<&SessionId>) -> Result<(), EndError> {
+        let _turn = self.turn_to_end(&by.user).await?;
+        if self.parts.revoker.is_revoked(by) {
+            return Err(EndError::Ended);
+        }
+        let (user, issued_before) = (by.user.clone(), self.parts.clock.now().unix);
+        let target = RevocationTarget::User { user, issued_before, except: kept.cloned() };
+        Ok(self.revoke(target, RevocationCause::LogoutEverywhere).await?)
+    }
+
+    /// Counts ends of sessions that `user` can repeat.
+    fn pace_ends(&self, user: &UserId) -> Result<(), EndError> {
+        let refused = self.parts.throttle.record_session_ends(user.as_str(), self.parts.clock.now());
+        refused.map_or(Ok(()), |retry_after| Err(EndError::TooMany { retry_after }))
+    }
+
+    async fn turn_to_end(&self, user: &UserId) -> Result<Turn, EndError> {
+        let turn = self.turns.take(user).await;
+        turn.map_err(|Crowded| EndError::TooMany { retry_after: RETRY_WHEN_CROWDED })
     }
 
     async fn revoke(&self, target: RevocationTarget, cause: RevocationCause) -> Result<(), StoreError> {
@@ -290,7 +385,7 @@ impl Sessions {
         let when = RevocationTimes { at: now, forget_at: self.parts.lifetimes.forget_session_at(now) };
         match self.parts.store.end_refresh_family(&presented.family(), when).await {
             Ok(Some(ended)) => self.reused(ended),
-            Ok(None) => RefreshError::Invalid("unknown"),
+            Ok(None) => RefreshError::invalid("unknown", None),
             Err(error) => error.into(),
         }
     }
@@ -305,7 +400,13 @@ impl Sessions {
     /// Counts a refresh of `user`'s.
     fn pace(&self, user: &UserId) -> Result<(), RefreshError> {
         let refused = self.parts.throttle.record_refresh(user.as_str(), self.parts.clock.now());
-        refused.map_or(Ok(()), |retry_after| Err(RefreshError::TooMany { retry_after }))
+        refused.map_or(Ok(()), |retry_after| Err(RefreshError::TooMany { user: user.clone(), retry_after }))
+    }
+
+    /// Waits until no other write of `user`'s waits for the store.
+    async fn turn(&self, user: &UserId) -> Result<Turn, RefreshError> {
+        let turn = self.turns.take(user).await;
+        turn.map_err(|Crowded| RefreshError::TooMany { user: user.clone(), retry_after: RETRY_WHEN_CROWDED })
     }
 
     /// A session within its absolute limit, and its user if they may still come in.
