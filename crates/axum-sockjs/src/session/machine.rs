@@ -101,6 +101,8 @@ pub struct Machine {
     violation: Option<Close>,
     /// The client was told that the session is closed.
     told_close: bool,
+    /// Once it is closed and has no receiver it dies at once.
+    forgotten: bool,
     receiver: Option<Receiver>,
     receivers_so_far: u64,
 }
@@ -144,6 +146,7 @@ impl Machine {
             answering: false,
             violation: None,
             told_close: false,
+            forgotten: false,
             receiver: None,
             receivers_so_far: 0,
         }
@@ -170,7 +173,7 @@ impl Machine {
     pub fn handle_detach(&mut self, now: Duration, id: ReceiverId, left: Left) {
         let Some(receiver) = self.receiver.take_if(|receiver| receiver.id == id) else { return };
         let Phase::Open { lonely_until } = &mut self.phase else {
-            if receiver.kind == ReceiverKind::Socket {
+            if receiver.kind == ReceiverKind::Socket || self.forgotten {
                 self.die(Ended::Client(None));
             }
             return;
@@ -247,6 +250,22 @@ impl Machine {
                 self.inbound = Queue::default();
             }
             self.phase = Phase::Closing { close, why, dies_at: now + self.rules.disconnect_delay };
+            self.die_if_forgotten();
+        }
+    }
+
+    /// The session need not be remembered once it is closed: only a receiver that it has then is told so.
+    pub fn handle_forget(&mut self) {
+        self.forgotten = true;
+        self.die_if_forgotten();
+    }
+
+    fn die_if_forgotten(&mut self) {
+        if let Phase::Closing { why, .. } = &self.phase
+            && self.forgotten
+            && self.receiver.is_none()
+        {
+            self.die(why.clone());
         }
     }
 

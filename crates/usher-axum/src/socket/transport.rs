@@ -38,6 +38,9 @@ pub(crate) trait Transport: Send + 'static {
     /// Nobody is in any more: the peer need not be recognised by what the last one presented.
     fn forget_presenter(&mut self) {}
 
+    /// It has ended, and is not to be remembered for a peer that comes later.
+    fn forget_ended(&mut self) {}
+
     /// Queues the close.
     fn close(&mut self, handle: &ConnectionHandle, code: u16, reason: &str);
 
