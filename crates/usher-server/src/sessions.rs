@@ -112,7 +112,7 @@ pub enum RefreshError {
     Invalid {
         /// For the log and the audit.
         why: &'static str,
-        /// Whose it was, if it was one.
+        /// The user of the token, if the token is known.
         user: Option<UserId>,
     },
     /// Spent long ago: two parties hold it, and the session has been ended. To the client this looks like the others.
@@ -126,7 +126,7 @@ pub enum RefreshError {
     /// The account has been refreshed too often.
     #[error("too many refreshes of this account")]
     TooMany {
-        /// Whose.
+        /// The user.
         user: UserId,
         /// Not before that.
         retry_after: Duration,

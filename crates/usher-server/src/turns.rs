@@ -1,4 +1,4 @@
-//! One write of an account at a time: however many requests of one account wait, the store's writers wait for one of them.
+//! One write of an account at a time: of all requests of one account that write, one waits for the store's writer, and the others wait here.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub struct Turns {
 #[derive(Debug)]
 struct Queue {
     turn: Arc<Semaphore>,
-    /// With the one whose turn it is.
+    /// Requests that wait, and the one that has the turn.
     waiting: usize,
 }
 
@@ -43,7 +43,7 @@ struct Place {
 }
 
 impl Turns {
-    /// Waits for the turn of `user`; those who wait get it in their order.
+    /// Waits for the turn of `user`. Requests get it in the order of their calls.
     pub async fn take(&self, user: &UserId) -> Result<Turn, Crowded> {
         let (turn, place) = self.queue(user)?;
         let turn = turn.acquire_owned().await.expect("the semaphore is never closed");

@@ -101,10 +101,18 @@ pub struct Machine {
     violation: Option<Close>,
     /// The client was told that the session is closed.
     told_close: bool,
-    /// Once it is closed and has no receiver it dies at once.
-    forgotten: bool,
+    after_close: AfterClose,
     receiver: Option<Receiver>,
     receivers_so_far: u64,
+}
+
+/// What becomes of a session that is closed and has no receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AfterClose {
+    /// It is remembered for a while, for a client that comes to fetch the close frame.
+    Remembered,
+    /// It dies at once.
+    Forgotten,
 }
 
 #[derive(Debug)]
@@ -146,7 +154,7 @@ impl Machine {
             answering: false,
             violation: None,
             told_close: false,
-            forgotten: false,
+            after_close: AfterClose::Remembered,
             receiver: None,
             receivers_so_far: 0,
         }
@@ -173,7 +181,7 @@ impl Machine {
     pub fn handle_detach(&mut self, now: Duration, id: ReceiverId, left: Left) {
         let Some(receiver) = self.receiver.take_if(|receiver| receiver.id == id) else { return };
         let Phase::Open { lonely_until } = &mut self.phase else {
-            if receiver.kind == ReceiverKind::Socket || self.forgotten {
+            if receiver.kind == ReceiverKind::Socket || self.after_close == AfterClose::Forgotten {
                 self.die(Ended::Client(None));
             }
             return;
@@ -256,13 +264,13 @@ impl Machine {
 
     /// The session need not be remembered once it is closed: only a receiver that it has then is told so.
     pub fn handle_forget(&mut self) {
-        self.forgotten = true;
+        self.after_close = AfterClose::Forgotten;
         self.die_if_forgotten();
     }
 
     fn die_if_forgotten(&mut self) {
         if let Phase::Closing { why, .. } = &self.phase
-            && self.forgotten
+            && self.after_close == AfterClose::Forgotten
             && self.receiver.is_none()
         {
             self.die(why.clone());

@@ -215,8 +215,8 @@ impl Throttle {
         count(&mut self.counters.lock().refresh_accounts, user, now)
     }
 
-    /// The same for ends of sessions of `user` by a credential that goes on, such as an API key. They are counted apart: whoever refreshes too
-    /// often keeps no log-out waiting.
+    /// The same for ends of sessions of `user` by a credential that goes on, such as an API key. They are counted apart, so that too many
+    /// refreshes do not refuse a log-out.
     pub fn record_session_ends(&self, user: &str, now: Now) -> Option<Duration> {
         count(&mut self.counters.lock().ending_accounts, user, now)
     }
