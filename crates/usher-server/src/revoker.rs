@@ -47,9 +47,9 @@ impl LiveRevoker {
         self.revocations.session_renewed(&Arc::new(renewal));
     }
 
-    /// Whether a credential is revoked.
+    /// Whether a credential has ended with its session, its user or by itself: not one that has other roles than the user has now.
     pub fn is_revoked(&self, credential: &CredentialFacts) -> bool {
-        self.revocations.check(credential).is_some()
+        self.revocations.check(credential).is_some_and(RevocationCause::ends_sessions)
     }
 
     /// Ends what `remembered` means on the wire, and records it.
