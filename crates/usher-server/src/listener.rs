@@ -29,7 +29,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use usher_axum::client_address::PeerAddress;
@@ -95,8 +95,8 @@ impl Default for HttpLimits {
     }
 }
 
-/// A connection's place among all that speak HTTP, and among those of its source.
-type HttpPlaces = (OwnedSemaphorePermit, SourcePlace);
+/// A connection's place among all that speak HTTP, whose semaphore is never closed, and among those of its source.
+type HttpPlaces = (Result<OwnedSemaphorePermit, AcquireError>, SourcePlace);
 
 /// How a connection is taken in.
 #[derive(Clone, Default)]
@@ -153,7 +153,7 @@ where
     loop {
         let place = tokio::select! {
             () = &mut shutdown => return listener,
-            place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
+            place = places.clone().acquire_owned() => place,
         };
         let (stream, peer) = tokio::select! {
             () = &mut shutdown => return listener,

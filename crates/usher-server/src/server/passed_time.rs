@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     const LIFETIMES: CredentialLifetimes = CredentialLifetimes {
-        access_token: Duration::from_secs(600),
+        access_token: Duration::from_mins(10),
         ticket: Duration::from_secs(30),
         issuer_token: Duration::ZERO,
         leeway: Duration::from_secs(30),
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn after_a_time_of_not_running_revocations_are_not_kept_for_so_much_longer() {
         // req H15
-        assert_eq!(LIFETIMES.longest(), Duration::from_secs(720));
+        assert_eq!(LIFETIMES.longest(), Duration::from_mins(12));
         let passed = PassedTime::new(at(0, DAY * 7), Some(unix(0)), &LIFETIMES);
         assert_eq!(passed.at(at(719, DAY * 7 + 719)), both(719));
         let caught_up = Passed { rows: unix(720), revocations: unix(DAY * 7 + 720) };
