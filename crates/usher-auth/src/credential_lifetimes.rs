@@ -40,6 +40,12 @@ impl CredentialLifetimes {
         at.plus(all.into_iter().fold(Duration::ZERO, Duration::saturating_add))
     }
 
+    /// For how long the longest revocation is remembered that has no margin.
+    pub fn longest(&self) -> Duration {
+        let at = UnixTime::EPOCH;
+        self.after(self.access_token.max(self.issuer_token), at, None).since(at)
+    }
+
     /// For how long after the revocation of a user other issuers' tokens are refused by their `iat`: their clocks may be ahead. `None`
     /// where there is no other issuer.
     pub fn issuer_leeway(&self) -> Option<Duration> {

@@ -79,6 +79,7 @@ fn trusted(mint: &Mint, signed: Signed) -> TrustedIssuer {
         profile: TokenProfile::default(),
         leeway: Duration::from_secs(30),
         max_lifetime: Duration::from_hours(24),
+        accepts_without_iat: false,
     };
     TrustedIssuer::new(rules, keys.expect("a key"))
 }

@@ -34,6 +34,7 @@ pub mod session_feed;
 mod sessions;
 mod signing_key_file;
 mod ticket_desk;
+mod turns;
 mod usable_file;
 
 pub mod listener;

@@ -13,7 +13,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::occasionally::Occasionally;
@@ -29,7 +29,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use usher_axum::client_address::PeerAddress;
@@ -94,6 +94,9 @@ impl Default for HttpLimits {
         }
     }
 }
+
+/// A connection's place among all that speak HTTP, whose semaphore is never closed, and among those of its source.
+type HttpPlaces = (Result<OwnedSemaphorePermit, AcquireError>, SourcePlace);
 
 /// How a connection is taken in.
 #[derive(Clone, Default)]
@@ -197,7 +200,7 @@ where
         let (tls, answer) = (tls.clone(), answer.clone());
         // The places are held for as long as the connection speaks HTTP; one that is upgraded or becomes a stream has budgets of its own.
         // What speaks HTTP is in a box, so that an upgraded connection does not keep room for it.
-        let http = attend(stream, peer, tls, answer, limits, (place, source_place), socket.clone());
+        let http = attend(stream, peer, tls, answer, limits, Arc::new((place, source_place)), socket.clone());
         tokio::spawn(go_on(Box::pin(http), socket));
     }
 }
@@ -229,24 +232,27 @@ async fn attend<A>(
     tls: Option<TlsAcceptor>,
     answer: impl Fn(Request<Body>) -> A + Clone + Send + 'static,
     limits: HttpLimits,
-    places: impl Send,
+    places: Arc<HttpPlaces>,
     socket: Arc<SourcePlace>,
 ) -> Option<Conversation>
 where
     A: Future<Output = Response> + Send + 'static,
 {
+    let work = Arc::downgrade(&places);
     let mut places = Some(places);
     let (requests, mut begun) = watch::channel(Stage::Exchange);
     let hand_over = HandOver::default();
     let after = hand_over.clone();
     let requests_served = async move {
         let Some(tls) = tls else {
-            return serve_connection(stream, peer, answer, limits, requests, hand_over, socket).await;
+            return serve_connection(stream, peer, answer, limits, requests, hand_over, (socket, work)).await;
         };
         // In a box of its own, so that connections in plain text have no room for it.
         let agreed = async move {
             match tls.accept(stream).await {
-                Ok(stream) => serve_connection(stream, peer, answer, limits, requests, hand_over, socket).await,
+                Ok(stream) => {
+                    serve_connection(stream, peer, answer, limits, requests, hand_over, (socket, work)).await;
+                }
                 Err(error) => tracing::debug!(client = %peer.ip(), %error, "TLS was not agreed on"),
             }
         };
@@ -288,7 +294,7 @@ async fn serve_connection<IO, A>(
     limits: HttpLimits,
     stages: watch::Sender<Stage>,
     hand_over: HandOver,
-    socket: Arc<SourcePlace>,
+    (socket, places): (Arc<SourcePlace>, Weak<HttpPlaces>),
 ) where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = Response> + Send + 'static,
@@ -298,6 +304,8 @@ async fn serve_connection<IO, A>(
     let service = service_fn(move |request: Request<Incoming>| {
         stages.send_replace(Stage::Exchange);
         let stages = stages.clone();
+        // Held by what is still to be done when the client has hung up: else a source could have any number of requests waiting.
+        let place = places.upgrade();
         let answer = match request_form::check(&request) {
             Ok(()) => {
                 let mut request = request.map(|body| slow_body::bounded(body, limits.body));
@@ -322,7 +330,7 @@ async fn serve_connection<IO, A>(
             };
             // hyper drops what it waits for when the client hangs up, and what has begun must not stay half done: a session that is ended
             // in the store but not in memory would live on unseen. Everything a handler waits for is bounded.
-            Ok(match to_the_end(answer).await {
+            Ok(match to_the_end(answer, place).await {
                 Ok(answer) => streaming::mark(answer, &stages),
                 Err(panicked) => {
                     tracing::error!(%panicked, "a request was not answered");

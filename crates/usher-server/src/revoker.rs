@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use usher_auth::Clock;
 use usher_auth::connection::RenewedToken;
 use usher_auth::ids::{SessionId, UserId};
+use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationTarget};
 use usher_auth::session::Session;
 use usher_auth::user::User;
@@ -127,6 +128,11 @@ impl LiveRevoker {
         }
     }
 
+    /// Whether a credential has ended with its session, its user or by itself: not one that has other roles than the user has now.
+    pub fn is_revoked(&self, credential: &CredentialFacts) -> bool {
+        self.parts.sessions.revocations().check(credential).is_some_and(RevocationCause::ends_sessions)
+    }
+
     /// Ends what `remembered` means on the wire, and records it.
     fn end(
         &self,
@@ -168,7 +174,8 @@ impl LiveRevoker {
         let read_at = self.parts.clock.now().unix.plus(Duration::from_millis(1));
         let target = RevocationTarget::User { user: user.id.clone(), issued_before: read_at, except: None };
         let roles = remembered.iter().filter(|one| one.cause == RevocationCause::RolesChanged);
-        let later: Vec<_> = roles.map(|one| Revocation { target: target.clone(), ..one.clone() }).collect();
+        let later: Vec<_> =
+            roles.map(|one| Revocation { target: target.clone(), at: read_at, ..one.clone() }).collect();
         if !later.is_empty() {
             // A change of roles ends no connection.
             let _ = self.apply_own(SessionEvent::Revoked { revocations: later.clone(), margin: None }, told);
@@ -177,8 +184,13 @@ impl LiveRevoker {
         for one in &later {
             // The change stands without this, which only moves its moment: it matters if the process ends within the life of a token
             // that was signed just now.
-            if let Err(error) = self.parts.store.revoke(one).await {
-                tracing::warn!(%error, source = %error.source, user = %user.id, "the moment of a change of roles was not moved");
+            match self.parts.store.revoke(one).await {
+                Ok(remembered) => {
+                    self.end(remembered.get(1..).unwrap_or_default(), Some(&user.id), None, told);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, source = %error.source, user = %user.id, "the moment of a change of roles was not moved");
+                }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The server put together: backends and settings in, an HTTP service out. Constructing it does no I/O.
 
+mod passed_time;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -33,6 +34,7 @@ use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{SessionEventReceiver, Store, TicketStore, WriteBehindStore};
 use zeroize::Zeroizing;
 
+use self::passed_time::PassedTime;
 use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
@@ -155,6 +157,8 @@ pub struct Server {
     randomness: Arc<dyn Randomness>,
     session_limits: SessionLimits,
     refresh_ttl: Duration,
+    /// From when revocations are loaded.
+    passed: PassedTime,
 }
 
 /// What requests meet now.
@@ -179,7 +183,7 @@ impl Server {
     pub fn assemble(settings: ServerSettings, parts: ServerParts) -> Result<Self, SockJsConfigError> {
         let ServerParts {
             store,
-            sessions: SessionFeed { state, events, received },
+            sessions: SessionFeed { state, events, received, newest },
             tickets,
             keys,
             tokens,
@@ -191,6 +195,7 @@ impl Server {
             clock,
             randomness,
         } = parts;
+        let passed = PassedTime::new(clock.now(), newest, &settings.lifetimes);
         let store = WriteBehindStore::new(store);
         let shared_store: Arc<dyn Store> = Arc::new(store.clone());
         let throttle = Arc::new(Throttle::new(settings.failures, settings.logins, &address_key));
@@ -274,6 +279,7 @@ impl Server {
             randomness,
             session_limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
+            passed,
         };
         let sockets = server.sockets(&door, &rules_by_path(&settings));
         let router = server.build_router(server.api.clone(), &sockets, &settings.origins);
@@ -351,7 +357,12 @@ impl Server {
 
     /// Whether there are clients that need new connections in a drain: those of SockJS sessions over HTTP.
     pub fn has_polling_clients(&self) -> bool {
-        self.sockjs.as_ref().is_some_and(|sockjs| sockjs.polled_sessions() > 0)
+        self.polled_sessions() > 0
+    }
+
+    /// How many SockJS sessions over HTTP are remembered, those that have ended included.
+    pub fn polled_sessions(&self) -> usize {
+        self.sockjs.as_ref().map_or(0, SockJsRoute::polled_sessions)
     }
 
     /// Answers a request on a connection that came in a drain: of a SockJS session that there is, as ever; everything else with 503, as the

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use usher_auth::UnixTime;
 use usher_auth::session::SessionLimits;
 use usher_axum::{MemoryLimits, SessionState};
 use usher_store::{SessionEventReceiver, SessionEvents, Store, StoreError};
@@ -12,6 +13,8 @@ pub struct SessionFeed {
     pub(crate) state: SessionState,
     pub(crate) events: Arc<dyn SessionEvents>,
     pub(crate) received: Box<dyn SessionEventReceiver>,
+    /// The newest moment that the store told of before this process wrote to it.
+    pub(crate) newest: Option<UnixTime>,
 }
 
 impl SessionFeed {
@@ -24,7 +27,8 @@ impl SessionFeed {
     ) -> Result<Self, StoreError> {
         let received = events.subscribe().await?;
         let state = SessionState::load(store, limits, memory).await?;
-        Ok(Self { state, events, received })
+        let newest = store.newest_moment().await?;
+        Ok(Self { state, events, received, newest })
     }
 
     /// How many revocations were loaded.

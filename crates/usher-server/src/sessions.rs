@@ -1,5 +1,7 @@
 //! Log-ins: a session starts, is refreshed, slides, and ends.
 
+mod ending;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,24 +9,30 @@ use usher_auth::connection::RenewedToken;
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{SessionId, TokenId, UserId};
 use usher_auth::jwt::{AccessTokenClaims, SessionKeyClaims};
-use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
 use usher_auth::user::{PasswordHash, User};
 use usher_auth::{Clock, Randomness, UnixTime};
 use usher_axum::Throttle;
+use usher_store::backend::{RotationDecision, decide_rotation};
 use usher_store::{
     EndedFamily, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes, StartedSession, Store, StoreError,
 };
+
+pub use self::ending::EndError;
 
 use crate::access_tokens::AccessTokens;
 use crate::admin::Revoker as _;
 use crate::revoker::LiveRevoker;
 use crate::sealed;
+use crate::turns::{Crowded, Turn, Turns};
 
 /// How long after its first use a spent refresh token may be retried, if its successor is still unused: a client whose answer
 /// was lost asks again at once.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
+
+/// After how long a request may be tried again that was refused because too many of the same user wait.
+const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
 
 /// What sessions need.
 pub struct SessionsParts {
@@ -54,6 +62,7 @@ pub struct SessionsParts {
 #[derive(Clone)]
 pub struct Sessions {
     parts: Arc<SessionsParts>,
+    turns: Turns,
 }
 
 /// Where a log-in comes from, for the owner's list.
@@ -101,8 +110,13 @@ pub struct Granted {
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// Unknown, expired, spent, or of a session that has ended. To the client all of these look alike.
-    #[error("the refresh token does not hold: {0}")]
-    Invalid(&'static str),
+    #[error("the refresh token does not hold: {why}")]
+    Invalid {
+        /// For the log and the audit.
+        why: &'static str,
+        /// The user of the token, if the token is known.
+        user: Option<UserId>,
+    },
     /// Spent long ago: two parties hold it, and the session has been ended. To the client this looks like the others.
     #[error("the refresh token does not hold: spent")]
     Reused {
@@ -114,6 +128,8 @@ pub enum RefreshError {
     /// The account has been refreshed too often.
     #[error("too many refreshes of this account")]
     TooMany {
+        /// The user.
+        user: UserId,
         /// Not before that.
         retry_after: Duration,
     },
@@ -122,10 +138,16 @@ pub enum RefreshError {
     Store(#[from] StoreError),
 }
 
+impl RefreshError {
+    fn invalid(why: &'static str, user: impl Into<Option<UserId>>) -> Self {
+        Self::Invalid { why, user: user.into() }
+    }
+}
+
 impl Sessions {
     /// With these parts.
     pub fn new(parts: SessionsParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self { parts: Arc::new(parts), turns: Turns::default() }
     }
 
     /// How long sessions last.
@@ -174,20 +196,16 @@ impl Sessions {
     /// a spent token means that two parties hold it: the whole session ends (RFC 9700 §4.14.2, req L1, L2).
     pub async fn refresh(&self, presented: &str) -> Result<Granted, RefreshError> {
         let Some(presented) = PlainToken::parse(TokenKind::Refresh, presented) else {
-            return Err(RefreshError::Invalid("it has not the form of one"));
+            return Err(RefreshError::invalid("it has not the form of one", None));
         };
         let now = self.parts.clock.now().unix;
         let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
             return Err(self.unknown(&presented, now).await);
         };
         // A refresh token has its own end; the idle limit is the cookie's.
-        let (session, user) =
-            self.living(&known.session, now).await?.ok_or(RefreshError::Invalid("its session has ended"))?;
-        // Only what would be a write again and again is counted: a token that is worth nothing must not use up its user's refreshes, and one
-        // that comes back ends its session whatever was counted.
-        if known.state == RefreshState::Fresh && known.expires_at > now {
-            self.pace(&user.id)?;
-        }
+        let Some((session, user)) = self.living(&known.session, now).await? else {
+            return Err(RefreshError::invalid("its session has ended", known.user));
+        };
         let successor = presented.successor(TokenKind::Refresh, self.parts.randomness.bytes());
         let rotation = RefreshRotation {
             presented: presented.hashed(),
@@ -198,15 +216,42 @@ impl Sessions {
             retry_window: RETRY_WINDOW,
             forget_reuse_at: self.parts.lifetimes.forget_session_at(now),
         };
-        let refresh_token = match self.parts.store.rotate_refresh_token(&rotation).await? {
+        let known_successor = match &known.state {
+            RefreshState::Fresh => None,
+            RefreshState::Spent { successor, .. } => self.parts.store.refresh_token(successor).await?,
+        };
+        // What becomes of it as far as can be told without the store's writer. Whatever can be repeated is counted; a token that is worth nothing
+        // must not use up its user's refreshes, and one that comes back ends its session whatever was counted.
+        let expected = decide_rotation(&rotation, known, known_successor);
+        let turn = match &expected {
+            RotationDecision::Answer(RefreshOutcome::Expired(_)) => {
+                return Err(RefreshError::invalid("expired", user.id));
+            }
+            RotationDecision::EndSession(_) => None,
+            RotationDecision::Rotate { .. } => {
+                self.pace(&user.id)?;
+                Some(self.turn(&user.id).await?)
+            }
+            RotationDecision::Answer(_) => {
+                self.pace(&user.id)?;
+                None
+            }
+        };
+        let outcome = match expected {
+            // A retry is no write. Its access token is issued within the retry window after the use that the store knows of.
+            RotationDecision::Answer(retried) => retried,
+            _ => self.parts.store.rotate_refresh_token(&rotation).await?,
+        };
+        let refresh_token = match outcome {
             RefreshOutcome::Rotated(_) => successor,
             RefreshOutcome::Retried { sealed_successor, .. } => sealed::open(&presented, &sealed_successor)
                 .and_then(|text| PlainToken::parse(TokenKind::Refresh, &text))
-                .ok_or(RefreshError::Invalid("its successor could not be unsealed"))?,
+                .ok_or_else(|| RefreshError::invalid("its successor could not be unsealed", user.id.clone()))?,
             RefreshOutcome::Reused(ended) => return Err(self.reused(ended).await),
-            RefreshOutcome::Expired(_) => return Err(RefreshError::Invalid("expired")),
+            RefreshOutcome::Expired(_) => return Err(RefreshError::invalid("expired", user.id)),
             RefreshOutcome::Unknown => return Err(self.unknown(&presented, now).await),
         };
+        drop(turn);
         let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now).await;
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
@@ -217,6 +262,7 @@ impl Sessions {
         let now = self.parts.clock.now().unix;
         let Some((session, user)) = self.living(id, now).await? else { return Ok(None) };
         self.pace(&user.id)?;
+        let _turn = self.turn(&user.id).await?;
         if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
             return Ok(None);
         }
@@ -260,37 +306,12 @@ impl Sessions {
         Ok((sessions, next))
     }
 
-    /// End one session with its tokens and sockets.
-    pub async fn end(&self, id: &SessionId, cause: RevocationCause) -> Result<(), StoreError> {
-        self.revoke(RevocationTarget::Session(id.clone()), cause).await
-    }
-
-    /// End all of a user's sessions but one, with their tokens and sockets.
-    pub async fn end_others(&self, user: &UserId, kept: &SessionId) -> Result<(), StoreError> {
-        let (user, issued_before) = (user.clone(), self.parts.clock.now().unix);
-        let target = RevocationTarget::User { user, issued_before, except: Some(kept.clone()) };
-        self.revoke(target, RevocationCause::LogoutEverywhere).await
-    }
-
-    /// End all of a user's sessions with their tokens and sockets.
-    pub async fn end_all(&self, user: &UserId, cause: RevocationCause) -> Result<(), StoreError> {
-        let issued_before = self.parts.clock.now().unix;
-        self.revoke(RevocationTarget::User { user: user.clone(), issued_before, except: None }, cause).await
-    }
-
-    async fn revoke(&self, target: RevocationTarget, cause: RevocationCause) -> Result<(), StoreError> {
-        let at = self.parts.clock.now().unix;
-        let forget_at = self.parts.lifetimes.forget_at(&target, at, None);
-        let revocation = Revocation { target, cause, at, forget_at };
-        self.parts.revoker.revoke(&revocation, None).await.map(|_| ())
-    }
-
     /// The token is not in the store. If it is of a session's family it was spent long ago, and the session ends.
     async fn unknown(&self, presented: &PlainToken, now: UnixTime) -> RefreshError {
         let when = RevocationTimes { at: now, forget_at: self.parts.lifetimes.forget_session_at(now) };
         match self.parts.store.end_refresh_family(&presented.family(), when).await {
             Ok(Some(ended)) => self.reused(ended).await,
-            Ok(None) => RefreshError::Invalid("unknown"),
+            Ok(None) => RefreshError::invalid("unknown", None),
             Err(error) => error.into(),
         }
     }
@@ -305,7 +326,13 @@ impl Sessions {
     /// Counts a refresh of `user`'s.
     fn pace(&self, user: &UserId) -> Result<(), RefreshError> {
         let refused = self.parts.throttle.record_refresh(user.as_str(), self.parts.clock.now());
-        refused.map_or(Ok(()), |retry_after| Err(RefreshError::TooMany { retry_after }))
+        refused.map_or(Ok(()), |retry_after| Err(RefreshError::TooMany { user: user.clone(), retry_after }))
+    }
+
+    /// Waits until no other write of `user`'s waits for the store.
+    async fn turn(&self, user: &UserId) -> Result<Turn, RefreshError> {
+        let turn = self.turns.take(user).await;
+        turn.map_err(|Crowded| RefreshError::TooMany { user: user.clone(), retry_after: RETRY_WHEN_CROWDED })
     }
 
     /// A session within its absolute limit, and its user if they may still come in.

@@ -132,7 +132,7 @@ async fn migrating_again_changes_nothing() {
     let place = Place::new();
     let store = place.open().await;
     store.create_user(&user("alice"), None).await.expect("the store works");
-    assert_eq!(store.migrate().await.expect("it is up to date"), 5);
+    assert_eq!(store.migrate().await.expect("it is up to date"), 6);
     assert!(store.user(&user_id("alice")).await.expect("the store works").is_some());
 }
 
@@ -245,4 +245,42 @@ async fn the_extremes_of_time_are_kept() {
     store.close().await;
     let found = place.open().await.session(&session_id("s")).await.expect("the store works");
     assert_eq!(found, Some(session));
+}
+
+#[tokio::test]
+async fn sessions_of_an_older_schema_are_in_the_order_in_which_they_began() {
+    // req H15: schema 4 has no other order.
+    let place = Place::new();
+    let store = place.open().await;
+    let password = PasswordHash::from_phc("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA");
+    store.create_user(&user("alice"), Some(&password)).await.expect("the store works");
+    for (id, began) in [("b", 5), ("c", 9), ("a", 1)] {
+        store.create_session(&session(id, "alice", at(began))).await.expect("the store works");
+    }
+    store.close().await;
+    place
+        .meddle(
+            "DROP INDEX sessions_by_number; DROP INDEX sessions_by_user_and_number;
+             ALTER TABLE sessions DROP COLUMN number;
+             CREATE INDEX sessions_by_user_and_age ON sessions (user_id, created_at);
+             DELETE FROM _sqlx_migrations WHERE version = 5",
+        )
+        .await;
+    let store = place.open().await;
+    for (id, first) in [("new", "a"), ("newer", "b"), ("newest", "c")] {
+        let session = session(id, "alice", at(0));
+        let new = usher_store::NewSession {
+            session: &session,
+            refresh_token: &refresh_token(&format!("{id}-refresh"), &session),
+            refresh_family: secret(&format!("{id}-family")),
+            proven: (&user("alice"), &password),
+            replaces: None,
+            most: 3,
+            revocation: usher_store::conformance::fixtures::times(at(10)),
+        };
+        let started = store.start_session(&new).await.expect("the store works");
+        let usher_store::StartedSession::Started(revoked) = started else { panic!("alice is as she was added") };
+        assert_eq!(revoked.len(), 1);
+        assert_eq!(revoked[0].target, session_target(first), "{id}");
+    }
 }

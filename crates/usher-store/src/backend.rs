@@ -77,21 +77,55 @@ fn within(window: Duration, one: UnixTime, other: UnixTime) -> bool {
 }
 
 /// What is remembered of a revocation: itself, and one for each session and each API key that it removed.
+///
+/// The end of a session is remembered for as long after the session's last use as the revocation is after its own moment, if that is longer:
+/// the newest token of the session was issued at that use. A revocation that is decided while the wall clock is behind would else be
+/// forgotten before the token expires.
 pub fn with_removed(revocation: &Revocation, removed: Removed) -> Vec<Revocation> {
-    let sessions = removed.sessions.into_iter().map(RevocationTarget::Session);
-    let others = sessions.chain(removed.api_keys.into_iter().map(RevocationTarget::ApiKey));
-    let others = others.filter(|target| *target != revocation.target);
-    let others = others.map(|target| Revocation { target, ..revocation.clone() });
-    std::iter::once(revocation.clone()).chain(others).collect()
+    let remembered_for = revocation.forget_at.since(revocation.at);
+    // A revocation that ends no sessions removed some because of their times: see [`used_later`].
+    let cause = if revocation.cause.ends_sessions() { revocation.cause } else { RevocationCause::Administrator };
+    let mut first = revocation.clone();
+    let mut others = Vec::new();
+    for RemovedSession { id, last_seen_at } in removed.sessions {
+        let forget_at = revocation.forget_at.max(last_seen_at.plus(remembered_for));
+        let target = RevocationTarget::Session(id);
+        if target == revocation.target {
+            first.forget_at = forget_at;
+        } else {
+            others.push(Revocation { target, cause, forget_at, at: revocation.at });
+        }
+    }
+    let keys = removed.api_keys.into_iter().map(RevocationTarget::ApiKey).filter(|key| *key != revocation.target);
+    others.extend(keys.map(|target| Revocation { target, ..revocation.clone() }));
+    std::iter::once(first).chain(others).collect()
 }
+
+/// A change of roles ends those of the user's sessions that were used after this moment, which is so much later than the change that the wall clock
+/// must be behind: a token of theirs with the old roles says that it was issued after the change, and would be good once the clock is right.
+pub fn used_later(change: &Revocation) -> UnixTime {
+    change.at.plus(LONGEST_WAIT)
+}
+
+/// Longest that a change waits for its transaction: a session that was used meanwhile was not used by a clock that was ahead.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
 /// What a revocation removed, each in order.
 #[derive(Debug, Default)]
 pub struct Removed {
     /// Sessions.
-    pub sessions: Vec<SessionId>,
+    pub sessions: Vec<RemovedSession>,
     /// API keys.
     pub api_keys: Vec<ApiKeyId>,
+}
+
+/// A session that a revocation removed. They are ordered by their ids.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RemovedSession {
+    /// Its id.
+    pub id: SessionId,
+    /// Its last use. No token of the session was issued later.
+    pub last_seen_at: UnixTime,
 }
 
 /// When the session of a refresh token ends that came back.
@@ -114,11 +148,11 @@ pub fn is_still(found: Option<&(User, Option<PasswordHash>)>, proven: (&User, &P
     })
 }
 
-/// Which of a user's other sessions end so that one more fits: the oldest ones. `sessions` are ids with the moments they began.
-pub fn beyond_limit(mut sessions: Vec<(UnixTime, SessionId)>, most: usize) -> Vec<SessionId> {
-    sessions.sort();
-    let too_many = (sessions.len() + 1).saturating_sub(most.max(1));
-    sessions.into_iter().take(too_many).map(|(_, id)| id).collect()
+/// Which of a user's other sessions end so that one more fits: those that were remembered first. `sessions` are in the order in which they
+/// were remembered, whatever the wall clock said then.
+pub fn beyond_limit(mut sessions: Vec<SessionId>, most: usize) -> Vec<SessionId> {
+    sessions.truncate((sessions.len() + 1).saturating_sub(most.max(1)));
+    sessions
 }
 
 /// Which of a session's spent refresh tokens need not be kept, `spent` being what is kept with the moments of their first use: those

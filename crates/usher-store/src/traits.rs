@@ -75,7 +75,7 @@ pub trait SessionStore: Send + Sync {
     /// or secret is an error.
     async fn create_session(&self, session: &Session) -> Result<(), StoreError>;
     /// In one transaction: start the session of a user of ours who gave the right password, with its first refresh token; end the session
-    /// that it replaces and those beyond the limit, the oldest first.
+    /// that it replaces and those beyond the limit, first those that were remembered first.
     async fn start_session(&self, new: &NewSession<'_>) -> Result<StartedSession, StoreError>;
     /// The session whose cookie has that hash.
     async fn session_by_secret(&self, secret: &HashedToken) -> Result<Option<Session>, StoreError>;
@@ -143,6 +143,11 @@ pub trait RevocationStore: Send + Sync {
     ///
     /// A user revocation removes all sessions that the user has now (but the excepted one), whatever the clock said when they began,
     /// with their refresh tokens; API keys only where [`usher_auth::revocation::RevocationCause::removes_api_keys`].
+    ///
+    /// Other roles end no session, unless it was used so much later by the wall clock that this must be behind (see [`crate::backend::used_later`]).
+    ///
+    /// The end of a session that was last used after the revocation by its `last_seen_at`, because the wall clock is behind, is remembered for as much
+    /// longer (see [`crate::backend::with_removed`]). So a token of a session must not be issued before its use is in the store.
     ///
     /// Revoking the same thing again is no second revocation: the first one stays, and is forgotten at the later of the two moments. Two
     /// of a user are the same if their cause is; the later `issued_before` counts then. So a user has at most one for each cause.

@@ -15,7 +15,8 @@ pub struct TestClock {
 #[derive(Clone, Copy, Default)]
 struct Moved {
     forward: Duration,
-    wall_back: Duration,
+    /// How far the wall clock is ahead, in milliseconds.
+    wall_ahead: i64,
 }
 
 impl TestClock {
@@ -31,7 +32,12 @@ impl TestClock {
 
     /// The wall clock alone is set back.
     pub fn step_wall_back(&self, by: Duration) {
-        self.moved.lock().wall_back += by;
+        self.moved.lock().wall_ahead -= millis(by);
+    }
+
+    /// The wall clock alone is set forward.
+    pub fn step_wall_forward(&self, by: Duration) {
+        self.moved.lock().wall_ahead += millis(by);
     }
 
     /// The wall clock.
@@ -50,6 +56,10 @@ impl Clock for TestClock {
     fn now(&self) -> Now {
         let moved = *self.moved.lock();
         let now = self.system.now().after(moved.forward);
-        Now { unix: now.unix.minus(moved.wall_back), ..now }
+        Now { unix: UnixTime::from_millis(now.unix.as_millis() + moved.wall_ahead), ..now }
     }
+}
+
+fn millis(by: Duration) -> i64 {
+    i64::try_from(by.as_millis()).expect("a time that can be told")
 }

@@ -153,6 +153,12 @@ impl SessionHandle {
         });
     }
 
+    /// Has the session forgotten as soon as it has ended and no request or socket of its client waits for frames. A client that comes later finds no
+    /// session, in place of hearing for [`Config::disconnect_delay`](crate::Config::disconnect_delay) why it ended.
+    pub fn forget(&self) {
+        self.live.with(|machine, _| machine.handle_forget());
+    }
+
     /// Why it has ended, if it has.
     pub fn ended(&self) -> Option<Ended> {
         self.live.ended()

@@ -101,8 +101,18 @@ pub struct Machine {
     violation: Option<Close>,
     /// The client was told that the session is closed.
     told_close: bool,
+    after_close: AfterClose,
     receiver: Option<Receiver>,
     receivers_so_far: u64,
+}
+
+/// What becomes of a session that is closed and has no receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum AfterClose {
+    /// It is remembered for a while, for a client that comes to fetch the close frame.
+    Remembered,
+    /// It dies at once.
+    Forgotten,
 }
 
 #[derive(Debug)]
@@ -144,6 +154,7 @@ impl Machine {
             answering: false,
             violation: None,
             told_close: false,
+            after_close: AfterClose::Remembered,
             receiver: None,
             receivers_so_far: 0,
         }
@@ -170,7 +181,7 @@ impl Machine {
     pub fn handle_detach(&mut self, now: Duration, id: ReceiverId, left: Left) {
         let Some(receiver) = self.receiver.take_if(|receiver| receiver.id == id) else { return };
         let Phase::Open { lonely_until } = &mut self.phase else {
-            if receiver.kind == ReceiverKind::Socket {
+            if receiver.kind == ReceiverKind::Socket || self.after_close == AfterClose::Forgotten {
                 self.die(Ended::Client(None));
             }
             return;
@@ -247,6 +258,22 @@ impl Machine {
                 self.inbound = Queue::default();
             }
             self.phase = Phase::Closing { close, why, dies_at: now + self.rules.disconnect_delay };
+            self.die_if_forgotten();
+        }
+    }
+
+    /// The session need not be remembered once it is closed: only a receiver that it has then is told so.
+    pub fn handle_forget(&mut self) {
+        self.after_close = AfterClose::Forgotten;
+        self.die_if_forgotten();
+    }
+
+    fn die_if_forgotten(&mut self) {
+        if let Phase::Closing { why, .. } = &self.phase
+            && self.after_close == AfterClose::Forgotten
+            && self.receiver.is_none()
+        {
+            self.die(why.clone());
         }
     }
 

@@ -356,3 +356,24 @@ fn a_close_is_owed_until_it_is_written() {
     world.machine.handle_detach(world.now, poll, Left::Aborted);
     assert!(!world.machine.owes_close(), "its client left");
 }
+
+#[test]
+fn a_forgotten_session_dies_once_it_is_closed_and_has_no_receiver() {
+    // Closed first.
+    let mut world = World::opened();
+    world.machine.handle_close(world.now, Close::GO_AWAY, Ended::Application(Close::GO_AWAY), Unsent::Deliver);
+    assert!(!world.machine.is_dead(), "it is remembered");
+    world.machine.handle_forget();
+    assert!(world.machine.is_dead());
+    assert_eq!(world.machine.ended(), Some(&Ended::Application(Close::GO_AWAY)));
+    // Closed later, with a receiver, which hears of it.
+    let mut world = World::opened();
+    world.machine.handle_forget();
+    assert!(!world.machine.is_dead(), "it is open");
+    let id = world.attach(ReceiverKind::Poll);
+    world.machine.handle_close(world.now, Close::GO_AWAY, Ended::Application(Close::GO_AWAY), Unsent::Deliver);
+    assert!(!world.machine.is_dead(), "its client is still to hear of it");
+    let told = world.machine.poll_transmit(world.now, id);
+    assert!(matches!(told, Transmit::Frame(Frame::Close(_))), "{told:?}");
+    assert!(world.machine.is_dead());
+}

@@ -49,6 +49,9 @@ pub struct IssuerRules {
     pub leeway: Duration,
     /// Longest life of a token: from `iat`, or where that is missing from now, to `exp`.
     pub max_lifetime: Duration,
+    /// Whether a token may lack `iat`. Only for an issuer none of whose tokens lives longer than `max_lifetime`, which cannot be checked: one that
+    /// did would be refused at first, as living too long, and good later, when the end of its user is forgotten.
+    pub accepts_without_iat: bool,
 }
 
 /// Settings of an issuer that contradict themselves or would be unsafe.
@@ -101,6 +104,7 @@ impl IssuerRules {
             profile: TokenProfile::AccessToken,
             leeway,
             max_lifetime: Duration::MAX,
+            accepts_without_iat: false,
         }
     }
 
@@ -165,6 +169,7 @@ mod tests {
             profile: TokenProfile::Plain,
             leeway: MAX_LEEWAY,
             max_lifetime: Duration::from_hours(1),
+            accepts_without_iat: false,
         }
     }
 

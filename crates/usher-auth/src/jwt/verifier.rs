@@ -172,6 +172,11 @@ pub enum TokenError {
     /// From `iat` to `exp` is longer than the issuer's tokens may live.
     #[error("the token lives longer than its issuer's tokens may")]
     LifetimeTooLong,
+    /// It has no `iat`, and its issuer's rules do not do without.
+    #[error(
+        "the token has no `iat`, and its issuer's `tokens_without_iat` is not set: how long it lives cannot be told"
+    )]
+    NoIssuedAt,
     /// The subject makes no user id.
     #[error(transparent)]
     Subject(#[from] SubjectError),
@@ -372,6 +377,9 @@ fn check_claims(claims: &Claims, rules: &IssuerRules, now: UnixTime) -> Result<(
         }
     }
     check_audience_and_times(claims, rules, now)?;
+    if claims.issued_at.is_none() && !rules.accepts_without_iat {
+        return Err(TokenError::NoIssuedAt);
+    }
     let latest_start = now.plus(rules.leeway);
     if claims.expires_at > claims.issued_at.unwrap_or(latest_start).plus(rules.max_lifetime) {
         return Err(TokenError::LifetimeTooLong);

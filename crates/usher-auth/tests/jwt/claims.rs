@@ -125,6 +125,23 @@ fn a_token_lives_no_longer_than_allowed() {
 }
 
 #[test]
+fn a_token_without_iat_is_refused_unless_its_issuer_does_without() {
+    // req F8, G8: one that lives too long would be refused now, and good when the end of its user is forgotten.
+    let mut strict = rules(&[Algorithm::ES256]);
+    strict.accepts_without_iat = false;
+    strict.max_lifetime = Duration::from_mins(10);
+    let verifier = trusting_by(&P256, strict);
+    for lives in [1, 600, 10_000] {
+        let without = token(json!({"iat": null, "exp": NOW + lives}));
+        for later in [0, lives - 1] {
+            let verdict = verifier.verify(&without, UnixTime::from_seconds(NOW + later));
+            assert_eq!(verdict, Err(TokenError::NoIssuedAt), "{lives} {later}");
+        }
+    }
+    assert!(verify(&verifier, &token(json!({"iat": NOW, "exp": NOW + 600}))).is_ok());
+}
+
+#[test]
 fn expired_means_that_all_else_is_right() {
     // req F17: what the caller may tell the client.
     let over = |changes: Value| {

@@ -188,6 +188,7 @@ pub(crate) fn rules(algorithms: &[Algorithm]) -> IssuerRules {
         profile: TokenProfile::Plain,
         leeway: Duration::from_secs(30),
         max_lifetime: Duration::from_hours(24),
+        accepts_without_iat: true,
     }
 }
 

@@ -57,11 +57,15 @@ impl<T: Transport, A: Application> Driver<T, A> {
         }
     }
 
-    /// It has ended, and is remembered for a while: it keeps its place, or takes one if it had none.
+    /// It has ended, and is remembered for a while: it keeps its place, or takes one if it had none. Without one it is forgotten at once.
     pub(super) fn linger(&mut self) {
         let Some(lingering) = &self.lingering else { return };
         let place = self.place.take();
-        lingering.hold(place.or_else(|| self.door.waiting().take(self.presenter.address.source())));
+        let place = place.or_else(|| self.door.waiting().take(self.presenter.address.source()));
+        if place.is_none() {
+            self.transport.forget_ended();
+        }
+        lingering.hold(place);
     }
 
     fn start_verification(&mut self, verification: Verification) {

@@ -36,6 +36,9 @@ pub(crate) trait Transport: Send + 'static {
     /// The connection is not authenticated any more: its requests need not bring the credential that was presented.
     fn forget_presenter(&mut self) {}
 
+    /// It has ended, and is not to be remembered for a peer that comes later.
+    fn forget_ended(&mut self) {}
+
     /// Queues the close.
     fn close(&mut self, handle: &ConnectionHandle, code: u16, reason: &str);
 

@@ -119,6 +119,10 @@ impl Transport for SessionTransport {
         self.bond.forget();
     }
 
+    fn forget_ended(&mut self) {
+        self.session.forget();
+    }
+
     fn close(&mut self, _: &ConnectionHandle, code: u16, reason: &str) {
         // A log-out takes the cookie from the browser, which is still to hear why the session ended.
         self.bond.forget();

@@ -108,6 +108,8 @@ struct Counters {
     login_sources: AttemptCounter<IpAddr>,
     login_accounts: AttemptCounter<AccountName>,
     refresh_accounts: AttemptCounter<AccountName>,
+    /// Ends of sessions by a credential that goes on.
+    ending_accounts: AttemptCounter<AccountName>,
     /// Attempts counted as failures that may still turn out well, by account. No more than there are [`Attempt`]s.
     undecided_accounts: HashMap<AccountKey, usize>,
     /// The same by source.
@@ -144,6 +146,7 @@ impl Throttle {
             login_sources: AttemptCounter::new(logins.per_source, MAX_KEYS),
             login_accounts: AttemptCounter::new(logins.per_account, MAX_KEYS),
             refresh_accounts: AttemptCounter::new(refresh_rate(logins), MAX_KEYS),
+            ending_accounts: AttemptCounter::new(refresh_rate(logins), MAX_KEYS),
             undecided_accounts: HashMap::new(),
             undecided_sources: HashMap::new(),
         };
@@ -209,13 +212,13 @@ impl Throttle {
     /// Counts a refresh of a session of `user`. If there have been as many as there may be, it is not counted, and the answer is how long to
     /// wait: each is a write, and those of one account must not keep the others waiting.
     pub fn record_refresh(&self, user: &str, now: Now) -> Option<Duration> {
-        let name = account_name(user);
-        let mut counters = self.counters.lock();
-        let wait = counters.refresh_accounts.must_wait(&name, now);
-        if wait.is_none() {
-            counters.refresh_accounts.record(name, now);
-        }
-        wait
+        count(&mut self.counters.lock().refresh_accounts, user, now)
+    }
+
+    /// The same for ends of sessions of `user` by a credential that goes on, such as an API key. They are counted apart, so that too many
+    /// refreshes do not refuse a log-out.
+    pub fn record_session_ends(&self, user: &str, now: Now) -> Option<Duration> {
+        count(&mut self.counters.lock().ending_accounts, user, now)
     }
 
     /// A credential of `account` (where it says whose it is) from `source` did not hold. The error says that there have been too
@@ -325,6 +328,16 @@ fn refresh_rate(logins: LoginLimits) -> AttemptRate {
     let least = LoginLimits::default().per_account;
     let each = |rate: AttemptRate| rate.per.checked_div(rate.attempts).unwrap_or(Duration::MAX);
     if each(logins.per_account) > each(least) { least } else { logins.per_account }
+}
+
+/// Counts one for `user`, or says how long to wait.
+fn count(counter: &mut AttemptCounter<AccountName>, user: &str, now: Now) -> Option<Duration> {
+    let name = account_name(user);
+    let wait = counter.must_wait(&name, now);
+    if wait.is_none() {
+        counter.record(name, now);
+    }
+    wait
 }
 
 fn account_name(account: &str) -> AccountName {

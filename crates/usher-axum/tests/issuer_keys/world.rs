@@ -94,6 +94,7 @@ pub(crate) fn token_verifier(algorithm: Algorithm) -> Arc<TokenVerifier> {
         profile: TokenProfile::Plain,
         leeway: Duration::ZERO,
         max_lifetime: Duration::from_hours(1),
+        accepts_without_iat: false,
     };
     Arc::new(TokenVerifier::new(vec![TrustedIssuer::new(rules, KeySet::default())], BTreeSet::new()).unwrap())
 }

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use super::access::Caller;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
-use super::store_unavailable;
+use super::sessions::not_ended;
 use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
 use crate::sessions::Sessions;
@@ -37,6 +37,7 @@ pub(super) struct LogoutQuery {
         (status = 400, description = "The credential belongs to no session"),
         (status = 401, description = "No credential that holds"),
         (status = 403, description = "The page may not log its visitors out"),
+        (status = 429, description = "Too many log-outs of this account with a credential that goes on, or at once; see Retry-After"),
     )
 )]
 pub(super) async fn log_out(
@@ -56,15 +57,15 @@ pub(super) async fn log_out(
     // A browser whose session is over already still wants to be rid of its cookie.
     let permit = caller.map_err(|problem| with_cookie(problem.into_response(), cleared()))?.permit;
     let ended = if query.everywhere {
-        sessions.end_all(&permit.principal().id, RevocationCause::LogoutEverywhere).await
+        sessions.end_all(permit.credential()).await
     } else if let Some(session) = &permit.credential().session {
-        sessions.end(session, RevocationCause::Logout).await
+        sessions.end(permit.credential(), session, RevocationCause::Logout).await
     } else {
         return Err(Problem::new(StatusCode::BAD_REQUEST, "no_session", "This credential belongs to no session")
             .with_detail("an API key or another issuer's token is ended where it was issued; `everywhere=true` ends your sessions")
             .into_response());
     };
-    ended.map_err(|error| store_unavailable(&error))?;
+    ended.map_err(|error| not_ended(&error, &permit, &scene))?;
     let cause = if query.everywhere { RevocationCause::LogoutEverywhere } else { RevocationCause::Logout };
     scene.record(Record::new(AuditEvent::SessionLogout, Outcome::Success).reason(cause.as_str()).by(&permit));
     tracing::info!(user = %permit.principal().id, everywhere = query.everywhere, "logged out");

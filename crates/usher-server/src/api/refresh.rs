@@ -10,6 +10,7 @@ use http::request::Parts;
 use serde::Deserialize;
 use usher_auth::Clock;
 use usher_auth::carriers::Carrier;
+use usher_auth::ids::UserId;
 use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_axum::{Problem, Throttle};
 use utoipa::ToSchema;
@@ -83,14 +84,22 @@ pub(super) async fn refresh(
                 granted
             }
             Err(RefreshError::Store(error)) => return Err(store_unavailable(&error)),
-            Err(RefreshError::TooMany { retry_after }) => return Err(too_many(retry_after, &scene, METHOD)),
+            Err(RefreshError::TooMany { user, retry_after }) => {
+                return Err(too_many(&user, retry_after, &scene, METHOD));
+            }
             Err(error) => {
                 let record = match &error {
                     RefreshError::Reused { user, session } => Record::new(AuditEvent::TokenReuse, Outcome::Failure)
                         .subject(user)
                         .session(session)
                         .detail("the session ends"),
-                    other => Record::new(AuditEvent::LoginFail, Outcome::Failure).detail(other.to_string()),
+                    other => {
+                        let failed = Record::new(AuditEvent::LoginFail, Outcome::Failure).detail(other.to_string());
+                        match other {
+                            RefreshError::Invalid { user: Some(user), .. } => failed.subject(user),
+                            _ => failed,
+                        }
+                    }
                 };
                 scene.record(record.reason("invalid_grant").carrier(METHOD));
                 let address = scene.client;
@@ -109,10 +118,10 @@ pub(super) async fn refresh(
             let slid = match sessions.slide(session).await {
                 Ok(slid) => slid,
                 Err(RefreshError::Store(error)) => return Err(store_unavailable(&error)),
-                Err(RefreshError::TooMany { retry_after }) => {
-                    return Err(too_many(retry_after, &scene, Carrier::Cookie.as_str()));
+                Err(RefreshError::TooMany { user, retry_after }) => {
+                    return Err(too_many(&user, retry_after, &scene, Carrier::Cookie.as_str()));
                 }
-                Err(RefreshError::Invalid(_) | RefreshError::Reused { .. }) => None,
+                Err(RefreshError::Invalid { .. } | RefreshError::Reused { .. }) => None,
             };
             let granted = slid.ok_or_else(|| {
                 Problem::from(&Refusal::new(RefusalKind::InvalidSession, "the session ended meanwhile")).into_response()
@@ -129,9 +138,9 @@ fn renewed(scene: &HttpScene, granted: &Granted, carrier: &'static str) {
     scene.record(record.subject(&granted.user.id).session(&granted.session.id));
 }
 
-fn too_many(retry_after: Duration, scene: &HttpScene, carrier: &'static str) -> Response {
+fn too_many(user: &UserId, retry_after: Duration, scene: &HttpScene, carrier: &'static str) -> Response {
     let denied = Record::new(AuditEvent::RateLimitExceeded, Outcome::Denied).reason("too_many_refreshes");
-    scene.record(denied.carrier(carrier));
+    scene.record(denied.carrier(carrier).subject(user));
     Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_refreshes", "Too many refreshes")
         .with_detail("a token lasts: refresh it shortly before it ends")
         .with_retry_after(retry_after)

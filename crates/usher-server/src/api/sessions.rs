@@ -8,6 +8,8 @@ use http::header::LINK;
 use http::{HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use usher_auth::ids::SessionId;
+use usher_auth::permit::Permit;
+use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::revocation::RevocationCause;
 use usher_axum::Problem;
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +19,7 @@ use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::store_unavailable;
 use crate::audit::{AuditEvent, Outcome, Record};
-use crate::sessions::Sessions;
+use crate::sessions::{EndError, Sessions};
 
 /// One session. Times are Unix seconds.
 #[derive(Serialize, ToSchema)]
@@ -107,10 +109,12 @@ fn page_of(query: Result<Query<PageQuery>, QueryRejection>) -> Option<(Option<Se
         (status = 401, description = "No credential that holds"),
         (status = 403, description = "The page may not use its visitors' sessions"),
         (status = 409, description = "The call was made with a credential that belongs to no session"),
+        (status = 429, description = "Too often; see Retry-After"),
     )
 )]
 pub(super) async fn end_others(
     _guard: OriginGuard,
+    scene: HttpScene,
     State(sessions): State<Sessions>,
     Caller { permit, .. }: Caller,
 ) -> Result<StatusCode, Response> {
@@ -118,8 +122,8 @@ pub(super) async fn end_others(
         let problem = Problem::new(StatusCode::CONFLICT, "no_session", "This credential belongs to no session");
         return Err(problem.with_detail("to end all of them, use POST /auth/logout?everywhere=true").into_response());
     };
-    let ended = sessions.end_others(&permit.principal().id, current).await;
-    ended.map_err(|error| store_unavailable(&error))?;
+    let ended = sessions.end_others(permit.credential(), current).await;
+    ended.map_err(|error| not_ended(&error, &permit, &scene))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -131,6 +135,7 @@ pub(super) async fn end_others(
         (status = 401, description = "No credential that holds"),
         (status = 403, description = "The page may not use its visitors' sessions"),
         (status = 404, description = "The caller has no such session"),
+        (status = 429, description = "Too often; see Retry-After"),
     )
 )]
 pub(super) async fn end(
@@ -148,8 +153,28 @@ pub(super) async fn end(
     let Some(session) = found.filter(|session| session.user == permit.principal().id) else {
         return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "You have no such session").into_response());
     };
-    sessions.end(&session.id, RevocationCause::Logout).await.map_err(unavailable)?;
+    let end = sessions.end(permit.credential(), &session.id, RevocationCause::Logout).await;
+    end.map_err(|error| not_ended(&error, &permit, &scene))?;
     let ended = Record::new(AuditEvent::SessionLogout, Outcome::Success).reason("ended_by_owner");
     scene.record(ended.by(&permit).session(&session.id));
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// The answer to a log-out that was not carried out.
+pub(super) fn not_ended(error: &EndError, permit: &Permit, scene: &HttpScene) -> Response {
+    match error {
+        EndError::TooMany { retry_after } => {
+            let denied = Record::new(AuditEvent::RateLimitExceeded, Outcome::Denied).reason("too_many_log_outs");
+            scene.record(denied.by(permit));
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_log_outs", "Too many log-outs")
+                .with_detail("a log-out with the session's own credential is not counted")
+                .with_retry_after(*retry_after)
+                .into_response()
+        }
+        EndError::Ended => {
+            let refusal = Refusal::new(RefusalKind::InvalidSession, "the credential has ended meanwhile");
+            Problem::from(&refusal).into_response()
+        }
+        EndError::Store(error) => store_unavailable(error),
+    }
 }

@@ -227,6 +227,7 @@ fn revoke_sessions_of(file: &ConfigFile, user: UserId, margin_seconds: Option<u6
     let ended = format!("ended {} and {} of {user}", count(sessions, "session"), count(connections, "connection"));
     output::line(&match leeway_seconds {
         None => ended,
+        Some(0) => format!("{ended}; tokens that another issuer gave until now are refused"),
         Some(leeway) => format!(
             "{ended}; tokens that another issuer gave until now are refused, and those of the next {leeway} s (tokens.leeway), \
              because its clock may be ahead"

@@ -51,6 +51,10 @@ pub struct Issuer {
     /// Longest life of a token, from its `iat` to its `exp`; one that would live longer is refused.
     #[serde(default = "default_max_lifetime")]
     pub max_lifetime: TimeSpan,
+    /// Take tokens that have no `iat`. Only if none of the issuer's tokens lives longer than max_lifetime: without `iat` that cannot be checked, and one
+    /// that lives longer could come in again after its user's sessions were ended.
+    #[serde(default)]
+    pub tokens_without_iat: bool,
     /// OpenID Connect discovery: the URL to which /.well-known/openid-configuration is added.
     #[serde(default)]
     #[schemars(example = &"https://accounts.example.com")]
@@ -197,6 +201,13 @@ impl Issuer {
             .filter_map(|(item, role)| resolver.checked(&key(&format!("default_roles[{item}]")), Role::new(role)))
             .collect();
         let max_lifetime = resolver.span(&key("max_lifetime"), self.max_lifetime, None);
+        if self.tokens_without_iat {
+            let span = self.max_lifetime;
+            let message = format!(
+                "tokens without iat are taken: if one may live longer than {span}, it can come in again after its user's sessions were ended"
+            );
+            resolver.warn(key("tokens_without_iat"), message);
+        }
         let keys = self.keys(index, algorithms.as_deref(), resolver);
         let (name, (keys, source)) = (name?, keys?);
         let rules = IssuerRules {
@@ -210,6 +221,7 @@ impl Issuer {
             profile: self.profile,
             leeway: tokens?.leeway,
             max_lifetime,
+            accepts_without_iat: self.tokens_without_iat,
         };
         Some(IssuerSettings { name, rules, keys, source })
     }

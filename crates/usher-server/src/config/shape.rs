@@ -14,7 +14,7 @@ const NOT_BUILT: [&str; 2] = ["cluster", "gateway"];
 const ALIKE: f64 = 0.7;
 
 /// Every key, in the order in which a newcomer should read them. JSON Schema itself knows no order.
-const READING_ORDER: [&str; 95] = [
+const READING_ORDER: [&str; 96] = [
     // The sections.
     "server",
     "admin",
@@ -49,6 +49,7 @@ const READING_ORDER: [&str; 95] = [
     "default_roles",
     "profile",
     "max_lifetime",
+    "tokens_without_iat",
     "oidc_url",
     "jwks_hosts",
     "jwks_url",

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use usher_auth::credential_lifetimes::MAX_ACCESS_TOKEN_LIFE;
-use usher_auth::{Now, UnixTime};
 use usher_axum::{KNOWN_FOR, Throttle};
 use usher_store::{
     KnownAddress, KnownAddressBounds, KnownAddressStore as _, ReceivedEvent, RefreshTokenStore as _,
@@ -12,6 +11,7 @@ use usher_store::{
 };
 
 use super::Server;
+use super::passed_time::Passed;
 
 /// How often the store is given the addresses that accounts were used from. A crash forgets those of so long.
 const REMEMBER_ADDRESSES_EVERY: Duration = Duration::from_secs(5);
@@ -95,23 +95,20 @@ impl Server {
 
     /// Removes what is over, now and then. Runs until it is dropped.
     pub async fn reap(&self) {
-        let mut sure = SureTime::default();
         loop {
             tokio::time::sleep(REAP_EVERY).await;
-            let reaped = async {
-                let newest = self.store.newest_moment().await?;
-                self.reap_once(sure.at(self.clock.now(), newest)).await
-            };
-            if let Err(error) = reaped.await {
+            if let Err(error) = self.reap_once().await {
                 tracing::warn!(%error, source = %error.source, "expired rows could not be removed; it will be tried again");
             }
         }
     }
 
-    async fn reap_once(&self, now: UnixTime) -> Result<(), StoreError> {
-        self.sessions.revocations().forget(now);
+    /// Removes what is over now, by the time that has passed for sure.
+    pub async fn reap_once(&self) -> Result<(), StoreError> {
+        let Passed { rows: now, revocations } = self.passed.at(self.clock.now());
+        self.sessions.revocations().forget(revocations);
         self.audit.reap(now).await?;
-        self.store.reap_revocations(now).await?;
+        self.store.reap_revocations(revocations).await?;
         // A spent token may be retried for a moment after its end, too.
         self.store.reap_refresh_tokens(now.minus(Duration::from_mins(1))).await?;
         self.store.reap_known_addresses(now.minus(KNOWN_FOR)).await?;
@@ -124,52 +121,11 @@ impl Server {
     }
 }
 
-/// The time by which expired rows are removed: a time that has passed for sure, although the wall clock may be ahead by mistake, at the start
-/// or later, and be set back. It must not make the server forget what was revoked.
-#[derive(Debug, Default)]
-struct SureTime {
-    last: Option<Now>,
-}
-
-impl SureTime {
-    /// The wall clock, but no further on than the store tells of, or than the process has run since it did.
-    fn at(&mut self, now: Now, newest: Option<UnixTime>) -> UnixTime {
-        let ran = self.last.map(|last| last.after(now.monotonic.saturating_sub(last.monotonic)).unix);
-        let unix = now.unix.min(ran.into_iter().chain(newest).max().unwrap_or(now.unix));
-        self.last = Some(Now { unix, ..now });
-        unix
-    }
-}
-
 /// Addresses on their way to the store. Those that did not arrive are put back, also when nothing waits for it any more.
 struct UnsavedAddresses<'a>(&'a Throttle, Vec<KnownAddress>);
 
 impl Drop for UnsavedAddresses<'_> {
     fn drop(&mut self) {
         self.0.put_back_addresses(std::mem::take(&mut self.1));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_is_ahead_is_not_believed() {
-        // req H2
-        let at = |monotonic: u64, seconds: i64| Now {
-            monotonic: Duration::from_secs(monotonic),
-            unix: UnixTime::from_seconds(1_800_000_000 + seconds),
-        };
-        let unix = |seconds| at(0, seconds).unix;
-        let mut sure = SureTime::default();
-        assert_eq!(sure.at(at(0, 0), None), unix(0), "an empty store has nothing to lose");
-        let mut sure = SureTime::default();
-        assert_eq!(sure.at(at(300, 86_400 * 2), Some(unix(10))), unix(10), "two days ahead at the start");
-        assert_eq!(sure.at(at(600, 86_400 * 2), Some(unix(20))), unix(310), "as far as the process ran");
-        assert_eq!(sure.at(at(900, 86_400 * 9), Some(unix(20))), unix(610), "a leap");
-        assert_eq!(sure.at(at(1_200, 900), Some(unix(890))), unix(900).min(unix(910)), "set right");
-        assert_eq!(sure.at(at(1_500, 5_000), Some(unix(4_990))), unix(4_990), "the store has caught up");
-        assert_eq!(sure.at(at(1_800, 100), Some(unix(4_990))), unix(100), "set back");
     }
 }

@@ -38,4 +38,10 @@ fn another_issuers_user_is_banned_and_a_revocation_names_the_leeway() {
     let revoked = usher(&["session", "revoke", "--user", "myapp:alice"]).stdout;
     assert!(revoked.starts_with("ended 0 sessions and 0 connections of myapp:alice; tokens that"), "{revoked}");
     assert!(revoked.contains("the next 30 s (tokens.leeway)"), "{revoked}");
+    // Without a leeway there is none to name.
+    std::fs::write(desk.path().join("usher.toml"), format!("[tokens]\nleeway = \"0s\"\n{ISSUER}")).expect("a file");
+    assert_eq!(
+        usher(&["session", "revoke", "--user", "myapp:alice"]).stdout,
+        "ended 0 sessions and 0 connections of myapp:alice; tokens that another issuer gave until now are refused\n"
+    );
 }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sqlx::{Execute, Sqlite, SqlitePool};
 use usher_store::{Store, StoreError};
 
+use self::backup::Copies;
 use self::file::FileIdentity;
 use self::rows::During as _;
 use self::writing::{Writer, Writing};
@@ -44,12 +45,15 @@ pub struct SqlStore {
     writer: Arc<Writer>,
     /// These only read, and writing does not stop them.
     readers: SqlitePool,
+    /// Stopped before the file is closed: each has it open.
+    copies: Copies,
 }
 
 impl SqlStore {
-    /// Finish what is under way and close the file, which then holds everything: no write-ahead log is left beside it. Later calls
+    /// Stop the copies that are being made, finish what else is under way and close the file, which then holds everything: no write-ahead log is left beside it. Later calls
     /// fail.
     pub async fn close(&self) {
+        self.copies.stop().await;
         self.readers.close().await;
         // The last connection to close moves the write-ahead log into the file, which a reader cannot.
         self.writer.pool().close().await;

@@ -7,6 +7,7 @@ use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 
 use super::SqlStore;
+use super::backup::Copies;
 use super::file::{self, FileIdentity};
 use super::schema;
 use super::writing::Writer;
@@ -36,13 +37,15 @@ impl SqlStore {
 
         let connection = connection(&path, options);
         let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        // Waiting for the one connection that writes is no news: without this, each call that waits for 2 s would log a line.
+        let pool = pool.acquire_slow_threshold(Duration::MAX);
         let writer = pool.clone().max_connections(1).connect_with(connection.clone()).await.map_err(failed)?;
         prepare(&writer, &path, options).await?;
 
         // Whatever is sent to a reader cannot change anything.
         let reading = connection.pragma("query_only", "ON");
         let readers = pool.max_connections(options.readers.max(1)).connect_with(reading).await.map_err(failed)?;
-        Ok(Self { path, identity, writer: Writer::new(writer), readers })
+        Ok(Self { path, identity, writer: Writer::new(writer), readers, copies: Copies::default() })
     }
 
     /// Bring the schema up to date; its version. Opening does this already: here it is for whoever wants to know.

@@ -5,7 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use usher_auth::UnixTime;
 use usher_auth::ids::{ApiKeyId, IssuerName, IssuerSessionId, IssuerSubject, SessionId, TokenId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
-use usher_store::backend::{Removed, with_removed};
+use usher_store::backend::{Removed, RemovedSession, used_later, with_removed};
 use usher_store::{RevocationStore, StoreError};
 
 use super::SqlStore;
@@ -76,9 +76,14 @@ async fn remove_what_ends(
     let mut removed = Removed::default();
     match &revocation.target {
         RevocationTarget::Session(id) => {
-            writing.execute(sqlx::query("DELETE FROM sessions WHERE id = ?").bind(id.as_str())).await?;
+            let session = sqlx::query("DELETE FROM sessions WHERE id = ? RETURNING id, last_seen_at").bind(id.as_str());
+            removed.sessions = read_all(writing.fetch_all(session).await?, read_removed, context)?;
         }
-        RevocationTarget::User { .. } if !revocation.cause.ends_sessions() => {}
+        RevocationTarget::User { user, .. } if !revocation.cause.ends_sessions() => {
+            let later = "DELETE FROM sessions WHERE user_id = ? AND last_seen_at > ? RETURNING id, last_seen_at";
+            let later = sqlx::query(later).bind(user.as_str()).bind(used_later(revocation).as_millis());
+            removed.sessions = read_all(writing.fetch_all(later).await?, read_removed, context)?;
+        }
         RevocationTarget::User { user, except, .. } => {
             if revocation.cause.removes_api_keys() {
                 let keys = sqlx::query("DELETE FROM api_keys WHERE user_id = ? RETURNING id").bind(user.as_str());
@@ -86,11 +91,10 @@ async fn remove_what_ends(
                     read_all(writing.fetch_all(keys).await?, |row| row.id("id", ApiKeyId::new), context)?;
             }
             // No id is empty, so that the empty one excepts nothing.
-            let sessions = sqlx::query("DELETE FROM sessions WHERE user_id = ? AND id <> ? RETURNING id")
+            let sessions = sqlx::query("DELETE FROM sessions WHERE user_id = ? AND id <> ? RETURNING id, last_seen_at")
                 .bind(user.as_str())
                 .bind(except.as_ref().map_or("", SessionId::as_str));
-            removed.sessions =
-                read_all(writing.fetch_all(sessions).await?, |row| row.id("id", SessionId::new), context)?;
+            removed.sessions = read_all(writing.fetch_all(sessions).await?, read_removed, context)?;
         }
         RevocationTarget::Token(..) | RevocationTarget::IssuerSession(..) | RevocationTarget::IssuerSubject { .. } => {}
         RevocationTarget::ApiKey(id) => {
@@ -101,6 +105,10 @@ async fn remove_what_ends(
     removed.sessions.sort();
     removed.api_keys.sort();
     Ok(removed)
+}
+
+fn read_removed(row: &SqliteRow) -> Result<RemovedSession, RowError> {
+    Ok(RemovedSession { id: row.id("id", SessionId::new)?, last_seen_at: row.time("last_seen_at")? })
 }
 
 async fn remember(writing: &mut Writing, revocation: &Revocation) -> Result<(), StoreError> {

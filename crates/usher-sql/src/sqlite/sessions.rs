@@ -35,11 +35,11 @@ impl SessionStore for SqlStore {
         if let Some(replaced) = new.replaces {
             ended.push((replaced.clone(), RevocationCause::Logout));
         }
-        let others = sqlx::query("SELECT created_at, id FROM sessions WHERE user_id = ? AND id <> ?")
+        let others = sqlx::query("SELECT id FROM sessions WHERE user_id = ? AND id <> ? ORDER BY number")
             .bind(user.as_str())
             .bind(new.replaces.map_or("", SessionId::as_str));
         let others = writing.fetch_all(others).await?;
-        let others = read_all(others, |row| Ok((row.time("created_at")?, row.id("id", SessionId::new)?)), context)?;
+        let others = read_all(others, |row| row.id("id", SessionId::new), context)?;
         ended.extend(beyond_limit(others, new.most).into_iter().map(|id| (id, RevocationCause::SessionLimit)));
         let mut revoked = Vec::new();
         for (id, cause) in ended {
@@ -131,10 +131,11 @@ impl SessionStore for SqlStore {
     }
 }
 
+/// Its number is more than that of every other session: the order of remembering, which no clock decides.
 async fn insert(writing: &mut Writing, session: &Session) -> Result<(), StoreError> {
     let insert = sqlx::query(
-        "INSERT INTO sessions (id, user_id, secret_hash, created_at, last_seen_at, client_ip, user_agent)
-         VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO sessions (id, user_id, secret_hash, created_at, last_seen_at, client_ip, user_agent, number)
+         VALUES (?, ?, ?, ?, ?, ?, ?, (SELECT ifnull(max(number), 0) + 1 FROM sessions))",
     )
     .bind(session.id.as_str())
     .bind(session.user.as_str())

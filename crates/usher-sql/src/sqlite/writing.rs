@@ -121,9 +121,12 @@ impl Writer {
         *self.trouble.lock() = None;
     }
 
-    /// Notes what a write failed of, unless it was its caller's fault. From then on it is tried whether writing works again.
+    /// Notes what a write failed of, unless it was its caller's fault, or other writes of this process that took their time: nothing is wrong with
+    /// the store then, and what those fail of is noted when they do. From then on it is tried whether writing works again.
     fn note(self: &Arc<Self>, error: &sqlx::Error) {
-        if primary_code(error) == Some(SQLITE_CONSTRAINT) || matches!(error, sqlx::Error::PoolClosed) {
+        if primary_code(error) == Some(SQLITE_CONSTRAINT)
+            || matches!(error, sqlx::Error::PoolClosed | sqlx::Error::PoolTimedOut)
+        {
             return;
         }
         let earlier = self.trouble.lock().replace(error.to_string());
@@ -153,5 +156,29 @@ async fn probe(writer: Weak<Writer>) {
             tracing::info!("the store can be written again");
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use usher_store::Store as _;
+
+    use super::*;
+    use crate::{SqlOptions, SqlStore};
+
+    #[tokio::test]
+    async fn waiting_in_vain_for_other_writers_of_this_process_is_no_trouble_of_the_store() {
+        // req O6: else a crowd of writes of one account would make the server unready.
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite://{}", folder.path().join("usher.db").display());
+        let store = SqlStore::open(&url, SqlOptions::default()).await.expect("a new store");
+        let held = Writing::begin(&store.writer, "holding the connection").await.expect("a connection");
+        tokio::time::pause();
+        let waited = Writing::begin(&store.writer, "waiting").await;
+        assert!(waited.is_err(), "it waits for no longer than a bound");
+        tokio::time::resume();
+        assert_eq!(store.writer.trouble(), None);
+        store.check().await.expect("it works");
+        held.roll_back().await.expect("it works");
     }
 }

@@ -117,6 +117,7 @@ macro_rules! store_conformance {
                 a_session_starts_with_its_refresh_token,
                 a_session_replaces_another,
                 the_oldest_session_ends_for_one_too_many,
+                the_first_session_ends_for_one_too_many_also_after_the_clock_was_set_back,
                 a_user_who_changed_meanwhile_gets_no_session,
                 a_session_starts_as_a_whole_or_not_at_all,
                 of_many_log_ins_at_once_as_many_stay_as_may,
@@ -147,7 +148,9 @@ macro_rules! store_conformance {
             ],
             revoked_users: [
                 a_users_sessions_end_but_one_whatever_the_clock_said,
+                the_end_of_a_session_is_remembered_from_its_last_use_if_the_clock_is_behind,
                 other_roles_end_no_session,
+                other_roles_end_sessions_that_were_used_by_a_clock_that_is_behind_now,
                 api_keys_end_with_their_user_and_not_before,
                 a_user_has_one_revocation_for_each_cause,
             ],

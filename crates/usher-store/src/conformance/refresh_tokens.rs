@@ -186,11 +186,13 @@ pub async fn a_clock_set_back_makes_no_spent_token_good(store: Arc<dyn Store>) {
 
 /// The presented token is reuse, and its session is gone and remembered as ended.
 async fn assert_reused(store: &dyn Store, rotation: &RefreshRotation, presented: &RefreshToken) {
+    let session = store.session(&presented.session).await.expect("the store works").expect("it is there");
     let revocation = Revocation {
         target: RevocationTarget::Session(presented.session.clone()),
         cause: RevocationCause::RefreshReuse,
         at: rotation.now,
-        forget_at: at(9999),
+        // For as long after the last use of the session, if the clock was set back.
+        forget_at: at(9999).max(session.last_seen_at.plus(at(9999).since(rotation.now))),
     };
     let revoked = vec![revocation];
     let (session, user) = (presented.session.clone(), presented.user.clone());

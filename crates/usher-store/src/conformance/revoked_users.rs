@@ -7,7 +7,8 @@ use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::session::Session;
 
 use super::fixtures::{
-    add_api_key, api_key, at, refresh_token, revocation, secret, session, session_target, user, user_id, user_target,
+    add_api_key, api_key, at, refresh_token, revocation, secret, session, session_id, session_target, user, user_id,
+    user_target,
 };
 use crate::Store;
 
@@ -48,7 +49,9 @@ pub async fn a_users_sessions_end_but_one_whatever_the_clock_said(store: Arc<dyn
     add_api_key(&*store, &api_key("key", "alice")).await;
 
     let changed = revocation(user_target("alice", at(10), Some("kept")), RevocationCause::PasswordChanged, at(10));
-    let all = [changed.clone(), also(&changed, "Early"), also(&changed, "ahead"), also(&changed, "before")];
+    // Remembered for as long after its last use as the others are after the revocation.
+    let ahead = Revocation { forget_at: at(3600 + 1000), ..also(&changed, "ahead") };
+    let all = [changed.clone(), also(&changed, "Early"), ahead, also(&changed, "before")];
     assert_eq!(revoke(&*store, &changed).await, all);
     assert_eq!(remembered(&*store).await, all);
     for (id, there) in [("before", false), ("ahead", false), ("Early", false), ("kept", true), ("bobs", true)] {
@@ -63,6 +66,26 @@ pub async fn a_users_sessions_end_but_one_whatever_the_clock_said(store: Arc<dyn
     assert_eq!(remembered(&*store).await, all);
 }
 
+/// A token of it was issued at its last use at the latest, and lives for as long after that as the caller says (req H3).
+pub async fn the_end_of_a_session_is_remembered_from_its_last_use_if_the_clock_is_behind(store: Arc<dyn Store>) {
+    store.create_user(&user("alice"), None).await.expect("the store works");
+    for id in ["one", "two", "three", "used"] {
+        create(&*store, &session(id, "alice", at(3600))).await;
+    }
+    assert!(store.touch_session(&session_id("used"), at(3700)).await.expect("the store works"));
+    let logout = revocation(session_target("one"), RevocationCause::Logout, at(10));
+    let until = |moment: i64, one: &Revocation| Revocation { forget_at: at(moment + 1000), ..one.clone() };
+    assert_eq!(revoke(&*store, &logout).await, [until(3600, &logout)]);
+    assert_eq!(revoke(&*store, &logout).await, std::slice::from_ref(&logout), "it is gone");
+    let everywhere = revocation(user_target("alice", at(10), Some("three")), RevocationCause::Administrator, at(10));
+    let all = [everywhere.clone(), until(3600, &also(&everywhere, "two")), until(3700, &also(&everywhere, "used"))];
+    assert_eq!(revoke(&*store, &everywhere).await, all);
+    assert_eq!(remembered(&*store).await[0], until(3600, &logout), "the longer time stays");
+    store.reap_revocations(at(4_600)).await.expect("the store works");
+    let targets: Vec<_> = remembered(&*store).await.into_iter().map(|one| one.target).collect();
+    assert_eq!(targets, [session_target("used")]);
+}
+
 /// They are read anew.
 pub async fn other_roles_end_no_session(store: Arc<dyn Store>) {
     store.create_user(&user("alice"), None).await.expect("the store works");
@@ -74,6 +97,23 @@ pub async fn other_roles_end_no_session(store: Arc<dyn Store>) {
     assert_eq!(remembered(&*store).await, remembers);
     assert_eq!(ids_of(&*store, "alice").await, ["one"]);
     assert!(store.api_key_by_secret(&secret("key")).await.expect("the store works").is_some());
+}
+
+/// A token of such a session would say that it was issued after the change, and have the old roles (req G8).
+pub async fn other_roles_end_sessions_that_were_used_by_a_clock_that_is_behind_now(store: Arc<dyn Store>) {
+    store.create_user(&user("alice"), None).await.expect("the store works");
+    for (id, of, used) in [("now", "alice", 11), ("later", "alice", 3600), ("bobs", "bob", 3600)] {
+        create(&*store, &session(id, of, at(used))).await;
+    }
+    let changed = revocation(user_target("alice", at(10), None), RevocationCause::RolesChanged, at(10));
+    let ended = Revocation { cause: RevocationCause::Administrator, ..also(&changed, "later") };
+    let all = [changed.clone(), Revocation { forget_at: at(3600 + 1000), ..ended }];
+    assert_eq!(revoke(&*store, &changed).await, all);
+    assert_eq!(remembered(&*store).await, all);
+    assert_eq!(
+        (ids_of(&*store, "alice").await, ids_of(&*store, "bob").await),
+        (vec!["now".to_owned()], vec!["bobs".to_owned()])
+    );
 }
 
 /// Logging out everywhere ends log-ins; the programs that have a key go on.

@@ -85,7 +85,7 @@ pub async fn a_session_replaces_another(store: Arc<dyn Store>) {
     assert_eq!(store.revocations().await.expect("the store works"), replaced);
 }
 
-/// Oldest by when they began; a replaced one makes room (req H15).
+/// Those that were remembered first; a replaced one makes room (req H15).
 pub async fn the_oldest_session_ends_for_one_too_many(store: Arc<dyn Store>) {
     add_alice(&*store).await;
     store.create_session(&session("bobs", "bob", at(0))).await.expect("the store works");
@@ -101,6 +101,23 @@ pub async fn the_oldest_session_ends_for_one_too_many(store: Arc<dyn Store>) {
     assert_eq!(ids(&*store).await, ["d", "e"]);
     assert!(store.session(&session_id("bobs")).await.expect("the store works").is_some());
     assert_eq!(store.refresh_token(&secret("c-refresh")).await.expect("the store works"), None);
+}
+
+/// Whatever the wall clock said when they began (req H15).
+pub async fn the_first_session_ends_for_one_too_many_also_after_the_clock_was_set_back(store: Arc<dyn Store>) {
+    add_alice(&*store).await;
+    for (id, began) in [("b", 3_600), ("c", 3_601), ("a", 10)] {
+        log_in(id, began).at(&*store).await.expect("the store works");
+    }
+    for (id, began, first) in [("e", 11, "b"), ("d", 9, "c"), ("f", 8, "a"), ("g", 3_602, "e")] {
+        let one_more = LogIn { most: 3, ..log_in(id, began) };
+        let StartedSession::Started(revoked) = one_more.at(&*store).await.expect("the store works") else {
+            panic!("alice is as she was added")
+        };
+        let targets: Vec<_> = revoked.into_iter().map(|one| one.target).collect();
+        assert_eq!(targets, [session_target(first)], "{id}");
+    }
+    assert_eq!(ids(&*store).await, ["d", "f", "g"]);
 }
 
 /// A password, roles or state that changed while the old password was being checked (req L5).

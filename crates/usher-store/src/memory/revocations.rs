@@ -7,7 +7,7 @@ use usher_auth::session::Session;
 
 use super::MemoryStore;
 use super::tables::Tables;
-use crate::backend::{Removed, with_removed};
+use crate::backend::{Removed, used_later, with_removed};
 use crate::{RevocationStore, StoreError};
 
 #[async_trait]
@@ -46,7 +46,11 @@ impl Tables {
         let mut removed = Removed::default();
         match &revocation.target {
             RevocationTarget::Session(id) => removed.sessions = self.remove_sessions(|session| session.id == *id),
-            RevocationTarget::User { .. } if !revocation.cause.ends_sessions() => {}
+            RevocationTarget::User { user, .. } if !revocation.cause.ends_sessions() => {
+                let later = used_later(revocation);
+                removed.sessions =
+                    self.remove_sessions(|session| session.user == *user && session.last_seen_at > later);
+            }
             RevocationTarget::User { user, except, .. } => {
                 if revocation.cause.removes_api_keys() {
                     removed.api_keys = self.remove_api_keys(|key| key.user == *user);

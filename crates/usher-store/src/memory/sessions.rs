@@ -39,9 +39,7 @@ impl SessionStore for MemoryStore {
             let target = RevocationTarget::Session(replaced.clone());
             revoked.extend(tables.revoke(&new.revocation.revocation(target, RevocationCause::Logout)));
         }
-        let others = tables.sessions().filter(|session| session.user == *user);
-        let others = others.map(|session| (session.created_at, session.id.clone())).collect();
-        for id in beyond_limit(others, new.most) {
+        for id in beyond_limit(tables.sessions_of_in_order(user), new.most) {
             let target = RevocationTarget::Session(id);
             revoked.extend(tables.revoke(&new.revocation.revocation(target, RevocationCause::SessionLimit)));
         }

@@ -10,6 +10,7 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::user::{PasswordHash, User};
 
+use crate::backend::RemovedSession;
 use crate::{AuditEntry, ChainHead, HashedAddress};
 
 #[derive(Debug, Default)]
@@ -19,6 +20,9 @@ pub(super) struct Tables {
     pub(super) banned: BTreeMap<UserId, UnixTime>,
     sessions: BTreeMap<SessionId, Session>,
     sessions_by_secret: HashMap<HashedToken, SessionId>,
+    /// By the order in which they were remembered.
+    sessions_in_order: BTreeMap<u64, SessionId>,
+    next_session: u64,
     pub(super) refresh_tokens: HashMap<HashedToken, RefreshToken>,
     /// What a session's refresh tokens have in common, by the session.
     pub(super) families: HashMap<SessionId, HashedToken>,
@@ -79,12 +83,20 @@ impl Tables {
             return Err(Duplicate);
         }
         self.sessions_by_secret.insert(session.secret, session.id.clone());
+        self.sessions_in_order.insert(self.next_session, session.id.clone());
+        self.next_session += 1;
         self.sessions.insert(session.id.clone(), session);
         Ok(())
     }
 
-    /// Remove the sessions that `ends` names, with their refresh tokens; their ids in order.
-    pub(super) fn remove_sessions(&mut self, mut ends: impl FnMut(&Session) -> bool) -> Vec<SessionId> {
+    /// A user's sessions in the order in which they were remembered.
+    pub(super) fn sessions_of_in_order(&self, user: &UserId) -> Vec<SessionId> {
+        let of_user = |id: &&SessionId| self.sessions.get(*id).is_some_and(|session| session.user == *user);
+        self.sessions_in_order.values().filter(of_user).cloned().collect()
+    }
+
+    /// Remove the sessions that `ends` names, with their refresh tokens; in the order of their ids.
+    pub(super) fn remove_sessions(&mut self, mut ends: impl FnMut(&Session) -> bool) -> Vec<RemovedSession> {
         let removed: Vec<Session> = self.sessions.extract_if(.., |_, session| ends(session)).map(|(_, s)| s).collect();
         for session in &removed {
             self.sessions_by_secret.remove(&session.secret);
@@ -93,8 +105,10 @@ impl Tables {
         if !ids.is_empty() {
             self.refresh_tokens.retain(|_, token| !ids.contains(&token.session));
             self.families.retain(|session, _| !ids.contains(session));
+            self.sessions_in_order.retain(|_, session| !ids.contains(session));
         }
-        removed.into_iter().map(|session| session.id).collect()
+        let removed = removed.into_iter();
+        removed.map(|Session { id, last_seen_at, .. }| RemovedSession { id, last_seen_at }).collect()
     }
 
     pub(super) fn api_keys(&self) -> impl Iterator<Item = &ApiKey> {

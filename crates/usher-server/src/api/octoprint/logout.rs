@@ -6,11 +6,12 @@ use http::StatusCode;
 use usher_auth::revocation::RevocationCause;
 use usher_axum::Problem;
 
+use super::super::ApiState;
 use super::super::access::Caller;
 use super::super::json::OptionalJson;
 use super::super::origin_guard::OriginGuard;
 use super::super::scene::HttpScene;
-use super::super::{ApiState, store_unavailable};
+use super::super::sessions::not_ended;
 use super::body::Nothing;
 use super::user::Guest;
 use super::{NoCredentialInQuery, Visitor, guest};
@@ -26,6 +27,7 @@ use crate::audit::{AuditEvent, Outcome, Record};
         (status = 200, description = "Logged out, or not logged in; clears the session cookie", body = Guest),
         (status = 400, description = "The credential belongs to no session"),
         (status = 403, description = "The credential does not hold, or the page may not log its visitors out"),
+        (status = 429, description = "Too many requests of this account at once; see Retry-After"),
     )
 )]
 pub(in super::super) async fn log_out(
@@ -45,7 +47,8 @@ pub(in super::super) async fn log_out(
             .with_detail("an API key or another issuer's token is ended where it was issued")
             .into_response());
     };
-    state.sessions.end(session, RevocationCause::Logout).await.map_err(|error| store_unavailable(&error))?;
+    let ended = state.sessions.end(permit.credential(), session, RevocationCause::Logout).await;
+    ended.map_err(|error| not_ended(&error, &permit, &scene))?;
     scene.record(
         Record::new(AuditEvent::SessionLogout, Outcome::Success).reason(RevocationCause::Logout.as_str()).by(&permit),
     );

@@ -98,6 +98,21 @@ fn same_site_none_without_listed_origins_or_https() {
 }
 
 #[test]
+fn tokens_without_iat() {
+    // req F8, G8: refused by default; an operator who takes them is told what that means.
+    let toml = format!("[[issuers]]\n{IDP}jwks_url = \"https://idp.example/jwks\"\n");
+    let (config, warnings) = load(&toml).expect("a good configuration");
+    assert!(!config.issuers[0].rules.accepts_without_iat);
+    assert!(warnings.iter().all(|warning| !warning.to_string().contains("iat")), "{warnings:?}");
+    let (config, warnings) = load(&format!("{toml}tokens_without_iat = true")).expect("a good configuration");
+    assert!(config.issuers[0].rules.accepts_without_iat);
+    let warned = warnings
+        .iter()
+        .any(|warning| warning.to_string().contains("issuers[0].tokens_without_iat: tokens without iat are taken"));
+    assert!(warned, "{warnings:?}");
+}
+
+#[test]
 fn the_algorithm_none() {
     // req O5, F2
     let toml = format!("[[issuers]]\n{IDP}jwks_url = \"https://idp.example/jwks\"\nalgorithms = [\"none\"]");
