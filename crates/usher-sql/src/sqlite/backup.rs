@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use tokio::sync::RwLock;
 
 use super::SqlStore;
-use super::open;
+use super::connecting::connection;
 use crate::SqlOptions;
 
 /// Why no copy was made. Nothing is left of it.
@@ -111,7 +111,7 @@ async fn copy(from: &Path, to: &Path, stopped: impl Fn() -> bool + Clone + Send 
         BackUpError::Copy { path: to.to_owned(), source }
     };
     // A connection of its own: the readers may not write, not even another file, and the writer is needed.
-    let mut connection = open::connection(from, SqlOptions::default()).connect().await.map_err(failed)?;
+    let mut connection = connection(from, SqlOptions::default()).connect().await.map_err(failed)?;
     let goes_on = stopped.clone();
     // Asked at each jump of SQLite's program, which is at least once for each row.
     connection.lock_handle().await.map_err(failed)?.set_progress_handler(1, move || !goes_on());

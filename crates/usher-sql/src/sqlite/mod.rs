@@ -14,9 +14,11 @@ use self::writing::{Writer, Writing};
 
 pub use self::backup::BackUpError;
 
+mod connecting;
 mod file;
 mod open;
 mod peek;
+mod result_codes;
 mod schema;
 mod writing;
 

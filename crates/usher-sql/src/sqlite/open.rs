@@ -1,14 +1,16 @@
 //! Opening: from a URL to connections on a file that is ours and up to date.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use sqlx::SqlitePool;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::SqlitePoolOptions;
 
 use super::SqlStore;
 use super::backup::Copies;
+use super::connecting::{connection, path_of};
 use super::file::{self, FileIdentity};
+use super::result_codes::{SQLITE_BUSY, failure, primary_code};
 use super::schema;
 use super::writing::Writer;
 use crate::{OpenError, SqlOptions};
@@ -19,12 +21,6 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to wait before trying again to switch the write-ahead log on.
 const SWITCH_AGAIN: Duration = Duration::from_millis(20);
-
-/// SQLite's primary result code for a lock that another connection holds.
-const SQLITE_BUSY: i32 = 5;
-/// For a file that is damaged, and for one that is no database.
-const SQLITE_CORRUPT: i32 = 11;
-const SQLITE_NOTADB: i32 = 26;
 
 impl SqlStore {
     /// Open the store at `url` (`sqlite://` and a path), make the file if it is not there (mode 0600), and bring its schema up to
@@ -66,43 +62,6 @@ async fn prepare(writer: &SqlitePool, path: &Path, options: SqlOptions) -> Resul
     schema::migrate(writer, path).await.map(|_| ())
 }
 
-pub(super) fn path_of(url: &str) -> Result<PathBuf, OpenError> {
-    let wrong = |problem| OpenError::Url { url: url.to_owned(), problem };
-    let Some((scheme, rest)) = url.split_once(':') else { return Err(wrong("has no scheme")) };
-    if !scheme.eq_ignore_ascii_case("sqlite") {
-        return Err(OpenError::Scheme { scheme: scheme.to_owned() });
-    }
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    if rest.is_empty() {
-        return Err(wrong("names no file"));
-    }
-    if rest.contains(":memory:") {
-        return Err(wrong("names no file: what is in memory is forgotten"));
-    }
-    if rest.contains('?') {
-        return Err(wrong("has parameters, of which there are none"));
-    }
-    let parsed: SqliteConnectOptions =
-        format!("sqlite://{rest}").parse().map_err(|_| wrong("is not correctly percent-encoded"))?;
-    // Absolute, so that a change of directory leads to no other file, and so that SQLite, which would take a relative name that begins
-    // with "file:" for a URL, takes it for a path.
-    std::path::absolute(parsed.get_filename()).map_err(|_| wrong("is not a path"))
-}
-
-pub(super) fn connection(path: &Path, options: SqlOptions) -> SqliteConnectOptions {
-    SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(false)
-        .foreign_keys(true)
-        .busy_timeout(options.busy_timeout)
-        // With the write-ahead log SQLite syncs it at every commit only under FULL. Under NORMAL a power failure would undo the last
-        // commits, and a revocation that was acknowledged must hold after it (req H3); what FULL costs is one sync a write.
-        .synchronous(SqliteSynchronous::Full)
-        // A plain sync on macOS leaves the data in the drive's cache. Elsewhere this does nothing.
-        .pragma("fullfsync", "ON")
-        .pragma("checkpoint_fullfsync", "ON")
-}
-
 /// The log mode is kept in the file, so this changes it once in its life. Two processes that open a new file together may each hold
 /// what the other needs: SQLite refuses at once in place of waiting, so the waiting is done here.
 async fn switch_write_ahead_log_on(writer: &SqlitePool, options: SqlOptions) -> Result<String, sqlx::Error> {
@@ -116,22 +75,6 @@ async fn switch_write_ahead_log_on(writer: &SqlitePool, options: SqlOptions) -> 
             other => return other,
         }
     }
-}
-
-/// What SQLite said, as advice.
-pub(super) fn failure(path: &Path, source: sqlx::Error) -> OpenError {
-    let path = path.to_owned();
-    match primary_code(&source) {
-        Some(SQLITE_BUSY) => OpenError::Locked { path, source },
-        Some(SQLITE_CORRUPT | SQLITE_NOTADB) => OpenError::NotADatabase { path, source },
-        _ => OpenError::Open { path, source },
-    }
-}
-
-/// SQLite's primary result code; sqlx gives the extended one, which holds it in its low byte.
-pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code: i32 = error.as_database_error()?.code()?.parse().ok()?;
-    Some(code & 0xff)
 }
 
 #[cfg(test)]

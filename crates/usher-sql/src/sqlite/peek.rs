@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 use super::SqlStore;
-use super::open::{connection, failure, path_of};
+use super::connecting::{connection, path_of};
+use super::result_codes::failure;
 use super::schema;
 use crate::{OpenError, SqlOptions};
 

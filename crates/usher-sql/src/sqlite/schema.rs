@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Executor, Sqlite, SqliteConnection, SqlitePool};
 
-use super::open::failure;
+use super::result_codes::failure;
 use crate::OpenError;
 
 static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");

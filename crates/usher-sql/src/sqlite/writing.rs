@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteQueryResult, SqliteRow};
 use sqlx::{Execute, Executor, Sqlite, SqliteConnection, SqlitePool};
 use usher_store::StoreError;
 
-use super::open::primary_code;
+use super::result_codes::primary_code;
 use super::rows::During as _;
 
 /// SQLite's primary result code for a statement that breaks a rule of the schema: the caller's fault and not the store's.
