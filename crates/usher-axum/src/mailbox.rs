@@ -72,9 +72,14 @@ struct Mailbox {
     facts: Option<Arc<CredentialFacts>>,
     /// The connection's task.
     waker: Option<Waker>,
-    /// An application sends with [`ConnectionHandle::send`]: what is being written counts, too.
-    piped: bool,
-    /// Bytes that are being written at this moment, where it is piped.
+    /// Where an application sends with [`ConnectionHandle::send`].
+    pipe: Option<Box<Pipe>>,
+}
+
+/// What a sender that waits for room needs to know.
+#[derive(Debug, Default)]
+struct Pipe {
+    /// Bytes that are being written at this moment: they are not among those of the mailbox.
     in_flight: usize,
     /// Waits for room.
     sender: Option<Waker>,
@@ -215,7 +220,7 @@ impl ConnectionHandle {
         if mailbox.shut || mailbox.order.is_some() {
             return Err(SendError::Closed);
         }
-        mailbox.piped = true;
+        mailbox.pipe.get_or_insert_default();
         let waiting = self.waiting_bytes(&mailbox);
         if waiting > 0 && waiting + frame.len() > self.outbound_limit {
             return Err(SendError::Full);
@@ -250,11 +255,12 @@ impl ConnectionHandle {
         if mailbox.shut || mailbox.order.is_some() {
             return Poll::Ready(Err(SendError::Closed));
         }
-        mailbox.piped = true;
-        if self.waiting_bytes(&mailbox) <= self.outbound_limit / 2 {
+        let has_room = self.waiting_bytes(&mailbox) <= self.outbound_limit / 2;
+        let pipe = mailbox.pipe.get_or_insert_default();
+        if has_room {
             return Poll::Ready(Ok(()));
         }
-        mailbox.sender = Some(context.waker().clone());
+        pipe.sender = Some(context.waker().clone());
         Poll::Pending
     }
 
@@ -262,7 +268,7 @@ impl ConnectionHandle {
     fn waiting_bytes(&self, mailbox: &Mailbox) -> usize {
         match &self.way {
             Way::Session(session) => session.bytes(),
-            Way::Task | Way::Flushed(..) => mailbox.bytes + mailbox.in_flight,
+            Way::Task | Way::Flushed(..) => mailbox.bytes + mailbox.pipe.as_ref().map_or(0, |pipe| pipe.in_flight),
         }
     }
 
@@ -270,11 +276,7 @@ impl ConnectionHandle {
     pub(crate) fn all_written(&self) {
         let sender = {
             let mut mailbox = self.mailbox.lock();
-            if !mailbox.piped {
-                return;
-            }
-            mailbox.in_flight = 0;
-            mailbox.sender.take()
+            mailbox.written()
         };
         wake(sender);
     }
@@ -387,14 +389,13 @@ impl ConnectionHandle {
         }
         let waker =
             // A pipe counts what is being written before it sends more, and may send one frame that is larger than the bound.
-            if mailbox.bytes > self.outbound_limit && !mailbox.shut && !mailbox.piped {
+            if mailbox.bytes > self.outbound_limit && !mailbox.shut && mailbox.pipe.is_none() {
                 self.overflow(&mut mailbox)
             } else {
                 None
             };
         let more = !mailbox.frames.is_empty();
-        mailbox.in_flight = 0;
-        let sender = mailbox.sender.take();
+        let sender = mailbox.written();
         drop(mailbox);
         wake(waker);
         wake(sender);
@@ -429,7 +430,7 @@ impl ConnectionHandle {
             if !mailbox.shut {
                 mailbox.order.get_or_insert(order);
             }
-            (mailbox.waker.take(), mailbox.sender.take())
+            (mailbox.waker.take(), mailbox.sender())
         };
         wake(waker);
         wake(sender);
@@ -442,7 +443,7 @@ impl ConnectionHandle {
             let mut mailbox = self.mailbox.lock();
             let news = !mailbox.shut;
             let waker = mailbox.shut_with(Order::Revoked { cause, ordered_at: now.monotonic });
-            (news, [waker, mailbox.sender.take()])
+            (news, [waker, mailbox.sender()])
         };
         waker.into_iter().for_each(wake);
         // What was under way is done when these are ours.
@@ -467,7 +468,7 @@ impl ConnectionHandle {
             let mut mailbox = self.mailbox.lock();
             mailbox.shut = true;
             mailbox.waker = None;
-            mailbox.sender.take()
+            mailbox.sender()
         };
         wake(sender);
     }
@@ -547,10 +548,22 @@ impl Mailbox {
     fn taken(&mut self, frames: VecDeque<Frame>) -> Taken {
         self.begun = 0;
         let bytes = std::mem::take(&mut self.bytes);
-        if self.piped {
-            self.in_flight = bytes;
+        if let Some(pipe) = &mut self.pipe {
+            pipe.in_flight = bytes;
         }
-        Taken { frames, bytes, discards: self.discards, piped: self.piped }
+        Taken { frames, bytes, discards: self.discards, piped: self.pipe.is_some() }
+    }
+
+    /// What was taken has left or was given back; the sender to be woken.
+    fn written(&mut self) -> Option<Waker> {
+        let pipe = self.pipe.as_mut()?;
+        pipe.in_flight = 0;
+        pipe.sender.take()
+    }
+
+    /// The sender to be woken.
+    fn sender(&mut self) -> Option<Waker> {
+        self.pipe.as_mut()?.sender.take()
     }
 
     /// A queue that has run empty keeps few places.

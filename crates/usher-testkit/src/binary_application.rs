@@ -160,7 +160,7 @@ impl Application for BinaryApplication {
             PermitChange::Renewed => b'c',
             PermitChange::RightsChanged => b'r',
         };
-        let roles: Vec<&str> = permit.principal().roles.iter().map(|role| role.as_str()).collect();
+        let roles: Vec<&str> = permit.principal().roles.iter().map(usher_auth::ids::Role::as_str).collect();
         let told = [&[CHANGED, change][..], roles.join(",").as_bytes()].concat();
         session.connection.deliver(&Frame::from_binary(&told));
         ApplicationAnswer::default()

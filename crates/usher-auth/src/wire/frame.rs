@@ -135,6 +135,9 @@ impl Frame {
 
     /// The text as receivers of one kind get it, which `key` names: a protocol that writes it otherwise, or a transport that wraps it. `encode`
     /// makes it once, for the first receiver, and all receivers of that kind share it.
+    ///
+    /// # Panics
+    /// Never: `encode` is called at most once.
     pub fn encoded(&self, key: &'static str, encode: impl FnOnce(&str) -> Arc<str>) -> Arc<str> {
         let mut place = &self.0.encodings;
         let mut encode = Some(encode);
@@ -221,7 +224,7 @@ mod tests {
                 for key in keys {
                     let frame = &frame;
                     scope.spawn(move || {
-                        assert_eq!(&*frame.encoded(key, |text| format!("{key}{text}").into()), format!("{key}x"))
+                        assert_eq!(&*frame.encoded(key, |text| format!("{key}{text}").into()), format!("{key}x"));
                     });
                 }
             });

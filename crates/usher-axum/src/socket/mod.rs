@@ -106,6 +106,9 @@ fn new_handle(
     Arc::new(handle.going(transport.way(door.flusher())))
 }
 
+/// A decision that is being made.
+type Deciding<M> = Pin<Box<dyn Future<Output = Decision<M>> + Send>>;
+
 /// What was decided about a credential or a connection.
 enum Decision<M> {
     /// The credential is good, or is not.
@@ -133,7 +136,7 @@ struct Driver<T, A: Application> {
     /// From the close frame to the end, while there may be something to write.
     ending: Option<EndingRegistration>,
     /// What is being decided. One at a time.
-    decision: Option<Pin<Box<dyn Future<Output = Decision<A::Admitted>> + Send>>>,
+    decision: Option<Deciding<A::Admitted>>,
     /// The deadline it is set to, and the timer. One a connection, made when first needed.
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
     pace: MessagePace,

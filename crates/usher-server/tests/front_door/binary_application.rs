@@ -274,12 +274,12 @@ async fn a_pipe_waits_for_a_client_that_reads_slowly() {
 
 #[tokio::test]
 async fn an_application_that_takes_nothing_pauses_the_client_and_loses_nothing() {
+    const COUNT: u32 = 2000;
     let server = TestServer::builder().settings(|settings| settings.messages.burst = 1 << 20).start().await;
     let alice = server.user("user-alice", "Alice").await;
     let client = server.enter_binary(Upgrade::at("/binary/ws").bearer(&alice.token)).await;
     server.binary_application.hold();
     let (mut sender, mut receiver) = client.split();
-    const COUNT: u32 = 2000;
     let sending = tokio::spawn(async move {
         for number in 0..COUNT {
             let mut message = vec![ECHO; PIECE_BYTES];
