@@ -147,7 +147,7 @@ async fn a_store_of_a_newer_version_is_refused() {
         )
         .await;
     let error = place.try_open().await.expect_err("the future is not known");
-    assert!(matches!(error, OpenError::Newer { version: 7, known: 5, .. }), "{error:?}");
+    assert!(matches!(error, OpenError::Newer { version: 7, known: 6, .. }), "{error:?}");
     let text = whole(&error);
     assert!(text.contains(&place.file.display().to_string()) && text.contains("newer version of usher"), "{text}");
 }
@@ -249,7 +249,7 @@ async fn the_extremes_of_time_are_kept() {
 
 #[tokio::test]
 async fn sessions_of_an_older_schema_are_in_the_order_in_which_they_began() {
-    // req H15: schema 4 has no other order.
+    // req H15: schema 5 has no other order.
     let place = Place::new();
     let store = place.open().await;
     let password = PasswordHash::from_phc("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA");
@@ -263,7 +263,7 @@ async fn sessions_of_an_older_schema_are_in_the_order_in_which_they_began() {
             "DROP INDEX sessions_by_number; DROP INDEX sessions_by_user_and_number;
              ALTER TABLE sessions DROP COLUMN number;
              CREATE INDEX sessions_by_user_and_age ON sessions (user_id, created_at);
-             DELETE FROM _sqlx_migrations WHERE version = 5",
+             DELETE FROM _sqlx_migrations WHERE version = 6",
         )
         .await;
     let store = place.open().await;

@@ -86,6 +86,8 @@ pub(crate) fn run<T: Transport, A: Application>(transport: T, opening: Opening<A
         pace: MessagePace::default(),
         closing: false,
         released: false,
+        stalled: false,
+        paused: false,
         opened_at: door_now,
         farewell: Farewell::default(),
     };
@@ -142,6 +144,10 @@ struct Driver<T, A: Application> {
     pace: MessagePace,
     closing: bool,
     released: bool,
+    /// The socket took no more when it was last written to: once it does, the peer has read something.
+    stalled: bool,
+    /// The application takes no message, so that the client cannot be heard.
+    paused: bool,
     opened_at: Now,
     farewell: Farewell,
 }
@@ -257,10 +263,11 @@ impl<T: Transport, A: Application> Driver<T, A> {
 
     /// Whether the application can take a message; a client that it has no connection with is read by the machine alone.
     fn application_is_ready(&mut self, context: &mut Context<'_>) -> bool {
-        match &mut self.session {
-            Some(session) => self.application.poll_ready(session, context).is_ready(),
-            None => true,
-        }
+        self.paused = match &mut self.session {
+            Some(session) => self.application.poll_ready(session, context).is_pending(),
+            None => false,
+        };
+        !self.paused
     }
 
     /// Writes what is queued until nothing is left or no more can be written now; whether all is written. An error if the transport has
@@ -271,14 +278,22 @@ impl<T: Transport, A: Application> Driver<T, A> {
         if traffic.is_none() && !self.closing {
             return Ok(true);
         }
-        match self.transport.poll_flush(&self.handle, context, self.closing) {
-            Poll::Ready(Ok(())) => {
-                self.handle.all_written();
-                Ok(true)
-            }
-            Poll::Ready(Err(_)) => Err(Failed),
-            Poll::Pending => Ok(false),
+        let waited = if self.stalled { self.handle.queued_bytes() } else { 0 };
+        let written = match self.transport.poll_flush(&self.handle, context, self.closing) {
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => return Err(Failed),
+            Poll::Pending => false,
+        };
+        drop(traffic);
+        // A client that reads slowly is alive, and its pongs wait unread while much waits to be written to it.
+        if self.stalled && (written || self.handle.queued_bytes() < waited) {
+            self.connection.handle_heard(self.now());
         }
+        self.stalled = !written;
+        if written {
+            self.handle.all_written();
+        }
+        Ok(written)
     }
 
     fn poll_timer(&mut self, context: &mut Context<'_>) -> Poll<()> {
@@ -320,7 +335,13 @@ impl<T: Transport, A: Application> Driver<T, A> {
                 let admission = admission.map(|admitted| self.admitted = Some(admitted));
                 self.connection.handle_admission(now, admission);
             }
-            Event::Timeout => self.connection.handle_timeout(now),
+            Event::Timeout => {
+                if self.paused {
+                    // It is we who do not listen.
+                    self.connection.handle_heard(now);
+                }
+                self.connection.handle_timeout(now);
+            }
             Event::Incoming(Incoming::Text(text)) => self.take_message(Message::Text(Text::new(text)), now),
             Event::Incoming(Incoming::Binary(bytes)) => self.take_message(Message::Binary(bytes), now),
             Event::Incoming(Incoming::Misframed(mistake, text)) => {

@@ -312,3 +312,42 @@ async fn a_reload_that_takes_the_route_away_ends_it() {
     server.server().reload(&usher_testkit::settings()).taken_in().await;
     assert_eq!(end(&mut client).await.code, 4003);
 }
+
+#[tokio::test]
+async fn a_client_that_is_paused_or_reads_slowly_is_not_taken_for_a_dead_one() {
+    // req M8: its pongs cannot be read.
+    const COUNT: u32 = 1500;
+    let beat = Some(Duration::from_millis(300));
+    let server = TestServer::builder()
+        .settings(|settings| {
+            for route in &mut settings.routes {
+                route.heartbeat = beat;
+            }
+        })
+        .start()
+        .await;
+    let alice = server.user("user-alice", "Alice").await;
+    let enter = async || server.enter_binary(Upgrade::at("/binary/ws").bearer(&alice.token)).await;
+
+    // One that reads slowly, all the while with more on its way than the network holds.
+    let mut slow = enter().await;
+    slow.send_binary(counted(PIPE, COUNT)).await;
+    for number in 0..COUNT {
+        if number % 10 == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let frame = slow.next_binary().await.unwrap_or_else(|closed| panic!("after {number}: {closed:?}"));
+        assert_eq!(&frame[1..5], &number.to_be_bytes()[..]);
+    }
+    assert_eq!(who(&mut slow).await, "user-alice");
+
+    // One whose messages the application does not take.
+    let mut paused = enter().await;
+    assert_eq!(who(&mut paused).await, "user-alice");
+    server.binary_application.hold();
+    paused.send_binary(vec![WHO]).await;
+    drop(slow);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    server.binary_application.release();
+    assert_eq!(paused.next_binary().await.expect("an answer"), [&[WHO], &b"user-alice"[..]].concat());
+}
