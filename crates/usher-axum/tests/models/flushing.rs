@@ -1,5 +1,6 @@
 //! What is delivered leaves once and in order, whoever writes it, and not after a revocation (req H4). The wire is the crate's own.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::AtomicBool as Unscheduled;
@@ -88,10 +89,14 @@ impl Wake for Flag {
 
 impl Task {
     fn new(flusher: &Arc<Flusher>, number: u8) -> Self {
+        Self::with_bound(flusher, number, 1 << 20)
+    }
+
+    fn with_bound(flusher: &Arc<Flusher>, number: u8, bound: usize) -> Self {
         let pipe = Arc::new(Pipe::default());
         let wire = Arc::new(SharedWire::new(Socket { pipe: pipe.clone(), full: false }, &[]));
         let outlet: Weak<dyn Outlet> = Arc::downgrade(&(wire.clone() as Arc<dyn Outlet>));
-        let connection = ConnectionHandle::new(ConnectionId::from_random([number; 16]), 1 << 20);
+        let connection = ConnectionHandle::new(ConnectionId::from_random([number; 16]), bound);
         let connection = Arc::new(connection.going(Way::Flushed(flusher.clone(), outlet)));
         Self { connection, wire, pipe, woken: Arc::default(), over: Unscheduled::default() }
     }
@@ -120,6 +125,18 @@ impl Task {
         if let Some(_traffic) = self.connection.traffic() {
             assert!(matches!(self.wire.poll_write_queued(&self.connection, context), Poll::Ready(Ok(()))));
         }
+    }
+
+    /// As the driver does where the application is a pipe: what is queued, if it was woken.
+    fn poll_pipe(&self) {
+        let waker = Waker::from(self.woken.clone());
+        let mut context = Context::from_waker(&waker);
+        self.woken.0.store(false, SeqCst);
+        if let Poll::Ready(order) = self.connection.poll_order(&mut context, true) {
+            panic!("a pipe that waits is closed: {order:?}");
+        }
+        self.write(&mut context);
+        self.connection.all_written();
     }
 
     /// Takes in a message, which is answered.
@@ -227,4 +244,69 @@ fn nothing_is_written_once_the_revocation_has_returned() {
         },
         SCHEDULES,
     );
+}
+
+#[test]
+fn a_pipe_that_waits_for_room_is_woken_and_never_closed() {
+    // What waits is bounded by three frames of six bytes; the flusher takes some of it, too, and gives it back.
+    const FRAMES: usize = 7;
+    shuttle::check_random(
+        || {
+            let flusher = Arc::new(Flusher::default());
+            let task = Task::with_bound(&flusher, 1, 18);
+            task.poll_pipe();
+            let piping = {
+                let connection = task.connection.clone();
+                thread::spawn(move || {
+                    let woken = Arc::<Flag>::default();
+                    let waker = Waker::from(woken.clone());
+                    for number in 1..=FRAMES {
+                        let frame = Frame::json(&format!("p{number}"));
+                        while connection.send(&frame).is_err() {
+                            woken.0.store(false, SeqCst);
+                            if connection.poll_writable(&mut Context::from_waker(&waker)).is_pending() {
+                                // A wake-up that is lost keeps this loop for ever.
+                                while !woken.0.load(SeqCst) {
+                                    thread::yield_now();
+                                }
+                            }
+                        }
+                    }
+                })
+            };
+            let flushing = {
+                let connection = task.connection.clone();
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        connection.flush(&mut VecDeque::new());
+                    }
+                })
+            };
+            let mut written = Vec::new();
+            while written.len() < FRAMES {
+                if task.woken.0.load(SeqCst) {
+                    task.poll_pipe();
+                    written = whole_frames(&task.pipe.written.lock());
+                }
+                thread::yield_now();
+            }
+            piping.join().expect("no panic");
+            flushing.join().expect("no panic");
+            let expected: Vec<_> = (1..=FRAMES).map(|number| format!("\"p{number}\"")).collect();
+            assert_eq!(whole_frames(&task.pipe.written.lock()), expected);
+        },
+        SCHEDULES,
+    );
+}
+
+/// The texts of the frames that have left as a whole.
+fn whole_frames(bytes: &[u8]) -> Vec<String> {
+    let (mut texts, mut left) = (Vec::new(), bytes);
+    while let [0x81, length, rest @ ..] = left
+        && let Some((text, after)) = rest.split_at_checked(usize::from(*length))
+    {
+        texts.push(String::from_utf8(text.to_vec()).expect("text"));
+        left = after;
+    }
+    texts
 }
