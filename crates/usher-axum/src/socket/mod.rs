@@ -86,8 +86,7 @@ pub(crate) fn run<T: Transport, A: Application>(transport: T, opening: Opening<A
         pace: MessagePace::default(),
         closing: false,
         released: false,
-        stalled: false,
-        paused: false,
+        unheard: Unheard::default(),
         opened_at: door_now,
         farewell: Farewell::default(),
     };
@@ -144,12 +143,18 @@ struct Driver<T, A: Application> {
     pace: MessagePace,
     closing: bool,
     released: bool,
-    /// The socket took no more when it was last written to: once it does, the peer has read something.
-    stalled: bool,
-    /// The application takes no message, so that the client cannot be heard.
-    paused: bool,
+    unheard: Unheard,
     opened_at: Now,
     farewell: Farewell,
+}
+
+/// Why a client that is alive is not heard.
+#[derive(Default)]
+struct Unheard {
+    /// The socket took no more when it was last written to: once it does, the peer has read something.
+    stalled: bool,
+    /// The application takes no message, so that nothing is read.
+    paused: bool,
 }
 
 /// What is told of the end, once it is there.
@@ -263,11 +268,11 @@ impl<T: Transport, A: Application> Driver<T, A> {
 
     /// Whether the application can take a message; a client that it has no connection with is read by the machine alone.
     fn application_is_ready(&mut self, context: &mut Context<'_>) -> bool {
-        self.paused = match &mut self.session {
+        self.unheard.paused = match &mut self.session {
             Some(session) => self.application.poll_ready(session, context).is_pending(),
             None => false,
         };
-        !self.paused
+        !self.unheard.paused
     }
 
     /// Writes what is queued until nothing is left or no more can be written now; whether all is written. An error if the transport has
@@ -278,7 +283,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
         if traffic.is_none() && !self.closing {
             return Ok(true);
         }
-        let waited = if self.stalled { self.handle.queued_bytes() } else { 0 };
+        let waited = if self.unheard.stalled { self.handle.queued_bytes() } else { 0 };
         let written = match self.transport.poll_flush(&self.handle, context, self.closing) {
             Poll::Ready(Ok(())) => true,
             Poll::Ready(Err(_)) => return Err(Failed),
@@ -286,10 +291,10 @@ impl<T: Transport, A: Application> Driver<T, A> {
         };
         drop(traffic);
         // A client that reads slowly is alive, and its pongs wait unread while much waits to be written to it.
-        if self.stalled && (written || self.handle.queued_bytes() < waited) {
+        if self.unheard.stalled && (written || self.handle.queued_bytes() < waited) {
             self.connection.handle_heard(self.now());
         }
-        self.stalled = !written;
+        self.unheard.stalled = !written;
         if written {
             self.handle.all_written();
         }
@@ -336,7 +341,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
                 self.connection.handle_admission(now, admission);
             }
             Event::Timeout => {
-                if self.paused {
+                if self.unheard.paused {
                     // It is we who do not listen.
                     self.connection.handle_heard(now);
                 }
