@@ -14,6 +14,7 @@ use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_auth::route::RouteRules;
 
 use crate::admitting::admit_within_patience;
+use crate::budget::WaitingPlace;
 use crate::client_address::PeerAddress;
 use crate::observer::Event;
 use crate::refusal_report::{report_refusal, scene};
@@ -65,9 +66,9 @@ pub(crate) async fn admit<A: Application>(
     let address = client_address(door, head)?;
     let began = parts.clock.now();
     if door.is_draining() {
-        let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
-        return Err(Problem::from(&refusal).with_retry_after(NO_ROOM_RETRY));
+        return Err(shutting_down());
     }
+    let generation = parts.connections.rules_generation();
     let Arrival { presented, browser, own_origin, path, raw_sockjs } = arrival;
     let origin = own_origin.or_else(|| RequestOrigin::of(&head.headers).as_str().map(str::to_owned));
     let presenter = Arc::new(Presenter { address, origin, path });
@@ -82,21 +83,23 @@ pub(crate) async fn admit<A: Application>(
     let took = parts.clock.now().monotonic.saturating_sub(began.monotonic);
     let answered = Event::Answered { took, accepted: decided.is_ok() };
     parts.observer.observe(&scene(&connection, &presenter), &answered);
-    let admitted = decided.map_err(|refusal| Problem::from(&refusal))?;
+    let Decided { admitted, place } = decided.map_err(|refusal| Problem::from(&refusal))?;
+    if door.is_draining() {
+        // It began while the application was asked.
+        return Err(shutting_down());
+    }
     let unnamed = connection.permit().is_none_or(|permit| permit.principal().anonymous);
-    let budget = if connection.is_waiting() { door.waiting() } else { door.anonymous() };
-    let place = if unnamed {
-        let Some(place) = budget.take(address.source()) else {
-            let refusal = Refusal::new(
-                RefusalKind::TooManyConnections { retry_after: NO_ROOM_RETRY },
-                "the limit of unauthenticated sockets is reached",
-            );
-            report_refusal(&*parts.observer, &connection, &presenter, &refusal, None);
-            return Err(Problem::from(&refusal));
-        };
-        Some(place)
-    } else {
-        None
+    let place = match place {
+        None if unnamed => {
+            let budget = if connection.is_waiting() { door.waiting() } else { door.anonymous() };
+            let Some(place) = budget.take(address.source()) else {
+                let refusal = no_room();
+                report_refusal(&*parts.observer, &connection, &presenter, &refusal, None);
+                return Err(Problem::from(&refusal));
+            };
+            Some(place)
+        }
+        place => place,
     };
     Ok(Accepted {
         opening: Opening {
@@ -108,23 +111,40 @@ pub(crate) async fn admit<A: Application>(
             application,
             request,
             admitted,
+            generation,
         },
         span,
     })
 }
 
+fn shutting_down() -> Problem {
+    let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
+    Problem::from(&refusal).with_retry_after(NO_ROOM_RETRY)
+}
+
+fn no_room() -> Refusal {
+    let kind = RefusalKind::TooManyConnections { retry_after: NO_ROOM_RETRY };
+    Refusal::new(kind, "the limit of unauthenticated sockets is reached")
+}
+
+/// What is there once a connection is accepted.
+struct Decided<M> {
+    /// What the application made of it, if it was asked already.
+    admitted: Option<M>,
+    /// Of an anonymous user.
+    place: Option<WaitingPlace>,
+}
+
 /// Drives the connection up to its acceptance, or to a refusal over HTTP.
-///
-/// With what the application made of it, if it was asked already.
 async fn decide<A: Application>(
     door: &Door,
     connection: &mut Connection,
     presenter: &Arc<Presenter>,
     application: &Arc<A>,
     request: &A::Request,
-) -> Result<Option<A::Admitted>, Refusal> {
+) -> Result<Decided<A::Admitted>, Refusal> {
     let parts = door.parts();
-    let mut admitted = None;
+    let (mut admitted, mut place) = (None, None);
     while let Some(action) = connection.poll_action() {
         match action {
             Action::Verify(verification) => {
@@ -135,11 +155,19 @@ async fn decide<A: Application>(
                 report_refusal(&*parts.observer, connection, presenter, &refusal, carrier);
             }
             Action::Admit(permit) => {
+                // Before the application, which may have to dial for it.
+                if permit.principal().anonymous {
+                    place = door.anonymous().take(presenter.address.source());
+                    if place.is_none() {
+                        connection.handle_admission(parts.clock.now(), Err(no_room()));
+                        continue;
+                    }
+                }
                 let answer = admit_within_patience(application, request, permit, presenter).await;
                 let answer = answer.map(|made| admitted = Some(made));
                 connection.handle_admission(parts.clock.now(), answer);
             }
-            Action::Accept => return Ok(admitted),
+            Action::Accept => return Ok(Decided { admitted, place }),
             Action::Reject(refusal) => return Err(refusal),
             other => {
                 // Fail closed: no socket for a connection that wants something else before it is accepted.

@@ -45,7 +45,8 @@ pub trait Application: Send + Sync + 'static {
     /// A user was verified, or is let in as anonymous: takes the connection, or refuses it with a
     /// [`usher_auth::refusal::RefusalKind::Application`]. An answer that takes longer than [`ADMISSION_PATIENCE`] is a refusal.
     ///
-    /// Called again if the connection is authenticated again after its credential has ended.
+    /// Called again if the connection is authenticated again after its credential has ended. Not called when an anonymous user logs in on an open
+    /// connection: that is [`Application::permit_changed`], and the application may close the connection.
     fn admit(
         self: Arc<Self>,
         request: Self::Request,
@@ -62,7 +63,8 @@ pub trait Application: Send + Sync + 'static {
         now: Now,
     ) -> Self::Session;
 
-    /// Whether the application can take another message. If not, the task is woken when it can, and reads nothing until then.
+    /// Whether the application can take another message. If not, the task is woken when it can, and reads nothing until then: a client that hangs up
+    /// meanwhile is noticed when something is written to it, or when messages are taken again.
     fn poll_ready(&self, _session: &mut Self::Session, _context: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }

@@ -8,6 +8,7 @@ use usher_auth::connection::SessionRenewal;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{Revocation, RevocationCause};
+use usher_auth::route::RouteRules;
 use usher_auth::user::User;
 use usher_auth::{Now, UnixTime};
 
@@ -16,6 +17,7 @@ use crate::mailbox::ConnectionHandle;
 use crate::orders::{Amendments, Change, RouteTable};
 use crate::registry::{EndingRegistration, Registration, Registry, WaitingRegistration};
 use crate::revocation_list::RevocationList;
+use crate::sync::RwLock;
 
 /// The connections that are open. A cheap handle.
 ///
@@ -32,6 +34,15 @@ struct Shared {
     registry: Arc<Registry>,
     /// Told when a connection has taken in a change, or ends.
     taken_in: Notify,
+    /// The rules that were put in the place of those of the start.
+    newest: RwLock<NewestRules>,
+}
+
+/// The rules of the last reload, and how many there were.
+#[derive(Debug, Default)]
+struct NewestRules {
+    generation: u64,
+    routes: Option<Arc<RouteTable>>,
 }
 
 /// A change that connections were told of. It is in force on all of them once [`PendingChange::taken_in`] has returned.
@@ -79,7 +90,8 @@ impl PendingChange {
 impl LiveConnections {
     /// None yet; those to come ask this list.
     pub fn new(revocations: RevocationList) -> Self {
-        Self { shared: Arc::new(Shared { revocations, registry: Arc::default(), taken_in: Notify::new() }) }
+        let (registry, taken_in, newest) = (Arc::default(), Notify::new(), RwLock::new(NewestRules::default()));
+        Self { shared: Arc::new(Shared { revocations, registry, taken_in, newest }) }
     }
 
     /// End the connections of a user who is blocked. Returns how many those are. On return nothing more is sent to them or taken from them,
@@ -165,6 +177,11 @@ impl LiveConnections {
 
     /// The routes have other rules: each connection looks whether it would still be let in.
     pub fn routes_changed(&self, routes: &Arc<RouteTable>) -> PendingChange {
+        {
+            let mut newest = self.shared.newest.write();
+            newest.generation += 1;
+            newest.routes = Some(routes.clone());
+        }
         self.amend(self.shared.registry.all(), |amendments| amendments.routes = Some(routes.clone()))
     }
 
@@ -198,6 +215,23 @@ impl LiveConnections {
     /// Every connection, also those that wait.
     pub fn live(&self) -> Vec<Arc<ConnectionHandle>> {
         self.shared.registry.all()
+    }
+
+    /// Which rules are in force now: for [`Self::catch_up`].
+    pub(crate) fn rules_generation(&self) -> u64 {
+        self.shared.newest.read().generation
+    }
+
+    /// A connection was registered that began under the rules of that generation: tells it of rules that changed meanwhile, which takes as long as
+    /// its credential is verified and its application asked. Whoever changes the rules writes them down and then looks for connections; a
+    /// connection registers and then looks at the rules, so that none is missed.
+    pub(crate) fn catch_up(&self, handle: &ConnectionHandle, rules: &Arc<RouteRules>, generation: u64) {
+        let newest = self.shared.newest.read();
+        let Some(routes) = &newest.routes else { return };
+        let others = routes.get(&rules.path).is_some_and(|newer| !Arc::ptr_eq(newer, rules));
+        if others || newest.generation != generation {
+            handle.amend(|amendments| amendments.routes = Some(routes.clone()));
+        }
     }
 
     pub(crate) fn register_ending(&self, handle: &Arc<ConnectionHandle>) -> EndingRegistration {

@@ -210,8 +210,8 @@ impl ConnectionHandle {
         wake(waker);
     }
 
-    /// Queue a frame if there is room for it; else nothing happens. A frame that is larger than the bound itself fits only into an empty
-    /// queue. For a pipe, which waits for [`Self::writable`] and then goes on: a client that reads slowly slows it down.
+    /// Queue a frame if there is room for it; else nothing happens. There is always room for one if no more than half of the bound waits, whatever
+    /// its size: half of the bound and one frame are the most that wait. For a pipe, which waits for [`Self::writable`] and then goes on: a client that reads slowly slows it down.
     ///
     /// # Errors
     /// If there is no room now, or never will be.
@@ -222,7 +222,8 @@ impl ConnectionHandle {
         }
         mailbox.pipe.get_or_insert_default();
         let waiting = self.waiting_bytes(&mailbox);
-        if waiting > 0 && waiting + frame.len() > self.outbound_limit {
+        // By the same measure as `poll_writable`, so that a sender that waits gets on.
+        if waiting + frame.len() > self.outbound_limit && waiting > self.outbound_limit / 2 {
             return Err(SendError::Full);
         }
         let waker = match &self.way {
@@ -296,6 +297,13 @@ impl ConnectionHandle {
                     Way::Session(session) => drop(session.push(frame, usize::MAX)),
                     Way::Task | Way::Flushed(..) => mailbox.push(frame),
                 }
+            }
+        } else if mailbox.pipe.is_some() {
+            // The pipe keeps the bound. What the connection itself says beside it (a ping, a notice of expiry) must not close it, and is little:
+            // while much waits to be written, nothing is read that would have to be answered.
+            match &self.way {
+                Way::Session(session) => drop(session.push(frame, usize::MAX)),
+                Way::Task | Way::Flushed(..) => mailbox.push(frame),
             }
         } else if !self.push(&mut mailbox, frame) {
             // The task is awake, and looks for orders before it sleeps.

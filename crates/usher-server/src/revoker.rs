@@ -103,6 +103,11 @@ impl LiveRevoker {
     /// Another node's clock says nothing of when something was read here: which of two records of a user is the later one is decided by a reading
     /// of our own.
     async fn as_read_here(&self, event: SessionEvent) -> Result<SessionEvent, StoreError> {
+        if let SessionEvent::UserUnblocked(id) = &event {
+            // It may have been blocked again by a node whose event came first.
+            let blocked = self.parts.store.blocked_users().await?.into_iter().find(|blocked| blocked.user == *id);
+            return Ok(blocked.map_or(event, SessionEvent::UserBlocked));
+        }
         let SessionEvent::UserChanged { user: User { id, .. }, .. } = event else { return Ok(event) };
         let read_at = self.parts.sessions.begin_reading(&id, self.parts.clock.now().unix);
         Ok(match self.parts.store.user(&id).await? {

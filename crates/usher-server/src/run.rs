@@ -187,6 +187,8 @@ pub async fn run(
             () = serve_admin(admin, admin_entrance, &server, &config) => {}
             () = server.update_rooms() => {}
             () = server.receive_events() => {}
+            () = server.remember_addresses() => {}
+            () = server.write_session_uses() => {}
         }
     });
     // A task, so that it runs where the connections do: from this thread, each would have to wake another.
@@ -202,8 +204,6 @@ pub async fn run(
         () = reload_on_hangup(&server, &config.written, hangups, files, &reload) => {}
         () = &mut beside => {}
         () = server.reap() => {}
-        () = server.remember_addresses() => {}
-        () = server.write_session_uses() => {}
         () = issuer_keys.keep_fresh() => {}
     }
     server.begin_drain();
@@ -224,8 +224,14 @@ pub async fn run(
     if let Some(accepting) = accepting {
         accepting.abort();
     }
-    if tokio::time::timeout(STORE_PATIENCE, server.write_new_session_uses()).await.is_err() {
-        tracing::warn!("uses of sessions were not written: the store did not take them in time");
+    // What fails of it is logged there.
+    let _ = tokio::time::timeout(STORE_PATIENCE, server.write_new_session_uses()).await;
+    let lost = server.store().unwritten();
+    if lost > 0 {
+        tracing::error!(
+            sessions = lost,
+            "uses of sessions were lost: the store did not take them before the end, and their idle limit counts from earlier"
+        );
     }
     if tokio::time::timeout(STORE_PATIENCE, server.remember_new_addresses()).await.is_err() {
         tracing::warn!("known addresses were not saved: the store did not take them in time");

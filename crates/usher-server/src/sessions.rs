@@ -25,7 +25,7 @@ use crate::access_tokens::AccessTokens;
 use crate::admin::Revoker as _;
 use crate::revoker::LiveRevoker;
 use crate::sealed;
-use crate::turns::{Crowded, Turn, Turns};
+use crate::turns::{NoTurn, Turn, Turns};
 
 /// How long after its first use a spent refresh token may be retried, if its successor is still unused: a client whose answer
 /// was lost asks again at once.
@@ -331,8 +331,10 @@ impl Sessions {
 
     /// Waits until no other write of `user`'s waits for the store.
     async fn turn(&self, user: &UserId) -> Result<Turn, RefreshError> {
-        let turn = self.turns.take(user).await;
-        turn.map_err(|Crowded| RefreshError::TooMany { user: user.clone(), retry_after: RETRY_WHEN_CROWDED })
+        self.turns.take(user).await.map_err(|refused| match refused {
+            NoTurn::Crowded => RefreshError::TooMany { user: user.clone(), retry_after: RETRY_WHEN_CROWDED },
+            NoTurn::TooLong => StoreError::new("waiting for earlier requests of the account", refused).into(),
+        })
     }
 
     /// A session within its absolute limit, and its user if they may still come in.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -31,9 +32,20 @@ pub struct Turn {
     _place: Place,
 }
 
-/// A user has as many requests waiting as may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Crowded;
+/// Longest wait for a turn. With the write that follows (at most 15 s: its wait for the connection and for another process's lock), a request is
+/// answered before its connection is given up, so that none acts long after its client has gone.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// Why a request does not get its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoTurn {
+    /// A user has as many requests waiting as may.
+    #[error("as many requests of the account wait for the store as may")]
+    Crowded,
+    /// Those before it take too long: the store is slow, or cannot be written.
+    #[error("other requests of the account have waited for the store for too long")]
+    TooLong,
+}
 
 /// A place in a user's queue. The queue goes with its last place.
 #[derive(Debug)]
@@ -44,18 +56,19 @@ struct Place {
 
 impl Turns {
     /// Waits for the turn of `user`. Requests get it in the order of their calls.
-    pub async fn take(&self, user: &UserId) -> Result<Turn, Crowded> {
+    pub async fn take(&self, user: &UserId) -> Result<Turn, NoTurn> {
         let (turn, place) = self.queue(user)?;
-        let turn = turn.acquire_owned().await.expect("the semaphore is never closed");
+        let turn = tokio::time::timeout(PATIENCE, turn.acquire_owned()).await.map_err(|_| NoTurn::TooLong)?;
+        let turn = turn.expect("the semaphore is never closed");
         Ok(Turn { _turn: turn, _place: place })
     }
 
-    fn queue(&self, user: &UserId) -> Result<(Arc<Semaphore>, Place), Crowded> {
+    fn queue(&self, user: &UserId) -> Result<(Arc<Semaphore>, Place), NoTurn> {
         let mut queues = self.queues.lock();
         let queue =
             queues.entry(user.clone()).or_insert_with(|| Queue { turn: Arc::new(Semaphore::new(1)), waiting: 0 });
         if queue.waiting > MOST_WAITING {
-            return Err(Crowded);
+            return Err(NoTurn::Crowded);
         }
         queue.waiting += 1;
         Ok((queue.turn.clone(), Place { turns: self.clone(), user: user.clone() }))
@@ -85,8 +98,19 @@ mod tests {
         UserId::new(id).expect("a valid id")
     }
 
-    #[test]
-    fn one_request_of_a_user_has_the_turn_and_a_bounded_number_waits() {
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_not_waited_for_without_end() {
+        // req K2: a request that outlives its client must not act on what came later.
+        let turns = Turns::default();
+        let first = turns.take(&user("alice")).await.expect("the turn is free");
+        assert_eq!(turns.take(&user("alice")).await.expect_err("it is not given back"), NoTurn::TooLong);
+        drop(first);
+        drop(turns.take(&user("alice")).await.expect("the turn is free"));
+        assert!(turns.queues.lock().is_empty(), "nothing is kept of users that nothing waits for");
+    }
+
+    #[tokio::test]
+    async fn one_request_of_a_user_has_the_turn_and_a_bounded_number_waits() {
         // req K2
         let turns = Turns::default();
         let mut context = Context::from_waker(Waker::noop());
@@ -101,7 +125,7 @@ mod tests {
         let Poll::Ready(Ok(first)) = first else { panic!("the turn is free") };
         let mut waiting: Vec<_> = (0..MOST_WAITING).map(|_| poll(&alice)).collect();
         assert!(waiting.iter().all(|(_, ready)| ready.is_pending()));
-        assert!(matches!(poll(&alice).1, Poll::Ready(Err(Crowded))));
+        assert!(matches!(poll(&alice).1, Poll::Ready(Err(NoTurn::Crowded))));
         assert!(matches!(poll(&bob).1, Poll::Ready(Ok(_))), "another user's turn is another");
         // A request that is given up leaves its place.
         waiting.pop();

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use http::request::Parts;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use usher_auth::close_code::{ApplicationClose, CloseCause};
 use usher_auth::connection::PermitChange;
 use usher_auth::protocol::ApplicationAnswer;
@@ -34,6 +35,8 @@ pub const PIECE_BYTES: usize = 16 * 1024;
 
 /// This user is refused with 403, and [`UNREACHABLE`] with 502.
 pub const UNWANTED: &str = "user-mallory";
+/// This user is admitted once [`BinaryApplication::admit_slow`] says so.
+pub const SLOW: &str = "user-slow";
 /// As if the backend of this user did not answer.
 pub const UNREACHABLE: &str = "user-lost";
 
@@ -41,6 +44,9 @@ pub const UNREACHABLE: &str = "user-lost";
 #[derive(Debug, Default)]
 pub struct BinaryApplication {
     held: Mutex<Held>,
+    /// Told when [`SLOW`] is admitted, and when it is asked for.
+    admits: Notify,
+    asked: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +59,16 @@ impl BinaryApplication {
     /// From now on no message is taken, until [`Self::release`].
     pub fn hold(&self) {
         self.held.lock().held = true;
+    }
+
+    /// Waits until [`SLOW`] is to be admitted.
+    pub async fn slow_asks(&self) {
+        self.asked.notified().await;
+    }
+
+    /// [`SLOW`] is admitted.
+    pub fn admit_slow(&self) {
+        self.admits.notify_one();
     }
 
     /// Messages are taken again.
@@ -94,6 +110,11 @@ impl Application for BinaryApplication {
         let rejection = match permit.principal().id.as_str() {
             UNWANTED => Rejection::FORBIDDEN,
             UNREACHABLE => Rejection::BAD_GATEWAY,
+            SLOW => {
+                self.asked.notify_one();
+                self.admits.notified().await;
+                return Ok(label);
+            }
             _ => return Ok(label),
         };
         Err(Refusal::new(RefusalKind::Application(rejection), "the binary application does not take this user"))

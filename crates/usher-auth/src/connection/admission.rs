@@ -69,6 +69,11 @@ impl Connection {
         self.handle_timeout(now);
         let State::Admitting(admitting) = &self.state else { return };
         let (permit, entry) = (**admitting).clone();
+        let ended = "the credential has ended while the application was asked";
+        let admission = match admission {
+            Ok(()) if permit.has_ended(now.unix) => Err(Refusal::new(RefusalKind::Expired, ended)),
+            admission => admission,
+        };
         match (admission, entry) {
             (Ok(()), Entry::Upgrade { .. }) => {
                 self.accept();

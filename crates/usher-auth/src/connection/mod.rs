@@ -215,7 +215,8 @@ impl Connection {
         match &self.state {
             State::Waiting(wait) => Some(wait.deadline),
             State::Verifying(entry) => entry.deadline(),
-            State::Admitting(admitting) => admitting.1.deadline(),
+            // The credential came in time; how long the application may take is the driver's to bound.
+            State::Admitting(_) => None,
             State::Closing { deadline } => Some(*deadline),
             State::Open(open) => open.life.next(),
             State::Ended => None,
@@ -231,10 +232,9 @@ impl Connection {
         match &self.state {
             State::Waiting(wait) => self.waited_too_long(now, *wait),
             State::Verifying(entry) => self.waited_too_long_for(now, entry.wait()),
-            State::Admitting(admitting) => self.waited_too_long_for(now, admitting.1.wait()),
             State::Open(_) => self.live_on(now),
             State::Closing { .. } => self.release(),
-            State::Ended => {}
+            State::Admitting(_) | State::Ended => {}
         }
     }
 

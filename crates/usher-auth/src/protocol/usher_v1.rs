@@ -42,6 +42,9 @@ impl Protocol for UsherV1 {
     }
 }
 
+/// Members that a message may have once, whatever its type. Those of other names are passed over.
+const MEMBERS: [&str; 3] = ["room", "boardId", "data"];
+
 /// A message before the connection is authenticated: an `auth` and nothing else.
 pub(super) fn read_first_message(text: &str) -> Meaning {
     match parse_first_message(text) {
@@ -61,7 +64,7 @@ pub(super) fn read_first_message(text: &str) -> Meaning {
 /// finds what is wrong with it.
 pub(super) fn read_message(text: &str) -> Meaning {
     match kind_of(text).as_deref() {
-        Some("auth") => match Envelope::parse(text, []) {
+        Some("auth") => match Envelope::parse(text, MEMBERS) {
             Ok(Envelope { id, .. }) => match parse_first_message(text) {
                 Ok(auth) => Meaning::Credential(auth),
                 Err(error) => {
@@ -70,7 +73,7 @@ pub(super) fn read_message(text: &str) -> Meaning {
             },
             Err(invalid) => Meaning::Invalid(invalid),
         },
-        Some("ping") => match Envelope::parse(text, []) {
+        Some("ping") => match Envelope::parse(text, MEMBERS) {
             Ok(Envelope { id, .. }) => Meaning::Ping { id },
             Err(invalid) => Meaning::Invalid(invalid),
         },
@@ -156,6 +159,8 @@ mod tests {
             (r#"{"type":"auth","token":"x","id":{}}"#, "invalid_field"),
             (r#"{"type":"auth","token":"x""#, "invalid_json"),
             (r#"{"type":"ping","id":1,"id":2}"#, "invalid_message"),
+            (r#"{"type":"ping","room":"a","room":"b"}"#, "invalid_message"),
+            (r#"{"type":"auth","token":"x","data":1,"data":2}"#, "invalid_message"),
             (r#"{"type":"ping","id":{}}"#, "invalid_field"),
             (r#"{"type":"ping","x":[]}"#, "ping"),
             (r#"{"type":"join"}"#, "application"),

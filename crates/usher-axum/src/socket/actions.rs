@@ -97,6 +97,12 @@ impl<T: Transport, A: Application> Driver<T, A> {
         if !self.register(&permit, now) {
             return;
         }
+        self.door.parts().connections.catch_up(&self.handle, self.connection.rules(), self.generation);
+        if self.door.is_draining() {
+            // What drains has looked for connections before this one was there.
+            self.connection.handle_end(now, CloseCause::Draining, Some(TOO_MANY_RETRY));
+            return;
+        }
         self.observe(&Observed::Opened { permit: &permit });
         self.farewell.opened_by = Some(Entry::from(&permit));
         self.transport.set_limits(self.connection.input_limits());

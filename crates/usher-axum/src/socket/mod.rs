@@ -54,6 +54,8 @@ pub(crate) struct Opening<A: Application> {
     pub(crate) request: A::Request,
     /// What the application made of a connection that it has taken already.
     pub(crate) admitted: Option<A::Admitted>,
+    /// Of the rules that it began under.
+    pub(crate) generation: u64,
 }
 
 /// Runs a connection over `transport` to its end. Whatever ends it, also a panic, its session with the handler and its place in the
@@ -61,11 +63,14 @@ pub(crate) struct Opening<A: Application> {
 ///
 /// The future holds the driver once and nothing else: it is most of what a connection costs.
 pub(crate) fn run<T: Transport, A: Application>(transport: T, opening: Opening<A>) -> impl Future<Output = ()> + Send {
-    let Opening { connection, presenter, place, lingering, door, application, request, admitted } = opening;
+    let Opening { connection, presenter, place, lingering, door, application, request, admitted, generation } = opening;
     let handle = new_handle(&connection, &presenter, &door, &transport);
     handle.begins_with(transport.handshake_bytes());
     let door_now = door.parts().clock.now();
     let waiting = connection.is_waiting().then(|| door.parts().connections.register_waiting(&handle));
+    if waiting.is_some() {
+        door.parts().connections.catch_up(&handle, connection.rules(), generation);
+    }
     let mut driver = Driver {
         connection,
         transport,
@@ -75,6 +80,7 @@ pub(crate) fn run<T: Transport, A: Application>(transport: T, opening: Opening<A
         application,
         request,
         admitted,
+        generation,
         session: None,
         registration: None,
         place,
@@ -126,6 +132,8 @@ struct Driver<T, A: Application> {
     door: Door,
     application: Arc<A>,
     request: A::Request,
+    /// Of the rules that it began under.
+    generation: u64,
     /// From the application's answer to the opening.
     admitted: Option<A::Admitted>,
     session: Option<A::Session>,

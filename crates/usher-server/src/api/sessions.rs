@@ -1,5 +1,7 @@
 //! `GET` and `DELETE /auth/sessions`, `DELETE /auth/sessions/{id}`: a user's own sessions (req J6).
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
@@ -160,6 +162,9 @@ pub(super) async fn end(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// When a log-out should be asked for again that had to wait for too many others.
+const RETRY_WHEN_BUSY: Duration = Duration::from_secs(1);
+
 /// The answer to a log-out that was not carried out.
 pub(super) fn not_ended(error: &EndError, permit: &Permit, scene: &HttpScene) -> Response {
     match error {
@@ -171,6 +176,10 @@ pub(super) fn not_ended(error: &EndError, permit: &Permit, scene: &HttpScene) ->
                 .with_retry_after(*retry_after)
                 .into_response()
         }
+        EndError::Busy(no_turn) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Service unavailable")
+            .with_detail(no_turn.to_string())
+            .with_retry_after(RETRY_WHEN_BUSY)
+            .into_response(),
         EndError::Ended => {
             let refusal = Refusal::new(RefusalKind::InvalidSession, "the credential has ended meanwhile");
             Problem::from(&refusal).into_response()

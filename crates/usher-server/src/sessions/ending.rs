@@ -7,9 +7,9 @@ use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_store::StoreError;
 
-use super::{RETRY_WHEN_CROWDED, Sessions};
+use super::Sessions;
 use crate::admin::Revoker as _;
-use crate::turns::{Crowded, Turn};
+use crate::turns::{NoTurn, Turn};
 
 /// Why sessions were not ended.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,9 @@ pub enum EndError {
         /// Not before that.
         retry_after: Duration,
     },
+    /// Other requests of the account wait for the store.
+    #[error(transparent)]
+    Busy(#[from] NoTurn),
     /// The credential that asks for it was ended by an earlier request.
     #[error("the credential has ended meanwhile")]
     Ended,
@@ -29,7 +32,7 @@ pub enum EndError {
 }
 
 impl Sessions {
-    /// End one of the caller's sessions with its tokens and sockets. To end one's own is not counted: a log-out is not refused.
+    /// End one of the caller's sessions with its tokens and sockets. To end one's own is not counted.
     pub async fn end(&self, by: &CredentialFacts, id: &SessionId, cause: RevocationCause) -> Result<(), EndError> {
         let own = by.session.as_ref() == Some(id);
         if !own {
@@ -77,8 +80,7 @@ impl Sessions {
     }
 
     async fn turn_to_end(&self, user: &UserId) -> Result<Turn, EndError> {
-        let turn = self.turns.take(user).await;
-        turn.map_err(|Crowded| EndError::TooMany { retry_after: RETRY_WHEN_CROWDED })
+        Ok(self.turns.take(user).await?)
     }
 
     async fn revoke(&self, target: RevocationTarget, cause: RevocationCause) -> Result<(), StoreError> {

@@ -9,7 +9,9 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
-use usher_testkit::binary_application::{CHANGED, CLOSE, ECHO, FLOOD, PIECE_BYTES, PIPE, UNREACHABLE, UNWANTED, WHO};
+use usher_testkit::binary_application::{
+    CHANGED, CLOSE, ECHO, FLOOD, PIECE_BYTES, PIPE, SLOW, UNREACHABLE, UNWANTED, WHO,
+};
 use usher_testkit::{Closed, TestClient, TestServer, Upgrade};
 
 /// The body of the answer to `[WHO]`.
@@ -333,21 +335,75 @@ async fn a_client_that_is_paused_or_reads_slowly_is_not_taken_for_a_dead_one() {
     let mut slow = enter().await;
     slow.send_binary(counted(PIPE, COUNT)).await;
     for number in 0..COUNT {
-        if number % 10 == 0 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        if number % 3 == 0 {
+            // It has other things to do.
+            server.get("/healthz").send().await.expect("an answer");
         }
         let frame = slow.next_binary().await.unwrap_or_else(|closed| panic!("after {number}: {closed:?}"));
         assert_eq!(&frame[1..5], &number.to_be_bytes()[..]);
     }
     assert_eq!(who(&mut slow).await, "user-alice");
+    slow.close().await;
 
     // One whose messages the application does not take.
     let mut paused = enter().await;
     assert_eq!(who(&mut paused).await, "user-alice");
     server.binary_application.hold();
     paused.send_binary(vec![WHO]).await;
-    drop(slow);
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    // The end of one in the rooms that reads nothing, and so answers no ping, tells that as much time has passed.
+    let _silent = server.enter(Upgrade::at("/ws").bearer(&alice.token)).await;
+    while server.server().connections().count() > 1 {
+        tokio::task::yield_now().await;
+    }
     server.binary_application.release();
     assert_eq!(paused.next_binary().await.expect("an answer"), [&[WHO], &b"user-alice"[..]].concat());
+}
+
+#[tokio::test]
+async fn a_pipe_of_frames_larger_than_the_bound_goes_on() {
+    // req M9: half of the bound and one frame are the most that wait.
+    const COUNT: u32 = 300;
+    for limit in [PIECE_BYTES / 2, PIECE_BYTES, 3 * PIECE_BYTES / 2] {
+        let server = TestServer::builder().settings(|settings| settings.outbound_limit = limit).start().await;
+        let alice = server.user("user-alice", "Alice").await;
+        let mut client = server.enter_binary(Upgrade::at("/binary/ws").bearer(&alice.token)).await;
+        client.send_binary(counted(PIPE, COUNT)).await;
+        for number in 0..COUNT {
+            let frame = client.next_binary().await.unwrap_or_else(|closed| panic!("after {number}: {closed:?}"));
+            assert_eq!(&frame[1..5], &number.to_be_bytes()[..], "{limit}");
+            let most = limit / 2 + PIECE_BYTES + 100;
+            assert!(server.server().connections().queued_bytes() <= most, "{limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn rules_that_change_while_the_application_is_asked_are_not_missed() {
+    // req H14
+    let server = TestServer::start().await;
+    let token = server.user(SLOW, "Slow").await.token;
+    let entering = async { server.enter_binary(Upgrade::at("/binary/ws").bearer(&token)).await };
+    let reloading = async {
+        server.binary_application.slow_asks().await;
+        server.server().reload(&usher_testkit::settings()).taken_in().await;
+        server.binary_application.admit_slow();
+    };
+    let (mut client, ()) = tokio::join!(entering, reloading);
+    // The binary routes are not among the configured ones.
+    assert_eq!(end(&mut client).await.code, 4003);
+}
+
+#[tokio::test]
+async fn a_drain_that_begins_while_the_application_is_asked_lets_nothing_in() {
+    // req H12
+    let server = TestServer::start().await;
+    let token = server.user(SLOW, "Slow").await.token;
+    let entering = async { server.connect_binary(Upgrade::at("/binary/ws").bearer(&token)).await };
+    let draining = async {
+        server.binary_application.slow_asks().await;
+        server.server().drain(Duration::from_secs(5)).await;
+        server.binary_application.admit_slow();
+    };
+    let (refused, ()) = tokio::join!(entering, draining);
+    assert_eq!(refused.err().expect("refused").status, 503);
 }

@@ -1,7 +1,7 @@
 //! A copy of the whole store in a file of its own, made while the store is in use.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +22,9 @@ pub enum BackUpError {
     /// The same copy is being made.
     #[error("{} is being written by another backup: wait for its end, or name another file", .0.display())]
     BeingMade(PathBuf),
+    /// Something else has the name that the copy has until it is complete.
+    #[error("{} is there already, and is no part of a backup: move it away, or name another file", .0.display())]
+    InTheWay(PathBuf),
     /// The new file cannot be made.
     #[error("{} cannot be created: its folder must exist and be writable by the user that the server runs as", path.display())]
     Create {
@@ -144,7 +147,7 @@ impl Partial {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => BackUpError::BeingMade(to.to_owned()),
+            io::ErrorKind::AlreadyExists => BackUpError::InTheWay(path.clone()),
             _ => failed(source),
         })?;
         file.try_lock().map_err(|error| match error {
@@ -179,18 +182,33 @@ impl Drop for Partial {
     }
 }
 
+/// What a database begins with (SQLite's file format, §1.3).
+const SQLITE_HEADER: &[u8] = b"SQLite format 3\0";
+
 /// Removes the partial file of a process that was killed: it is locked by none.
 fn remove_left_behind(to: &Path, partial: &Path) -> Result<(), BackUpError> {
     let failed = |source| BackUpError::Create { path: to.to_owned(), source };
-    if !fs::symlink_metadata(partial).is_ok_and(|found| found.is_file()) {
-        return Ok(());
+    let journal = with_suffix(partial, "-journal");
+    match fs::symlink_metadata(partial) {
+        // SQLite would take the journal for the new file's.
+        Err(_) if fs::symlink_metadata(&journal).is_ok() => return Err(BackUpError::InTheWay(journal)),
+        Err(_) => return Ok(()),
+        Ok(found) if !found.is_file() => return Err(BackUpError::InTheWay(partial.to_owned())),
+        Ok(_) => {}
     }
-    match File::open(partial).map_err(failed)?.try_lock() {
+    let mut file = File::open(partial).map_err(failed)?;
+    match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(BackUpError::BeingMade(to.to_owned())),
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
-    let _ = fs::remove_file(with_suffix(partial, "-journal"));
+    // Only what a copy of ours can have left.
+    let mut beginning = Vec::new();
+    Read::by_ref(&mut file).take(SQLITE_HEADER.len() as u64).read_to_end(&mut beginning).map_err(failed)?;
+    if !beginning.is_empty() && beginning != SQLITE_HEADER {
+        return Err(BackUpError::InTheWay(partial.to_owned()));
+    }
+    let _ = fs::remove_file(journal);
     fs::remove_file(partial).map_err(failed)
 }
 

@@ -78,12 +78,29 @@ async fn a_copy_that_its_caller_gives_up_is_removed() {
 }
 
 #[tokio::test]
+async fn what_is_no_part_of_a_copy_is_not_removed() {
+    let place = Place::with_rows(20).await;
+    let to = place.copy();
+    let (partial, journal) = (with_suffix(&to, ".partial"), with_suffix(&to, ".partial-journal"));
+    for path in [&partial, &journal] {
+        fs::write(path, "an operator's own notes").expect("the folder is writable");
+        let error = place.store.back_up(&to).await.expect_err("it is in the way");
+        assert!(matches!(&error, BackUpError::InTheWay(named) if named == path), "{error}");
+        assert_eq!(fs::read_to_string(path).expect("it is there"), "an operator's own notes");
+        fs::remove_file(path).expect("it is there");
+    }
+    fs::create_dir(&partial).expect("the folder is writable");
+    let error = place.store.back_up(&to).await.expect_err("it is in the way");
+    assert!(error.to_string().contains("copy.db.partial is there already, and is no part of a backup"), "{error}");
+}
+
+#[tokio::test]
 async fn a_copy_appears_when_it_is_complete_and_replaces_nothing() {
     let place = Place::with_rows(20).await;
     let to = place.copy();
     let partial = with_suffix(&to, ".partial");
     // Left behind by a process that was killed.
-    fs::write(&partial, "half a copy").expect("the folder is writable");
+    fs::write(&partial, "SQLite format 3\0 and half a copy").expect("the folder is writable");
     place.store.back_up(&to).await.expect("a copy");
     assert_eq!(place.names(), ["copy.db", "usher.db", "usher.db-shm", "usher.db-wal"]);
     let before = fs::read(&to).expect("it is there");

@@ -1,5 +1,6 @@
 //! Writing: one transaction an operation, and a connection that is as good as new after whatever failed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -35,7 +36,9 @@ impl Writing {
     /// Begin. The lock is taken at once: a transaction that has read before it writes would fail, not wait, if another process
     /// wrote in between.
     pub(super) async fn begin(writer: &Arc<Writer>, context: &'static str) -> Result<Self, StoreError> {
-        let connection = writer.pool.acquire().await.inspect_err(|error| writer.note(error)).during(context)?;
+        let finished = writer.finished.load(Ordering::Relaxed);
+        let acquired = writer.pool.acquire().await;
+        let connection = acquired.inspect_err(|error| writer.note_unless_busy(error, finished)).during(context)?;
         let mut writing = Self { connection, writer: writer.clone(), context, finished: false };
         writing.execute(sqlx::query("BEGIN IMMEDIATE")).await?;
         Ok(writing)
@@ -86,6 +89,7 @@ impl Writing {
 
 impl Drop for Writing {
     fn drop(&mut self) {
+        self.writer.finished.fetch_add(1, Ordering::Relaxed);
         if !self.finished {
             self.connection.close_on_drop();
         }
@@ -99,12 +103,14 @@ pub(super) struct Writer {
     pool: SqlitePool,
     /// What the last write failed of.
     trouble: Mutex<Option<String>>,
+    /// Counts transactions that have ended, well or not.
+    finished: AtomicU64,
 }
 
 impl Writer {
     /// Of a pool with one connection.
     pub(super) fn new(pool: SqlitePool) -> Arc<Self> {
-        Arc::new(Self { pool, trouble: Mutex::default() })
+        Arc::new(Self { pool, trouble: Mutex::default(), finished: AtomicU64::new(0) })
     }
 
     /// The pool.
@@ -121,12 +127,18 @@ impl Writer {
         *self.trouble.lock() = None;
     }
 
-    /// Notes what a write failed of, unless it was its caller's fault, or other writes of this process that took their time: nothing is wrong with
-    /// the store then, and what those fail of is noted when they do. From then on it is tried whether writing works again.
+    /// The same for a write that did not get the connection, and waited from when `finished` transactions had ended. If others have ended
+    /// meanwhile, nothing is wrong with the store: it is busy. If none has, the one before it hangs.
+    fn note_unless_busy(self: &Arc<Self>, error: &sqlx::Error, finished: u64) {
+        let busy = self.finished.load(Ordering::Relaxed) != finished;
+        if !(matches!(error, sqlx::Error::PoolTimedOut) && busy) {
+            self.note(error);
+        }
+    }
+
+    /// Notes what a write failed of, unless it was its caller's fault. From then on it is tried whether writing works again.
     fn note(self: &Arc<Self>, error: &sqlx::Error) {
-        if primary_code(error) == Some(SQLITE_CONSTRAINT)
-            || matches!(error, sqlx::Error::PoolClosed | sqlx::Error::PoolTimedOut)
-        {
+        if primary_code(error) == Some(SQLITE_CONSTRAINT) || matches!(error, sqlx::Error::PoolClosed) {
             return;
         }
         let earlier = self.trouble.lock().replace(error.to_string());
@@ -174,11 +186,20 @@ mod tests {
         let store = SqlStore::open(&url, SqlOptions::default()).await.expect("a new store");
         let held = Writing::begin(&store.writer, "holding the connection").await.expect("a connection");
         tokio::time::pause();
-        let waited = Writing::begin(&store.writer, "waiting").await;
-        assert!(waited.is_err(), "it waits for no longer than a bound");
-        tokio::time::resume();
+        let mut waiting = std::pin::pin!(Writing::begin(&store.writer, "waiting"));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending(), "the connection is held");
+        // Another one had its turn meanwhile.
+        store.writer.finished.fetch_add(1, Ordering::Relaxed);
+        assert!(waiting.await.is_err(), "it waits for no longer than a bound");
         assert_eq!(store.writer.trouble(), None);
-        store.check().await.expect("it works");
+        // None had: the disk hangs.
+        assert!(Writing::begin(&store.writer, "waiting").await.is_err());
+        tokio::time::resume();
+        assert!(store.writer.trouble().is_some(), "what holds the connection for so long is stuck");
         held.roll_back().await.expect("it works");
+        while store.check().await.is_err() {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -76,7 +76,12 @@ impl ControlClient {
             serde_json::from_slice::<Reply>(&line)
                 .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "its answer is none that we know"))
         };
-        match timeout(PATIENCE, exchange).await.map_err(io::Error::from)?? {
+        let reply = match operation {
+            // As long as the disk takes. A server that ends closes the socket.
+            Operation::BackUp { .. } => exchange.await,
+            _ => timeout(PATIENCE, exchange).await.map_err(io::Error::from)?,
+        };
+        match reply? {
             Reply::Ok(answer) => Ok(answer),
             Reply::Error { code, message } => Err(ControlError::Refused { code, message }),
         }

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::BufReader;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::unix::OwnedReadHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -115,16 +116,29 @@ fn own_user() -> io::Result<u32> {
     Ok(other.peer_cred()?.uid())
 }
 
+/// Returns when the command is gone. One that sends more before it has its answer is none of ours.
+async fn hung_up(reading: &mut BufReader<OwnedReadHalf>) {
+    let _ = reading.fill_buf().await;
+}
+
 async fn converse(stream: UnixStream, administration: &Administration) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
     loop {
         let Some(line) = timeout(PATIENCE, read_line(&mut reading, MAX_REQUEST_BYTES)).await?? else { return Ok(()) };
         let reply = match serde_json::from_slice::<Operation>(&line) {
-            Ok(operation) => match administration.execute(operation).await {
-                Ok(answer) => Reply::Ok(answer),
-                Err(error) => Reply::Error { code: error.code().to_owned(), message: error.to_string() },
-            },
+            Ok(operation) => {
+                // A copy may take long, and nothing is to become of one whose command was stopped. Any other operation is carried out to its end.
+                let stoppable = matches!(operation, Operation::BackUp { .. });
+                let done = tokio::select! {
+                    done = administration.execute(operation) => done,
+                    () = hung_up(&mut reading), if stoppable => return Ok(()),
+                };
+                match done {
+                    Ok(answer) => Reply::Ok(answer),
+                    Err(error) => Reply::Error { code: error.code().to_owned(), message: error.to_string() },
+                }
+            }
             // serde's message may repeat a value, which may be a password.
             Err(_) => Reply::Error {
                 code: "invalid_operation".to_owned(),
