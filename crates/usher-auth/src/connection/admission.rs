@@ -60,15 +60,18 @@ impl Connection {
             }
             State::Open(_) => self.renew(now, verdict),
             // It timed out or was ended meanwhile.
-            State::Waiting(_) | State::Admitting(_) | State::Closing { .. } | State::Ended => {}
+            State::Waiting(_) | State::Admitting(..) | State::Closing { .. } | State::Ended => {}
         }
     }
 
     /// The application takes the connection, or does not: the answer to [`Action::Admit`].
     pub fn handle_admission(&mut self, now: Now, admission: Result<(), Refusal>) {
         self.handle_timeout(now);
-        let State::Admitting(admitting) = &self.state else { return };
-        let (permit, entry) = (**admitting).clone();
+        if !matches!(self.state, State::Admitting(..)) {
+            return;
+        }
+        // Each way from here sets another state.
+        let State::Admitting(permit, entry) = std::mem::replace(&mut self.state, State::Ended) else { return };
         let ended = "the credential has ended while the application was asked";
         let admission = match admission {
             Ok(()) if permit.has_ended(now.unix) => Err(Refusal::new(RefusalKind::Expired, ended)),
@@ -92,7 +95,7 @@ impl Connection {
 
     fn ask_application(&mut self, permit: Permit, entry: Entry) {
         self.actions.push_back(Action::Admit(permit.clone()));
-        self.state = State::Admitting(Box::new((permit, entry)));
+        self.state = State::Admitting(permit, entry);
     }
 
     /// Lets the holder of `permit` in. The only way to [`State::Open`]; `permit` comes from [`crate::verify`].

@@ -79,7 +79,7 @@ enum State {
     /// A credential is being verified: the upgrade's, before the 101, or a first message's, whose deadline still stands.
     Verifying(Entry),
     /// The application is asked whether it takes the connection.
-    Admitting(Box<(Permit, Entry)>),
+    Admitting(Permit, Entry),
     /// After the 101: unauthenticated, until a first message or the deadline.
     Waiting(Wait),
     /// Authenticated.
@@ -167,11 +167,10 @@ impl Connection {
 
     /// Whether the socket is open and has not been authenticated yet.
     pub fn is_waiting(&self) -> bool {
-        match &self.state {
-            State::Waiting(_) | State::Verifying(Entry::Message { .. }) => true,
-            State::Admitting(admitting) => matches!(admitting.1, Entry::Message { .. }),
-            _ => false,
-        }
+        matches!(
+            &self.state,
+            State::Waiting(_) | State::Verifying(Entry::Message { .. }) | State::Admitting(_, Entry::Message { .. })
+        )
     }
 
     /// Whether it is over: every remaining action may be carried out, nothing more will come.
@@ -185,7 +184,7 @@ impl Connection {
         match &self.state {
             State::Waiting(_) | State::Closing { .. } => true,
             State::Open(open) => open.renewal.is_none() && open.applying.is_none(),
-            State::Verifying(_) | State::Admitting(_) | State::Ended => false,
+            State::Verifying(_) | State::Admitting(..) | State::Ended => false,
         }
     }
 
@@ -216,7 +215,7 @@ impl Connection {
             State::Waiting(wait) => Some(wait.deadline),
             State::Verifying(entry) => entry.deadline(),
             // The credential came in time; how long the application may take is the driver's to bound.
-            State::Admitting(_) => None,
+            State::Admitting(..) => None,
             State::Closing { deadline } => Some(*deadline),
             State::Open(open) => open.life.next(),
             State::Ended => None,
@@ -234,7 +233,7 @@ impl Connection {
             State::Verifying(entry) => self.waited_too_long_for(now, entry.wait()),
             State::Open(_) => self.live_on(now),
             State::Closing { .. } => self.release(),
-            State::Admitting(_) | State::Ended => {}
+            State::Admitting(..) | State::Ended => {}
         }
     }
 
@@ -250,11 +249,11 @@ impl Connection {
             // A driver that reads while it may not: nothing is taken under rights that are being looked at again.
             State::Open(_) => self.end(now, CloseCause::Internal),
             // The same: nothing gets past, and the sender learns that it came too early.
-            State::Verifying(_) | State::Admitting(_) if self.is_waiting() => {
+            State::Verifying(_) | State::Admitting(..) if self.is_waiting() => {
                 let detail = "a message came while the credential was verified";
                 self.refuse_open_socket(now, None, &Refusal::new(RefusalKind::NotAuthFirst, detail));
             }
-            State::Verifying(_) | State::Admitting(_) | State::Closing { .. } | State::Ended => {}
+            State::Verifying(_) | State::Admitting(..) | State::Closing { .. } | State::Ended => {}
         }
         Recipient::Connection
     }

@@ -303,9 +303,6 @@ impl<T: Transport, A: Application> Driver<T, A> {
             self.connection.handle_heard(self.now());
         }
         self.unheard.stalled = !written;
-        if written {
-            self.handle.all_written();
-        }
         Ok(written)
     }
 

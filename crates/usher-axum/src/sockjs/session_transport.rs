@@ -130,9 +130,16 @@ impl Transport for SessionTransport {
     }
 
     /// The session writes by itself.
-    fn poll_flush(&mut self, _: &ConnectionHandle, context: &mut Context<'_>, closing: bool) -> Poll<io::Result<()>> {
+    fn poll_flush(
+        &mut self,
+        handle: &ConnectionHandle,
+        context: &mut Context<'_>,
+        closing: bool,
+    ) -> Poll<io::Result<()>> {
         if !closing {
             ready!(self.session.poll_written(context));
+            // A WebSocket's mailbox learns this as what was taken is given back.
+            handle.all_written();
         }
         Poll::Ready(Ok(()))
     }
