@@ -48,7 +48,7 @@ pub use presenter::Presenter;
 pub use problem::Problem;
 pub use revocation_list::RevocationList;
 pub use session_memory::MemoryLimits;
-pub use session_state::{Applied, SessionState};
+pub use session_state::{Applied, BegunLogIn, SessionState};
 pub use sockjs::{SockJsRoute, SockJsSettings, SockJsTransports};
 pub use throttle::{Attempt, AttemptRefused, FailureLimits, KNOWN_FOR, LoginLimits, Throttle};
 pub use upgrade::WebSocketRoute;

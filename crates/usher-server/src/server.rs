@@ -221,6 +221,7 @@ impl Server {
             store: shared_store.clone(),
             access_tokens: access_tokens.clone(),
             revoker: revoker.clone(),
+            state: state.clone(),
             throttle: throttle.clone(),
             limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,

@@ -13,7 +13,7 @@ use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
 use usher_auth::user::{PasswordHash, User};
 use usher_auth::{Clock, Randomness, UnixTime};
-use usher_axum::Throttle;
+use usher_axum::{SessionState, Throttle};
 use usher_store::backend::{RotationDecision, decide_rotation};
 use usher_store::{
     EndedFamily, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes, StartedSession, Store, StoreError,
@@ -42,6 +42,8 @@ pub struct SessionsParts {
     pub access_tokens: Arc<AccessTokens>,
     /// What ends them.
     pub revoker: LiveRevoker,
+    /// What this process knows of sessions.
+    pub state: SessionState,
     /// Refreshes counted.
     pub throttle: Arc<Throttle>,
     /// How long they last.
@@ -159,7 +161,9 @@ impl Sessions {
     /// is never adopted (req J1). The session that the client had before ends with it, and the user's oldest if there are too many.
     pub async fn start(&self, new: NewLogIn) -> Result<Option<Granted>, StoreError> {
         let NewLogIn { user, hash, origin, replaces } = new;
-        let now = self.parts.clock.now().unix;
+        let begun_at = self.parts.clock.now();
+        let begun = self.parts.state.begin_log_in(&user, begun_at);
+        let now = begun_at.unix;
         let cookie = self.secret(TokenKind::Session);
         let session = Session {
             id: SessionId::from_random(self.parts.randomness.bytes()),
@@ -182,8 +186,11 @@ impl Sessions {
         };
         match self.parts.store.start_session(&new).await? {
             StartedSession::UserChanged => return Ok(None),
-            StartedSession::Started(ended) => self.parts.revoker.carry_out(&ended, Some(&user.id)).await,
-        };
+            StartedSession::Started(ended) => {
+                self.parts.state.logged_in(begun, &session, &user, begun_at);
+                self.parts.revoker.carry_out(&ended, Some(&user.id)).await;
+            }
+        }
         let mut granted = self.grant(session, user, now);
         granted.cookie = Some(cookie);
         granted.refresh_token = Some(refresh_token);

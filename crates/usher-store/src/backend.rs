@@ -138,14 +138,9 @@ pub fn reuse_revocation(when: RevocationTimes, session: &SessionId) -> Revocatio
     when.revocation(RevocationTarget::Session(session.clone()), RevocationCause::RefreshReuse)
 }
 
-/// Whether the user in the store is the one whose password was found to be right.
+/// Whether the user in the store is the one whose password was found to be right, unchanged and not disabled.
 pub fn is_still(found: Option<&(User, Option<PasswordHash>)>, proven: (&User, &PasswordHash)) -> bool {
-    found.is_some_and(|(user, hash)| {
-        !user.disabled
-            && user.created_at == proven.0.created_at
-            && user.roles == proven.0.roles
-            && hash.as_ref() == Some(proven.1)
-    })
+    found.is_some_and(|(user, hash)| !user.disabled && user == proven.0 && hash.as_ref() == Some(proven.1))
 }
 
 /// Which of a user's other sessions end so that one more fits: those that were remembered first. `sessions` are in the order in which they

@@ -1,6 +1,7 @@
 //! What this process knows of sessions: what is revoked, what was looked up, and which connections are open. All three change by
 //! [`SessionEvent`]s alone, whether a change was made here or on another node.
 
+mod log_in;
 mod read_again;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use usher_auth::user::User;
 use usher_auth::{Now, UnixTime};
 use usher_store::{SessionEvent, SessionUse, Store, StoreError};
 
+pub use self::log_in::BegunLogIn;
 use crate::session_memory::{Memory, MemoryLimits};
 use crate::{LiveConnections, PendingChange, RevocationList};
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use usher_auth::UnixTime;
-use usher_auth::ids::{SessionId, UserId};
+use usher_auth::ids::{Role, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::session::SessionLimits;
 use usher_axum::MemoryLimits;
 use usher_server::admin::Revoker as _;
 use usher_store::memory::MemoryStore;
-use usher_store::{RevocationStore as _, SessionStore as _, Store};
+use usher_store::{RevocationStore as _, RevocationTimes, SessionStore as _, Store, UserChange, UserStore as _};
 use usher_testkit::{Barrier, BarrierStore, TestServer, TestServerBuilder, Upgrade};
 
 fn alice() -> UserId {
@@ -31,6 +32,11 @@ fn calls(store: &BarrierStore) -> Vec<&'static str> {
     store.met().into_iter().filter_map(begun).collect()
 }
 
+/// What the server remembers of alice, as a process that has just started.
+async fn forget(server: &TestServer) {
+    server.server().revoker().user_added(&alice()).await;
+}
+
 async fn only_session(store: &dyn Store) -> (SessionId, UnixTime) {
     let sessions = store.sessions_of(&alice(), None, 9).await.expect("a store");
     let [session] = &sessions[..] else { panic!("one session, not {}", sessions.len()) };
@@ -46,6 +52,9 @@ async fn a_cookie_and_a_key_that_are_remembered_ask_the_store_nothing() {
     let cookie = async || server.enter(Upgrade::at("/cookie").cookie(&user.cookie)).await.vanish();
     let api_key = async || server.enter(Upgrade::at("/http").header("x-api-key", &key)).await.vanish();
     calls(&store);
+    cookie().await;
+    assert_eq!(calls(&store), [""; 0], "it is remembered from its log-in on");
+    forget(&server).await;
     cookie().await;
     assert_eq!(calls(&store), ["session_by_secret", "user"]);
     api_key().await;
@@ -101,7 +110,7 @@ async fn a_use_counts_before_it_is_written() {
     assert_eq!(only_session(&*store).await.1, begun, "nothing is written yet");
     assert!(only_session(server.server().store()).await.1 >= advanced);
     // By every way to the session: its owner's list, and a look-up of a process that remembers it no more.
-    server.server().revoker().user_added(&alice()).await;
+    forget(&server).await;
     let slid = server.post_with_cookie("/auth/refresh", &user.cookie).send().await.expect("an answer");
     assert_eq!(slid.status(), 200, "by what the store has, it idled out");
     server.clock.advance(Duration::from_secs(91));
@@ -143,6 +152,7 @@ async fn a_look_up_that_a_log_out_falls_into_leaves_nothing_behind() {
         let barrier = if after == 0 { Barrier::Before(method) } else { Barrier::After(method) };
         let user = server.log_in("user-alice").await;
         let (key_id, key) = server.db_api_key("user-alice", None).await;
+        forget(&server).await;
         let by_key = number >= 4;
         let upgrade = || {
             if by_key {
@@ -172,6 +182,37 @@ async fn a_look_up_that_a_log_out_falls_into_leaves_nothing_behind() {
         match server.connect(upgrade()).await {
             Err(refused) => assert_eq!(refused.status, 401, "{barrier:?}"),
             Ok(mut socket) => assert_eq!(socket.closed().await.1.code, 4001, "{barrier:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_that_a_change_falls_into_leaves_nothing_behind() {
+    // req H5, G5: between the start of a session in the store and what is remembered of it.
+    let (store, builder) = counted();
+    let server = builder.start().await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    let admin = Role::new("admin").expect("a role");
+    for change in [UserChange::Roles(vec![admin]), UserChange::Disable] {
+        let (changing, revoker) = (store.clone(), server.server().revoker().clone());
+        let when = RevocationTimes { at: server.clock.unix(), forget_at: server.clock.unix() };
+        store.detour(Barrier::After("start_session"), {
+            let change = change.clone();
+            async move {
+                let changed = changing.change_user(&alice(), &change, when).await.expect("a store").expect("alice");
+                revoker.user_changed(&alice(), &changed).await;
+            }
+        });
+        let user = server.log_in("user-alice").await;
+        assert!(store.was_taken(), "{change:?}");
+        server.server().sessions().revocations().forget(server.clock.unix());
+        let cookie = format!("usher={}", user.cookie);
+        let answer = server.get("/auth/session").header("cookie", cookie).send().await.expect("an answer");
+        let status = answer.status();
+        let body: Value = answer.json().await.expect("JSON");
+        match change {
+            UserChange::Roles(_) => assert_eq!(body["user"]["roles"], json!(["admin"])),
+            _ => assert_eq!(status, 401, "{body}"),
         }
     }
 }

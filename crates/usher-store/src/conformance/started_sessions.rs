@@ -120,7 +120,7 @@ pub async fn the_first_session_ends_for_one_too_many_also_after_the_clock_was_se
     assert_eq!(ids(&*store).await, ["d", "f", "g"]);
 }
 
-/// A password, roles or state that changed while the old password was being checked (req L5).
+/// A password, roles, name or state that changed while the old password was being checked (req L5).
 pub async fn a_user_who_changed_meanwhile_gets_no_session(store: Arc<dyn Store>) {
     add_alice(&*store).await;
     log_in("kept", 0).at(&*store).await.expect("the store works");
@@ -129,6 +129,7 @@ pub async fn a_user_who_changed_meanwhile_gets_no_session(store: Arc<dyn Store>)
         LogIn { hash: other_hash, ..log_in("one", 0) },
         LogIn { user: User { roles: roles(&["admin"]), ..user("alice") }, ..log_in("two", 0) },
         LogIn { user: User { created_at: at(9), ..user("alice") }, ..log_in("three", 0) },
+        LogIn { user: User { name: "Alicia".into(), ..user("alice") }, ..log_in("renamed", 0) },
         LogIn { session: session("four", "nobody", at(0)), ..log_in("four", 0) },
     ] {
         let changed = LogIn { replaces: Some(session_id("kept")), most: 1, ..changed };
