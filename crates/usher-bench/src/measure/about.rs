@@ -12,7 +12,7 @@ impl Measurement {
                  wherever the credential allows it.\n\
                  \n\
                  - *First seen* tokens were made for the run; *seen* ones were presented once before, seconds ago. So it is with session\n  \
-                 cookies: Usher remembers for half a minute what it read from the store.\n\
+                 cookies: Usher remembers a session from its log-in on, until something about it changes.\n\
                  - HS256, ES256 and EdDSA are what the token is signed with. *Bare* is the verification of one such token alone, on one core,\n  \
                  by the library jsonwebtoken.\n\
                  - Session cookies are of as many log-ins, fewer than the other clients because each log-in hashes a password. An API key is used\n  \
