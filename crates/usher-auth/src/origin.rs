@@ -43,9 +43,12 @@ pub enum RequestOrigin<'a> {
     Absent,
     /// One header.
     One(&'a str),
-    /// Several headers, or one that is not text: nobody's.
+    /// Several headers, or one that is not text or longer than an origin can be: nobody's.
     Unusable,
 }
+
+/// Most bytes of an origin that is looked at: a host's name has at most 253 (RFC 1035 §2.3.4). What is longer would be kept for as long as its connection.
+const MAX_ORIGIN_BYTES: usize = 300;
 
 impl Origin {
     /// Checks that `text` is an origin in the form browsers send.
@@ -116,7 +119,7 @@ impl<'a> RequestOrigin<'a> {
         let mut values = headers.get_all(ORIGIN).iter();
         match (values.next().map(HeaderValue::to_str), values.next()) {
             (None, _) => Self::Absent,
-            (Some(Ok(origin)), None) => Self::One(origin),
+            (Some(Ok(origin)), None) if origin.len() <= MAX_ORIGIN_BYTES => Self::One(origin),
             _ => Self::Unusable,
         }
     }
@@ -166,6 +169,17 @@ mod tests {
         assert_eq!(RequestOrigin::of(&headers), RequestOrigin::One("https://a.example"));
         headers.append(ORIGIN, HeaderValue::from_static("https://a.example"));
         assert_eq!(RequestOrigin::of(&headers), RequestOrigin::Unusable);
+    }
+
+    #[test]
+    fn what_is_longer_than_an_origin_can_be_is_none() {
+        // req A7: it would be kept for as long as its connection.
+        let longest = format!("https://{}", "a".repeat(MAX_ORIGIN_BYTES - "https://".len()));
+        for (text, usable) in [(longest.clone(), true), (longest + "a", false)] {
+            let headers = HeaderMap::from_iter([(ORIGIN, HeaderValue::from_str(&text).expect("a value"))]);
+            let expected = if usable { RequestOrigin::One(&text) } else { RequestOrigin::Unusable };
+            assert_eq!(RequestOrigin::of(&headers), expected);
+        }
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl TokenBearer {
         self.expires_at
     }
 
+    /// When the roles were read from our store, if the token is ours: at the latest when it was signed.
+    pub fn roles_read_at(&self) -> Option<UnixTime> {
+        self.facts.roles_read_at
+    }
+
     /// About how many bytes of memory it takes: what a token says of roles and claims is as long as its issuer likes.
     pub fn footprint(&self) -> usize {
         let Principal { id, name, roles, claims, .. } = &*self.principal;

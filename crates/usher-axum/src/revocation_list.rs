@@ -85,6 +85,11 @@ impl RevocationList {
         }
     }
 
+    /// Readings of the user before this moment have roles that they have no more.
+    pub(crate) fn roles_read_before(&self, user: &UserId, moment: UnixTime) {
+        self.shared.write().index.roles_read_before(user, moment);
+    }
+
     /// Refuse every credential of a user from now on.
     pub(crate) fn block(&self, user: &BlockedUser) {
         let mut shared = self.shared.write();

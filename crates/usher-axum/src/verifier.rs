@@ -221,12 +221,22 @@ impl CredentialVerifier {
 
     async fn token(&self, carrier: Carrier, token: &SecretText) -> Result<Permit, Refusal> {
         let bearer = self.token_bearer(token).await?;
+        self.note_reading(&bearer);
         self.admit(carrier, self.parts.clock.now(), |at| verify::token(bearer, at))
     }
 
     async fn token_of(&self, carrier: Carrier, claimed: &UserId, token: &SecretText) -> Result<Permit, Refusal> {
         let bearer = self.token_bearer(token).await?;
+        self.note_reading(&bearer);
         self.admit(carrier, self.parts.clock.now(), |at| verify::token_of(bearer, claimed, at))
+    }
+
+    /// The token's roles are from when it was signed, maybe by a clock that was ahead. To be called before it is admitted: a change of roles from then
+    /// on is the later one.
+    fn note_reading(&self, bearer: &TokenBearer) {
+        if let Some(read_at) = bearer.roles_read_at() {
+            self.parts.sessions.note_reading(read_at);
+        }
     }
 
     /// Who bears the token, once its signature holds; keys that are missing are fetched once. One that was verified before is not
@@ -278,8 +288,7 @@ impl CredentialVerifier {
 
     async fn ticket(&self, carrier: Carrier, ticket: &PlainToken, presenter: &Presenter) -> Result<Permit, Refusal> {
         let now = self.parts.clock.now();
-        let redeemed =
-            self.parts.tickets.redeem(&ticket.hashed(), now.unix).await.map_err(|error| unavailable(&error))?;
+        let redeemed = self.parts.tickets.redeem(&ticket.hashed(), now).await.map_err(|error| unavailable(&error))?;
         match redeemed {
             RedeemedTicket::Good(ticket) => {
                 self.admit(carrier, now, |at| verify::ticket(*ticket, presenter.origin.as_deref(), &presenter.path, at))

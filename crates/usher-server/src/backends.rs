@@ -4,7 +4,9 @@
 //! everything else takes what [`Backends`] holds as traits. A second backend is a second arm of the private function
 //! `open_behind_lock`, and of [`look`].
 
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -43,6 +45,22 @@ pub enum BackendError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database file has several names.
+    #[error("{}", several_names(.0))]
+    SeveralNames(PathBuf),
+}
+
+/// SQLite finds its journal by the name of the database, and other processes find our lock by it.
+fn several_names(database: &Path) -> String {
+    let database = database.display();
+    format!(
+        "the file {database} has several names (hard links): what is written by another name of it would be lost; remove the others, or copy the file"
+    )
+}
+
+/// Whether the file of a database has several names.
+fn has_several_names(database: &Path) -> bool {
+    fs::metadata(database).is_ok_and(|metadata| metadata.nlink() > 1)
 }
 
 /// What [`reach`] does where there is no data yet.
@@ -101,6 +119,9 @@ pub async fn reach(config: &ResolvedConfig, if_missing: IfMissing) -> Result<Rea
 
 /// The one place where backends are opened.
 async fn open_behind_lock<L>(config: &ResolvedConfig, lock: L) -> Result<Backends<L>, BackendError> {
+    if has_several_names(&config.store.database) {
+        return Err(BackendError::SeveralNames(config.store.database.clone()));
+    }
     let sql = SqlStore::open(&config.store.url(), SqlOptions::default()).await?;
     let shared = Arc::new(sql.clone());
     let tickets = TicketBounds { per_user: config.limits.per_user.tickets, ..TicketBounds::default() };
@@ -123,6 +144,9 @@ pub async fn look(config: &ResolvedConfig) -> Looked {
         problems.push(format!(
             "the store {store} cannot be used: {error}; this user must be able to write to it and to its folder"
         ));
+    }
+    if has_several_names(&store.database) {
+        problems.push(several_names(&store.database));
     }
     for path in [store.lock_file(), store.control_socket()] {
         if path.is_dir() {

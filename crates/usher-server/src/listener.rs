@@ -240,7 +240,7 @@ where
 {
     let work = Arc::downgrade(&places);
     let mut places = Some(places);
-    let (requests, mut begun) = watch::channel(Stage::Exchange);
+    let (requests, begun) = watch::channel(Stage::Exchange);
     let hand_over = HandOver::default();
     let after = hand_over.clone();
     let requests_served = async move {
@@ -259,25 +259,7 @@ where
         Box::pin(agreed).await;
     };
     // hyper bounds the wait for a head; nothing in it bounds a client that does not send its body, or does not take its answer.
-    let overdue = async move {
-        let mut patience = limits.head;
-        while let Ok(request) = tokio::time::timeout(patience, begun.changed()).await {
-            if request.is_err() {
-                // Nothing can begin any more: what is left is the last answer and the end, which a client could refuse to take.
-                tokio::time::sleep(limits.exchange).await;
-                break;
-            }
-            patience = match *begun.borrow_and_update() {
-                Stage::Exchange => limits.exchange,
-                // The last answer of this connection, and no request's any more.
-                Stage::Streaming => {
-                    places = None;
-                    Duration::MAX
-                }
-            };
-        }
-        drop(places);
-    };
+    let overdue = streaming::overdue(begun, limits.head, limits.exchange, move || drop(places.take()));
     tokio::select! {
         () = requests_served => after.take(),
         () = overdue => {

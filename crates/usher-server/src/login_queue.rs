@@ -1,18 +1,23 @@
 //! Who may have a password hashed next: fair by source and by account, bounded, and without a wait where there is none before it.
 //!
-//! Each log-in that waits has a round. The first of a source and of an account is in the round that is being served, each further one
-//! a round later than the last of its source and of its account. Rounds are served in their order. So a newcomer waits behind one
-//! log-in of every other source, however many some of them sent; and where there is no room for one more, what is in the last round
-//! gives way to it.
+//! Each log-in has a round. The first of a source and of an account is in the round that is being served, each further one a round later than the
+//! last of its source and of its account, whether that one waits or was served in this round. Rounds are served in their order, and one that lasts takes
+//! in no more. So a newcomer waits behind one log-in of every other source, however many some of them sent and however soon they come
+//! again; and where there is no room for one more, what is in the last round gives way to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-/// There are as many log-ins as may wait, and none of them has less right to than this one.
+/// Longest wait for a turn. A request is answered before its connection is given up, and one whose client has gone does not wait on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// There are as many log-ins as may wait, and none of them has less right to than this one; or it has waited for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many log-ins are waiting")]
 pub struct QueueFull;
@@ -32,10 +37,25 @@ struct State {
     running: usize,
     /// The round of the log-in that was served last.
     round: u64,
+    /// The sources and accounts that were served in this round.
+    served: Served,
     /// How many have waited so far: orders those of one round.
     arrivals: u64,
     /// By round and arrival.
     waiting: BTreeMap<(u64, u64), Waiting>,
+}
+
+#[derive(Default)]
+struct Served {
+    sources: HashSet<IpAddr>,
+    accounts: HashSet<String>,
+    log_ins: usize,
+}
+
+/// A log-in's place among those that wait: its round and arrival. Left when it is dropped.
+struct Place {
+    shared: Arc<Shared>,
+    key: (u64, u64),
 }
 
 struct Waiting {
@@ -55,13 +75,14 @@ impl LoginQueue {
 
     /// Waits for a turn of a log-in to `account` from `source`.
     pub async fn turn(&self, source: IpAddr, account: &str) -> Result<Turn, QueueFull> {
-        let turn = {
+        let (comes, _place) = {
             let mut state = self.0.state.lock();
             if state.running < self.0.most_running {
                 state.running += 1;
+                state.served.add(source, account);
                 return Ok(Turn(Some(self.0.clone())));
             }
-            let round = state.round_of(source, account);
+            let round = state.round_of(source, account, self.0.most_waiting);
             if state.waiting.len() >= self.0.most_waiting {
                 match state.waiting.last_entry() {
                     // It learns of it because its sender is dropped.
@@ -70,31 +91,57 @@ impl LoginQueue {
                 }
             }
             let (turn, comes) = oneshot::channel();
-            let place = (round, state.arrivals);
+            let key = (round, state.arrivals);
             state.arrivals += 1;
-            state.waiting.insert(place, Waiting { source, account: account.to_owned(), turn });
-            comes
+            state.waiting.insert(key, Waiting { source, account: account.to_owned(), turn });
+            (comes, Place { shared: self.0.clone(), key })
         };
-        turn.await.map_err(|_| QueueFull)
+        timeout(PATIENCE, comes).await.map_err(|_| QueueFull)?.map_err(|_| QueueFull)
     }
 }
 
 impl State {
     /// The round that a log-in belongs to which comes now.
-    fn round_of(&self, source: IpAddr, account: &str) -> u64 {
+    fn round_of(&self, source: IpAddr, account: &str, most_waiting: usize) -> u64 {
+        // A round ends although there is always somebody new: those of the next one have been waiting for longer.
+        let lasts = self.served.log_ins >= most_waiting.max(1);
+        let served = self.served.sources.contains(&source) || self.served.accounts.contains(account);
+        let first = if lasts || served { self.round + 1 } else { self.round };
         let same = |waiting: &Waiting| waiting.source == source || waiting.account == account;
         let last = self.waiting.iter().rev().find(|(_, waiting)| same(waiting)).map(|((round, _), _)| *round);
-        last.map_or(self.round, |last| last + 1)
+        last.map_or(first, |last| first.max(last + 1))
     }
 
     /// The log-in whose turn comes when another's is over.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
         let Some(((round, _), waiting)) = self.waiting.pop_first() else {
+            // Where nothing waits, nothing was kept waiting.
             self.running -= 1;
+            self.round += 1;
+            self.served = Served::default();
             return None;
         };
-        self.round = round;
+        if round > self.round {
+            self.round = round;
+            self.served = Served::default();
+        }
+        self.served.add(waiting.source, &waiting.account);
         Some(waiting.turn)
+    }
+}
+
+impl Served {
+    fn add(&mut self, source: IpAddr, account: &str) {
+        self.log_ins += 1;
+        self.sources.insert(source);
+        self.accounts.insert(account.to_owned());
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Its turn has come, or it has given up.
+        drop(self.shared.state.lock().waiting.remove(&self.key));
     }
 }
 
@@ -164,8 +211,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_newcomer_waits_behind_one_of_each_other_source() {
+    #[tokio::test]
+    async fn a_newcomer_waits_behind_one_of_each_other_source() {
         // req K2
         let queue = LoginQueue::new(1, 100);
         let mut turn = begin(&queue);
@@ -189,8 +236,8 @@ mod tests {
         assert_eq!(order, ["a1", "b1", "c1", "d1", "a2", "b2", "a3", "a4"]);
     }
 
-    #[test]
-    fn one_account_from_many_sources_is_one() {
+    #[tokio::test]
+    async fn one_account_from_many_sources_is_one() {
         // req K2
         let queue = LoginQueue::new(1, 100);
         let mut turn = begin(&queue);
@@ -208,8 +255,8 @@ mod tests {
         assert_eq!(order, ["a1", "bob", "a2", "a3"]);
     }
 
-    #[test]
-    fn a_full_queue_makes_room_for_whom_it_is_fair_to() {
+    #[tokio::test]
+    async fn a_full_queue_makes_room_for_whom_it_is_fair_to() {
         // req K2
         let queue = LoginQueue::new(1, 4);
         let turn = begin(&queue);
@@ -233,8 +280,8 @@ mod tests {
         assert_eq!((first, second), ("c1", "alice"));
     }
 
-    #[test]
-    fn one_that_is_gone_is_passed_over() {
+    #[tokio::test]
+    async fn one_that_is_gone_is_passed_over() {
         let queue = LoginQueue::new(1, 4);
         let turn = begin(&queue);
         let gone = come(&queue, 2, "gone");
@@ -244,6 +291,63 @@ mod tests {
         assert_eq!(name, "here");
         drop(turn);
         assert_eq!(queue.0.state.lock().running, 0);
+        drop(begin(&queue));
+    }
+
+    #[tokio::test]
+    async fn one_that_comes_again_as_soon_as_it_was_served_waits_for_the_others() {
+        // req K2: three sources always have one log-in waiting, each with an account of its own.
+        let queue = LoginQueue::new(1, 100);
+        let mut turn = begin(&queue);
+        let mut waiting: Vec<(&str, Pending)> = Vec::new();
+        let crowd = [("a", 2), ("b", 3), ("c", 4)];
+        for (name, from) in crowd {
+            waiting.push((name, come(&queue, from, name)));
+        }
+        waiting.push(("office 1", come(&queue, 9, "alice")));
+        waiting.push(("office 2", come(&queue, 9, "bob")));
+        waiting.push(("office 3", come(&queue, 9, "carol")));
+        let mut order = Vec::new();
+        while waiting.iter().any(|(name, _)| name.starts_with("office")) {
+            let (name, next) = next(turn, &mut waiting);
+            turn = next;
+            order.push(name);
+            if let Some((_, from)) = crowd.iter().find(|(one, _)| *one == name) {
+                waiting.push((name, come(&queue, *from, name)));
+            }
+            assert!(order.len() < 50, "{order:?}");
+        }
+        let expected = ["a", "b", "c", "office 1", "office 2", "a", "b", "c", "office 3"];
+        assert_eq!(order, expected);
+    }
+
+    #[tokio::test]
+    async fn a_round_ends_although_there_is_always_a_new_source() {
+        // req K2
+        let queue = LoginQueue::new(1, 4);
+        let mut turn = begin(&queue);
+        let mut waiting = vec![("first", come(&queue, 2, "first")), ("second", come(&queue, 2, "second"))];
+        for from in 3..20 {
+            waiting.push(("new", come(&queue, from, &from.to_string())));
+            let (name, next) = next(turn, &mut waiting);
+            turn = next;
+            if name == "second" {
+                return;
+            }
+        }
+        panic!("it waits for all who are new")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_is_not_waited_for_without_end() {
+        // req K2, A8
+        let queue = LoginQueue::new(1, 4);
+        let turn = begin(&queue);
+        assert!(queue.turn(source(2), "alice").await.is_err());
+        let given_up = come(&queue, 3, "bob");
+        drop(given_up);
+        assert!(queue.0.state.lock().waiting.is_empty(), "each has left its place");
+        drop(turn);
         drop(begin(&queue));
     }
 }

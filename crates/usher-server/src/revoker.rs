@@ -173,18 +173,20 @@ impl LiveRevoker {
 
     /// Once this returns, what is open goes on with the roles that the user has now, and nothing is delivered under the others.
     ///
-    /// Until the change was durable, the old roles may have been read again and put into a token. So what was read up to now has the
-    /// old ones, that of this very millisecond included.
+    /// Until the change was durable, the old roles may have been read again and put into a token. So what was issued up to now by the wall clock has
+    /// the old ones, that of this very millisecond included; and so has what was read up to now, by moments that never go back.
     async fn rights_changed(&self, user: &User, remembered: &[Revocation], told: &mut Vec<SessionEvent>) {
-        let read_at = self.parts.clock.now().unix.plus(Duration::from_millis(1));
-        let target = RevocationTarget::User { user: user.id.clone(), issued_before: read_at, except: None };
+        let now = self.parts.clock.now().unix;
+        let issued_before = now.plus(Duration::from_millis(1));
+        let target = RevocationTarget::User { user: user.id.clone(), issued_before, except: None };
         let roles = remembered.iter().filter(|one| one.cause == RevocationCause::RolesChanged);
         let later: Vec<_> =
-            roles.map(|one| Revocation { target: target.clone(), at: read_at, ..one.clone() }).collect();
+            roles.map(|one| Revocation { target: target.clone(), at: issued_before, ..one.clone() }).collect();
         if !later.is_empty() {
             // A change of roles ends no connection.
             let _ = self.apply_own(SessionEvent::Revoked { revocations: later.clone(), margin: None }, told);
         }
+        let read_at = self.parts.sessions.begin_change(now);
         self.apply_own(SessionEvent::UserChanged { user: user.clone(), read_at }, told).taken_in().await;
         for one in &later {
             // The change stands without this, which only moves its moment: it matters if the process ends within the life of a token

@@ -227,6 +227,7 @@ impl Server {
             refresh_ttl: settings.refresh_ttl,
             most_per_user: settings.sessions_per_user,
             lifetimes: settings.lifetimes,
+            newest,
             clock: clock.clone(),
             randomness: randomness.clone(),
         });

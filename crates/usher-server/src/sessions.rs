@@ -1,6 +1,7 @@
 //! Log-ins: a session starts, is refreshed, slides, and ends.
 
 mod ending;
+mod steady_clock;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use usher_store::{
 };
 
 pub use self::ending::EndError;
+use self::steady_clock::SteadyClock;
 
 use crate::access_tokens::AccessTokens;
 use crate::admin::Revoker as _;
@@ -54,6 +56,8 @@ pub struct SessionsParts {
     pub most_per_user: usize,
     /// How long credentials live, and so how long the end of a session is remembered.
     pub lifetimes: CredentialLifetimes,
+    /// The newest moment that the store told of at the start.
+    pub newest: Option<UnixTime>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -65,6 +69,8 @@ pub struct SessionsParts {
 pub struct Sessions {
     parts: Arc<SessionsParts>,
     turns: Turns,
+    /// When refresh tokens were used.
+    used: Arc<SteadyClock>,
 }
 
 /// Where a log-in comes from, for the owner's list.
@@ -149,7 +155,8 @@ impl RefreshError {
 impl Sessions {
     /// With these parts.
     pub fn new(parts: SessionsParts) -> Self {
-        Self { parts: Arc::new(parts), turns: Turns::default() }
+        let used = Arc::new(SteadyClock::new(parts.clock.now(), parts.newest));
+        Self { parts: Arc::new(parts), turns: Turns::default(), used }
     }
 
     /// How long sessions last.
@@ -205,7 +212,8 @@ impl Sessions {
         let Some(presented) = PlainToken::parse(TokenKind::Refresh, presented) else {
             return Err(RefreshError::invalid("it has not the form of one", None));
         };
-        let now = self.parts.clock.now().unix;
+        let clocks = self.parts.clock.now();
+        let now = clocks.unix;
         let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
             return Err(self.unknown(&presented, now).await);
         };
@@ -220,6 +228,7 @@ impl Sessions {
             successor: self.refresh_record(&successor, &session, now),
             sealed_successor: sealed::seal(&presented, successor.reveal(), &self.parts.randomness.bytes()),
             now,
+            used_at: self.used.read(clocks),
             retry_window: RETRY_WINDOW,
             forget_reuse_at: self.parts.lifetimes.forget_session_at(now),
         };

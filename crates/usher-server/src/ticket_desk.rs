@@ -46,8 +46,8 @@ impl TicketDesk {
         origin: Option<String>,
         path: Option<String>,
     ) -> Result<(PlainToken, UnixTime), TicketError> {
-        let now = self.clock.now().unix;
-        let expires_at = now.plus(self.lifetime);
+        let now = self.clock.now();
+        let expires_at = now.unix.plus(self.lifetime);
         let secret = PlainToken::from_random(TokenKind::Ticket, self.randomness.bytes());
         let ticket = Ticket::bought_with(permit, expires_at, origin, path);
         match self.tickets.put(&secret.hashed(), ticket, now).await? {

@@ -99,6 +99,7 @@ async fn no_secret_is_in_the_file() {
         successor: RefreshToken { secret: second.hashed(), state: RefreshState::Fresh, ..token },
         sealed_successor: b"sealed elsewhere".to_vec(),
         now: at(1),
+        used_at: at(1),
         retry_window: std::time::Duration::MAX,
         forget_reuse_at: at(9999),
     };

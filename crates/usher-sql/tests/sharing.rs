@@ -122,6 +122,7 @@ async fn a_refresh_token_is_rotated_once_across_pools() {
                 successor,
                 sealed_successor: vec![u8::try_from(n).expect("few")],
                 now: at(1),
+                used_at: at(1),
                 retry_window: std::time::Duration::MAX,
                 forget_reuse_at: at(9999),
             };

@@ -55,14 +55,14 @@ pub fn decide_rotation(
                 ..rotation.successor.clone()
             };
             let state = RefreshState::Spent {
-                at: rotation.now,
+                at: rotation.used_at,
                 successor: successor.secret,
                 sealed_successor: rotation.sealed_successor.clone(),
             };
             RotationDecision::Rotate { spent: RefreshToken { state, ..presented }, successor }
         }
         (RefreshState::Spent { at, sealed_successor, .. }, Some(successor))
-            if within(rotation.retry_window, *at, rotation.now) && successor.state == RefreshState::Fresh =>
+            if within(rotation.retry_window, *at, rotation.used_at) && successor.state == RefreshState::Fresh =>
         {
             let sealed_successor = sealed_successor.clone();
             Answer(RefreshOutcome::Retried { presented, sealed_successor, successor })
@@ -71,7 +71,7 @@ pub fn decide_rotation(
     }
 }
 
-/// Whether two moments are no further apart than `window`. A clock that was set back must not make a spent token good again.
+/// Whether two moments are no further apart than `window`.
 fn within(window: Duration, one: UnixTime, other: UnixTime) -> bool {
     one.since(other).max(other.since(one)) <= window
 }

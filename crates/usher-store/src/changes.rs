@@ -137,8 +137,10 @@ pub struct RefreshRotation {
     pub sealed_successor: Vec<u8>,
     /// Now.
     pub now: UnixTime,
-    /// For how long after its first use a spent token may be retried, if its successor is still unused. As long before that use, too:
-    /// a wall clock that was set back by more makes it reuse.
+    /// Now, by a clock that is not set back: from this the retry window is measured.
+    pub used_at: UnixTime,
+    /// For how long after its first use a spent token may be retried, if its successor is still unused. As long before that use, too, where the clocks
+    /// of two processes differ.
     pub retry_window: Duration,
     /// Until when the revocation of the session is remembered, if the token is found to be reused.
     pub forget_reuse_at: UnixTime,

@@ -10,7 +10,7 @@ use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
 use usher_auth::ticket::Ticket;
 use usher_auth::user::{PasswordHash, User};
-use usher_auth::{UnixTime, api_key::ApiKey};
+use usher_auth::{Now, UnixTime, api_key::ApiKey};
 
 use crate::changes::{
     BannedUser, ChangedUser, CreateApiKey, EndedFamily, NewSession, RefreshOutcome, RefreshRotation, RevocationTimes,
@@ -215,11 +215,11 @@ pub trait TicketStore: Send + Sync {
         &self,
         secret: &HashedToken,
         ticket: Ticket,
-        now: UnixTime,
+        now: Now,
     ) -> Result<Result<(), TicketRejected>, StoreError>;
-    /// Take the ticket out: of any number at once, exactly one gets it (req D3). Whether it has expired is decided here, by
-    /// `now` (req D4).
-    async fn redeem(&self, secret: &HashedToken, now: UnixTime) -> Result<RedeemedTicket, StoreError>;
+    /// Take the ticket out: of any number at once, exactly one gets it (req D3). Whether it has expired is decided here, by a clock that is not set:
+    /// a wall clock that goes back between the two calls lengthens no ticket's life (req D4).
+    async fn redeem(&self, secret: &HashedToken, now: Now) -> Result<RedeemedTicket, StoreError>;
 }
 
 /// A record of the audit trail, as the line that was written.
@@ -252,6 +252,10 @@ pub trait AuditStore: Send + Sync {
     async fn audit_head(&self, chain: &str) -> Result<Option<ChainHead>, StoreError>;
     /// Up to `limit` records whose number is more than `after`, by number.
     async fn audit_entries(&self, after: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
-    /// Remove records of before `before`; how many. The heads stay.
-    async fn reap_audit(&self, before: UnixTime) -> Result<u64, StoreError>;
+    /// Remove the beginning of the trail, up to the last record of before `before` that no later one precedes; how many. The heads stay.
+    ///
+    /// Numbers tell which record is older, times do not: one that says it is old and comes after one that is not was written while the wall clock was
+    /// behind, and a record that is missing in the middle looks like tampering. Records of after `now` were written while it was ahead, and keep
+    /// nothing.
+    async fn reap_audit(&self, before: UnixTime, now: UnixTime) -> Result<u64, StoreError>;
 }

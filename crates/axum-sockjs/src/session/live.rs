@@ -130,6 +130,20 @@ impl Live {
         }
     }
 
+    /// Waits until this receiver is no receiver any more.
+    pub(crate) async fn wait_left(&self, id: ReceiverId) {
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            // Before the look: what comes after it wakes.
+            left.as_mut().enable();
+            if !self.machine.lock().is_receiver(id) {
+                return;
+            }
+            left.await;
+        }
+    }
+
     /// Waits for the next thing the client sent. For one task alone. `None` once the session has ended and all is read.
     pub(crate) fn poll_receive(&self, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
         // Before the look: what comes after it wakes.

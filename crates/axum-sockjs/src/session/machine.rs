@@ -380,6 +380,11 @@ impl Machine {
         self.receiver.is_some()
     }
 
+    /// Whether this one is the receiver.
+    pub fn is_receiver(&self, id: ReceiverId) -> bool {
+        self.receiver.as_ref().is_some_and(|receiver| receiver.id == id)
+    }
+
     /// The next thing the client sent.
     pub fn poll_incoming(&mut self) -> Option<Incoming> {
         let incoming = self.inbound.take(1, Incoming::bytes).pop();

@@ -20,13 +20,23 @@ struct UserEntries {
     /// Another issuer's tokens.
     tokens: Option<UserEntry>,
     /// What says which roles the user had.
-    roles: Option<UserEntry>,
+    roles: Option<RolesEntry>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct UserEntry {
     issued_before: UnixTime,
     entry: Entry,
+}
+
+/// Roles that have changed, for as long as tokens live that say the old ones.
+#[derive(Clone, Copy, Debug)]
+struct RolesEntry {
+    /// Tokens that were issued before, by the wall clock, say the old ones.
+    tokens: UserEntry,
+    /// The user has the old ones in what was read from the store before this. Unlike a wall clock, these moments never go back: see
+    /// [`RevocationIndex::roles_read_before`].
+    read_before: UnixTime,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +65,13 @@ impl RevocationIndex {
             RevocationTarget::Session(id) => insert(&mut self.sessions, id.clone(), entry),
             RevocationTarget::User { user, issued_before, .. } => {
                 let entries = self.users.entry(user.clone()).or_default();
-                let kind = if entry.cause.ends_sessions() { &mut entries.tokens } else { &mut entries.roles };
                 let new = UserEntry { issued_before: *issued_before, entry };
-                *kind = Some(kind.map_or(new, |old| old.with(new)));
+                if entry.cause.ends_sessions() {
+                    entries.tokens = Some(entries.tokens.map_or(new, |old| old.with(new)));
+                } else {
+                    let new = RolesEntry { tokens: new, read_before: *issued_before };
+                    entries.roles = Some(entries.roles.map_or(new, |old| old.with(new)));
+                }
             }
             RevocationTarget::Token(issuer, id) => insert(&mut self.tokens, (issuer.clone(), id.clone()), entry),
             RevocationTarget::ApiKey(id) => insert(&mut self.api_keys, id.clone(), entry),
@@ -69,6 +83,14 @@ impl RevocationIndex {
                 let kept = self.issuer_subjects.entry((issuer.clone(), subject.clone())).or_insert(new);
                 *kept = kept.with(new);
             }
+        }
+    }
+
+    /// The roles of `user` have changed, and readings of the user that began before this moment have the old ones. A process whose wall clock was
+    /// set back gives its readings later moments than the clock says, and so must be told of this one.
+    pub fn roles_read_before(&mut self, user: &UserId, moment: UnixTime) {
+        if let Some(roles) = self.users.get_mut(user).and_then(|entries| entries.roles.as_mut()) {
+            roles.read_before = roles.read_before.max(moment);
         }
     }
 
@@ -106,7 +128,7 @@ impl RevocationIndex {
         }
         let entries = self.users.get(&facts.user)?;
         let tokens = entries.tokens.filter(|entry| entry.ends_token(facts));
-        let roles = entries.roles.filter(|entry| entry.ends_roles(facts.roles_read_at));
+        let roles = entries.roles.filter(|entry| entry.ends_roles(facts)).map(|entry| entry.tokens);
         tokens.or(roles).map(|entry| entry.entry.cause)
     }
 
@@ -125,15 +147,14 @@ impl RevocationIndex {
         subject.filter(|entry| entry.ends_token(facts)).map(|entry| entry.entry.cause)
     }
 
-    /// The moment of the last change of the roles of `user` that is remembered.
+    /// The moment of the last change of the roles of `user` that is remembered: what is read from then on has it.
     pub fn roles_changed_at(&self, user: &UserId) -> Option<UnixTime> {
-        self.users.get(user)?.roles.map(|entry| entry.issued_before)
+        self.users.get(user)?.roles.map(|entry| entry.read_before)
     }
 
-    /// Whether the roles of `user` changed after `read_at`.
+    /// Whether the roles of `user` changed after a reading that began at `read_at`.
     pub fn roles_changed_after(&self, user: &UserId, read_at: UnixTime) -> bool {
-        let roles = self.users.get(user).and_then(|entries| entries.roles);
-        roles.is_some_and(|entry| entry.ends_roles(Some(read_at)))
+        self.roles_changed_at(user).is_some_and(|changed_at| read_at < changed_at)
     }
 
     /// Drop what no living credential can meet any more. Blocked users stay blocked.
@@ -146,7 +167,7 @@ impl RevocationIndex {
         self.issuer_subjects.retain(|_, e| alive(&e.entry));
         self.users.retain(|_, entries| {
             entries.tokens = entries.tokens.filter(|e| alive(&e.entry));
-            entries.roles = entries.roles.filter(|e| alive(&e.entry));
+            entries.roles = entries.roles.filter(|e| alive(&e.tokens.entry));
             entries.tokens.is_some() || entries.roles.is_some()
         });
     }
@@ -189,8 +210,17 @@ impl UserEntry {
         let other_issuers = facts.session.is_none() && facts.api_key.is_none();
         other_issuers && facts.issued_at.as_seconds() <= self.issued_before.as_seconds()
     }
+}
 
-    fn ends_roles(&self, read_at: Option<UnixTime>) -> bool {
-        read_at.is_some_and(|read_at| read_at < self.issued_before)
+impl RolesEntry {
+    /// Both in one.
+    fn with(self, other: Self) -> Self {
+        Self { tokens: self.tokens.with(other.tokens), read_before: self.read_before.max(other.read_before) }
+    }
+
+    /// What says the old roles: a token that was issued before, or a reading.
+    fn ends_roles(&self, facts: &CredentialFacts) -> bool {
+        let changed_at = if facts.token.is_some() { self.tokens.issued_before } else { self.read_before };
+        facts.roles_read_at.is_some_and(|read_at| read_at < changed_at)
     }
 }

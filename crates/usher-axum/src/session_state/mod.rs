@@ -3,6 +3,7 @@
 
 mod log_in;
 mod read_again;
+mod readings;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use usher_auth::{Now, UnixTime};
 use usher_store::{SessionEvent, SessionUse, Store, StoreError};
 
 pub use self::log_in::BegunLogIn;
+use self::readings::Readings;
 use crate::session_memory::{Memory, MemoryLimits};
 use crate::{LiveConnections, PendingChange, RevocationList};
 
@@ -30,6 +32,7 @@ struct Shared {
     connections: LiveConnections,
     sessions: Memory<Session>,
     api_keys: Memory<ApiKey>,
+    readings: Readings,
     limits: SessionLimits,
 }
 
@@ -66,6 +69,7 @@ impl SessionState {
             revocations,
             sessions: Memory::new(memory),
             api_keys: Memory::new(memory),
+            readings: Readings::default(),
             limits,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -90,7 +94,17 @@ impl SessionState {
     /// this machine, and of the node that made the change.
     pub fn begin_reading(&self, user: &UserId, now: UnixTime) -> UnixTime {
         let changed_at = self.shared.revocations.with_index(|index| index.roles_changed_at(user));
-        changed_at.map_or(now, |changed_at| now.max(changed_at))
+        self.shared.readings.begin(now, changed_at)
+    }
+
+    /// The moment of a change of a user that is durable now, for [`SessionEvent::UserChanged`]: later than that of every reading before.
+    pub fn begin_change(&self, now: UnixTime) -> UnixTime {
+        self.shared.readings.change(now)
+    }
+
+    /// Roles are about to be used that were read at this moment.
+    pub(crate) fn note_reading(&self, read_at: UnixTime) {
+        self.shared.readings.note(read_at);
     }
 
     pub(crate) fn sessions(&self) -> &Memory<Session> {
@@ -134,6 +148,8 @@ impl SessionState {
                 Applied::default()
             }
             SessionEvent::UserChanged { user, read_at } => {
+                // Before the connections: one that registers meanwhile with an earlier reading is found, or asks the list after this.
+                revocations.roles_read_before(&user.id, *read_at);
                 self.forget_user(&user.id);
                 let change = connections.user_changed(&Arc::new(user.clone()), *read_at);
                 Applied { change: Some(change), ..Applied::default() }

@@ -49,6 +49,16 @@ pub struct Administration {
     pub turn: tokio::sync::Mutex<()>,
 }
 
+/// The turn of an operation, which may begin.
+#[derive(Debug)]
+pub struct OperationTurn<'a> {
+    _turn: Option<tokio::sync::MutexGuard<'a, ()>>,
+}
+
+/// Longest that an operation waits for its turn. A command waits for its answer longer than this and the operation together take, so that it is never
+/// told that nothing happened while something still may.
+const TURN_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Where the rules over rooms are.
 #[derive(Clone, Debug)]
 pub enum RulesInForce {
@@ -150,6 +160,9 @@ pub enum AdminError {
     /// Too much is being done at once.
     #[error(transparent)]
     Busy(#[from] Busy),
+    /// Other operations took too long.
+    #[error("other commands were being carried out for {} s: nothing was changed, try again", TURN_PATIENCE.as_secs())]
+    NoTurn,
     /// The audit trail cannot be read.
     #[error(transparent)]
     Audit(#[from] AuditError),
@@ -177,7 +190,7 @@ impl AdminError {
             Self::NoSuchKey(_) => "no_such_key",
             Self::NoSuchSession(_) => "no_such_session",
             Self::Room(_) => "invalid_room",
-            Self::Busy(_) => "busy",
+            Self::Busy(_) | Self::NoTurn => "busy",
             Self::Audit(_) => "audit_unreadable",
             Self::Store(_) => "unavailable",
         }
@@ -185,8 +198,25 @@ impl AdminError {
 }
 
 impl Administration {
-    /// Carries out one operation. What it changed is durable, and what it ended has ended, when this returns.
+    /// Waits until no other operation is being carried out that changes something. Until then nothing has begun, and whoever asked may give up.
+    pub async fn turn(&self, operation: &Operation) -> Result<OperationTurn<'_>, AdminError> {
+        let turn = match operation {
+            // Reading changes nothing, and may take long.
+            Operation::TailAudit { .. } | Operation::VerifyAudit { .. } | Operation::BackUp { .. } => None,
+            _ => Some(tokio::time::timeout(TURN_PATIENCE, self.turn.lock()).await.map_err(|_| AdminError::NoTurn)?),
+        };
+        Ok(OperationTurn { _turn: turn })
+    }
+
+    /// Carries out one operation in its turn. What it changed is durable, and what it ended has ended, when this returns.
     pub async fn execute(&self, operation: Operation) -> Result<Answer, AdminError> {
+        let turn = self.turn(&operation).await?;
+        self.execute_in(turn, operation).await
+    }
+
+    /// Carries out one operation whose turn it is.
+    pub async fn execute_in(&self, turn: OperationTurn<'_>, operation: Operation) -> Result<Answer, AdminError> {
+        let _turn = turn;
         let done = Done::by(&operation);
         let answer = self.carry_out(operation).await?;
         if let Some(mut done) = done {
@@ -199,11 +229,6 @@ impl Administration {
     }
 
     async fn carry_out(&self, operation: Operation) -> Result<Answer, AdminError> {
-        let _turn = match operation {
-            // Reading changes nothing, and may take long.
-            Operation::TailAudit { .. } | Operation::VerifyAudit { .. } | Operation::BackUp { .. } => None,
-            _ => Some(self.turn.lock().await),
-        };
         match operation {
             Operation::AddUser { id, name, roles, password } => self.add_user(id, name, roles, password).await,
             Operation::ListUsers { after, limit } => self.list_users(after.as_ref(), limit).await,

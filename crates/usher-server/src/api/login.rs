@@ -80,10 +80,14 @@ pub(super) async fn log_in(
     Ok(tokens::answer(&granted, &cookies))
 }
 
+/// How often a log-in begins anew because its user changed while it was under way.
+const MOST_TRIES: u32 = 3;
+
 /// A user whose password was right, with the hash that says so.
 pub(super) struct ProvenPassword {
     user: User,
     hash: PasswordHash,
+    password: Zeroizing<String>,
 }
 
 /// Checks passwords for every endpoint that takes one, so that throttling and timing are the same for all.
@@ -112,7 +116,7 @@ impl PasswordLogins {
     /// Start a session for a client that proved a password, in place of the session that its browser had before, whoever's it was (req J2).
     ///
     /// Password, roles or state of the user may be changed while the old ones are being looked at. The store compares them when it starts
-    /// the session, so that none outlives a change.
+    /// the session, so that none outlives a change; and then the password is looked at again.
     pub(super) async fn start(
         &self,
         sessions: &Sessions,
@@ -122,13 +126,21 @@ impl PasswordLogins {
         scene: &HttpScene,
         method: &'static str,
     ) -> Result<Granted, Response> {
-        let ProvenPassword { user, hash } = proven;
-        let id = user.id.clone();
+        let id = proven.user.id.clone();
         let replaces = replaced.as_ref().map(|session| session.id.clone());
-        let started = sessions.start(NewLogIn { user, hash, origin, replaces }).await;
-        let Some(granted) = started.map_err(|error| store_unavailable(&error))? else {
-            tracing::info!(user = %id, "a log-in was refused: the user changed while it was under way");
-            return Err(wrong_password().into_response());
+        let mut proven = proven;
+        let mut tries_left = MOST_TRIES;
+        let granted = loop {
+            let (user, hash) = (proven.user.clone(), proven.hash.clone());
+            let new = NewLogIn { user, hash, origin: origin.clone(), replaces: replaces.clone() };
+            if let Some(granted) = sessions.start(new).await.map_err(|error| store_unavailable(&error))? {
+                break granted;
+            }
+            tries_left -= 1;
+            if tries_left == 0 {
+                return Err(busy().into_response());
+            }
+            proven = self.check_again(proven, scene, method).await?;
         };
         if let Some(session) = replaced {
             let ended = Record::new(AuditEvent::SessionLogout, Outcome::Success).reason("replaced");
@@ -139,6 +151,32 @@ impl PasswordLogins {
             scene.record(Record::new(event, Outcome::Success).subject(&id).session(session).carrier(method));
         }
         Ok(granted)
+    }
+
+    /// The user has changed since the password was checked: it may be right still.
+    async fn check_again(
+        &self,
+        proven: ProvenPassword,
+        scene: &HttpScene,
+        method: &'static str,
+    ) -> Result<ProvenPassword, Response> {
+        let ProvenPassword { user: User { id, .. }, hash: old, password } = proven;
+        let found = self.store.user_with_password(&id).await.map_err(|error| store_unavailable(&error))?;
+        if let Some((user, Some(hash))) = found.filter(|(user, _)| !user.disabled) {
+            let matches = hash == old
+                || self
+                    .passwords
+                    .verify(password.clone(), Some(hash.clone()))
+                    .await
+                    .map_err(|_| busy().into_response())?;
+            if matches {
+                return Ok(ProvenPassword { user, hash, password });
+            }
+        }
+        tracing::info!(user = %id, "a log-in was refused: the user changed while it was under way");
+        let failed = Record::new(AuditEvent::LoginFail, Outcome::Failure).reason("invalid_credentials");
+        scene.record(failed.subject(&id).carrier(method).detail("the user changed during the log-in"));
+        Err(wrong_password().into_response())
     }
 
     /// The user of that name if the password is theirs and they may come in. The wrong answer takes as long as the right one:
@@ -196,8 +234,8 @@ impl PasswordLogins {
         match (user, hash) {
             (Some(user), Some(hash)) if matches && !user.disabled => {
                 attempt.succeeded(&user.id, self.clock.now());
-                let hash = self.upgraded(&user.id, password, hash).await;
-                Ok(ProvenPassword { user, hash })
+                let hash = self.upgraded(&user.id, password.clone(), hash).await;
+                Ok(ProvenPassword { user, hash, password })
             }
             (user, _) => {
                 drop(attempt);

@@ -73,5 +73,5 @@ pub async fn set_aside(store: &dyn AuditStore, path: &Path) -> Result<u64, SetAs
     out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder)?.sync_all()?;
-    Ok(store.reap_audit(UnixTime::MAX).await?)
+    Ok(store.reap_audit(UnixTime::MAX, UnixTime::MAX).await?)
 }

@@ -114,7 +114,7 @@ async fn old_records_are_removed_and_that_is_recorded() {
     trail.flush().await;
     trail.reap(SystemClock::new().now().unix).await.expect("it works");
     assert_eq!(trail.tail(10).await.expect("readable").len(), 1, "it is not old");
-    assert_eq!(store.reap_audit(usher_auth::UnixTime::MAX).await.expect("it works"), 1);
+    assert_eq!(store.reap_audit(usher_auth::UnixTime::MAX, usher_auth::UnixTime::MAX).await.expect("it works"), 1);
     trail.record(login(2));
     let report = trail.verify(Vec::new()).await.expect("readable").remove(0);
     assert_eq!(report.problems, [""; 0]);

@@ -162,11 +162,11 @@ impl AuditTrail {
         self.core.counters.status(queued)
     }
 
-    /// Removes from the store what is older at `now` than it keeps, and records how much that was.
-    pub async fn reap(&self, now: UnixTime) -> Result<(), StoreError> {
-        let removed = self.store.reap_audit(now.minus(self.settings.keep)).await?;
+    /// Removes from the store what is older than it keeps when so much time has `passed` for sure, and records how much that was.
+    pub async fn reap(&self, passed: UnixTime) -> Result<(), StoreError> {
+        let now = self.core.clock.now().unix;
+        let removed = self.store.reap_audit(passed.minus(self.settings.keep), now).await?;
         if removed > 0 {
-            let now = self.core.clock.now().unix;
             let record = Record::new(AuditEvent::AuditReaped, Outcome::Success).reason("age");
             self.record(record.counting(removed, now, now));
         }

@@ -59,3 +59,34 @@ async fn a_look_names_everything_that_is_in_the_way() {
     assert_eq!(problems.len(), 3, "{problems:?}");
     assert!(problems[2].contains("is not a database"), "{problems:?}");
 }
+
+#[tokio::test]
+async fn a_database_has_one_lock_whatever_it_is_called() {
+    // req H5: what a server remembers of sessions holds until it is told, so no other process may change them unheard.
+    let (folder, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let real = config(folder.path());
+    let backends = open(&real).await.expect("opened");
+    let linked = config(elsewhere.path());
+    let between = elsewhere.path().join("between");
+    std::os::unix::fs::symlink(&real.store.database, &between).expect("a link");
+    std::os::unix::fs::symlink("between", &linked.store.database).expect("a link to it");
+    assert!(matches!(reach(&linked, IfMissing::Report).await, Ok(Reached::Server(_))));
+    assert!(linked.store.has_file(&real.store.database), "a copy must not be written over it");
+    backends.close().await;
+    drop(backends);
+    assert!(matches!(reach(&linked, IfMissing::Report).await, Ok(Reached::Opened { new: false, .. })));
+    assert_eq!(files(elsewhere.path()), ["between", "usher.db"]);
+}
+
+#[tokio::test]
+async fn a_database_with_two_names_is_not_opened() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let backends = open(&config).await.expect("opened");
+    backends.close().await;
+    drop(backends);
+    std::fs::hard_link(&config.store.database, folder.path().join("other.db")).expect("a second name");
+    assert!(matches!(open(&config).await, Err(BackendError::SeveralNames(_))));
+    let Looked { problems, .. } = look(&config).await;
+    assert!(problems.len() == 1 && problems[0].contains("hard links"), "{problems:?}");
+}

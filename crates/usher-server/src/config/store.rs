@@ -1,6 +1,7 @@
 //! `[store]`: where users, sessions, keys and revocations are remembered.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -44,12 +45,23 @@ impl StoreSettings {
 
     /// The running server's control socket, beside the data.
     pub fn control_socket(&self) -> PathBuf {
-        beside(&self.database, ".sock")
+        beside(&self.file(), ".sock")
     }
 
     /// Held by whoever uses the data, beside it.
     pub fn lock_file(&self) -> PathBuf {
-        beside(&self.database, ".lock")
+        beside(&self.file(), ".lock")
+    }
+
+    /// The file that holds the data. Two configurations may name it differently, by symbolic links, and must find the same lock.
+    fn file(&self) -> PathBuf {
+        let mut file = self.database.clone();
+        // As many as Linux follows.
+        for _ in 0..40 {
+            let Ok(target) = fs::read_link(&file) else { break };
+            file = file.parent().unwrap_or(Path::new("")).join(target);
+        }
+        file
     }
 
     /// The key of the audit trail, beside the data.
@@ -65,6 +77,7 @@ impl StoreSettings {
     /// Whether `path` is a file of the store, or of the server beside it.
     pub fn has_file(&self, path: &Path) -> bool {
         path == self.database
+            || path == self.file()
             || [self.lock_file(), self.control_socket(), self.audit_key_file(), self.address_key_file()]
                 .iter()
                 .any(|own| own == path)

@@ -1,8 +1,10 @@
 //! Answers that go on and on: how a connection is told apart that has become one of them.
 
+use std::future::pending;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::response::Response;
@@ -10,34 +12,104 @@ use http::HeaderValue;
 use http::header::CONNECTION;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::sync::watch;
-use usher_axum::StreamingAnswer;
+use tokio::time::timeout;
+use usher_axum::{LetGo, StreamingAnswer};
 
 /// Where an HTTP connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) enum Stage {
     /// A request is being read, answered, or its answer taken.
     Exchange,
     /// An answer that has no end of its own is being given.
-    Streaming,
+    Streaming(StreamingAnswer),
+}
+
+/// How long a client may take to read the rest of an answer that its session has let go of: as long as a WebSocket has for its close frame. Until
+/// then what waits for it is in no session's bound.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Waits until a connection has not come further for too long: for `head` from the beginning, and for `exchange` after each request. `streams` is
+/// called when an answer begins that is the last of its connection, and no request's any more.
+pub(super) async fn overdue(
+    mut stages: watch::Receiver<Stage>,
+    head: Duration,
+    exchange: Duration,
+    mut streams: impl FnMut(),
+) {
+    let mut patience = head;
+    let mut after_exchange = exchange;
+    let mut streaming = Streaming::No;
+    // Nothing can begin any more: what is left is the last answer and the end, which a client could refuse to take.
+    let mut last = false;
+    loop {
+        let changed = async { if last { pending().await } else { stages.changed().await } };
+        let changed = tokio::select! {
+            changed = timeout(patience, changed) => changed,
+            let_go = streaming.let_go() => {
+                (streaming, patience) = match (let_go, streaming) {
+                    // From here on it is like any answer that its client does not take; but its session may end meanwhile.
+                    (LetGo::Given, Streaming::Answer(answer)) => (Streaming::Given(answer), exchange),
+                    _ => {
+                        after_exchange = LINGER;
+                        (Streaming::No, LINGER)
+                    }
+                };
+                continue;
+            }
+        };
+        match changed {
+            Err(_) => return,
+            Ok(Err(_)) => last = true,
+            Ok(Ok(())) => {
+                if let Stage::Streaming(answer) = stages.borrow_and_update().clone() {
+                    streams();
+                    streaming = Streaming::Answer(answer);
+                    patience = Duration::MAX;
+                    continue;
+                }
+            }
+        }
+        patience = after_exchange;
+    }
+}
+
+/// A streaming answer that the connection is given.
+enum Streaming {
+    No,
+    Answer(StreamingAnswer),
+    /// Its session goes on without it.
+    Given(StreamingAnswer),
+}
+
+impl Streaming {
+    /// Waits until the session has nothing more to do with the answer than before.
+    async fn let_go(&self) -> LetGo {
+        match self {
+            Self::No => pending().await,
+            Self::Answer(answer) => answer.let_go().await,
+            Self::Given(answer) => {
+                answer.session_ended().await;
+                LetGo::Abandoned
+            }
+        }
+    }
 }
 
 /// Makes a streaming answer the last one of its connection, and says so; when it has been given, what is left is an exchange again,
 /// so that a client cannot refuse to take the rest. Others are left as they are.
 pub(super) fn mark(mut answer: Response, stages: &Arc<watch::Sender<Stage>>) -> Response {
-    if answer.extensions_mut().remove::<StreamingAnswer>().is_none() {
-        return answer;
-    }
+    let Some(streaming) = answer.extensions_mut().remove::<StreamingAnswer>() else { return answer };
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    stages.send_replace(Stage::Streaming);
-    answer.map(|body| Body::new(Streaming { body, stages: stages.clone() }))
+    stages.send_replace(Stage::Streaming(streaming));
+    answer.map(|body| Body::new(StreamingBody { body, stages: stages.clone() }))
 }
 
-struct Streaming {
+struct StreamingBody {
     body: Body,
     stages: Arc<watch::Sender<Stage>>,
 }
 
-impl HttpBody for Streaming {
+impl HttpBody for StreamingBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -57,7 +129,7 @@ impl HttpBody for Streaming {
     }
 }
 
-impl Drop for Streaming {
+impl Drop for StreamingBody {
     fn drop(&mut self) {
         self.stages.send_replace(Stage::Exchange);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use usher_auth::revocation::RevocationCause;
 use usher_store::memory::MemoryStore;
-use usher_testkit::TestServer;
+use usher_testkit::{TestClient, TestServer, Upgrade};
 
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -68,6 +68,8 @@ async fn what_ends_while_the_clock_is_behind_is_remembered_for_as_long_as_its_to
         let stolen = server.user("user-carol", "Carol").await;
         let spend = server.post("/auth/refresh").json(&json!({"refresh_token": stolen.refresh_token}));
         assert_eq!(spend.send().await.expect("an answer").status(), 200);
+        // Longer ago than a client tries again whose answer was lost.
+        server.clock.advance(Duration::from_secs(11));
         server.clock.step_wall_back(HOUR);
         let logout = server.post_with_cookie("/auth/logout", &alice.cookie);
         assert_eq!(logout.send().await.expect("an answer").status(), 204);
@@ -122,4 +124,72 @@ async fn a_token_with_roles_from_before_a_change_does_not_come_back_when_the_clo
     assert_eq!(with_token(&server, &alice.token).await, 401);
     let again = server.log_in("user-alice").await;
     assert_eq!(with_token(&server, &again.token).await, 200);
+}
+
+#[tokio::test]
+async fn a_spent_refresh_token_stays_spent_when_the_clock_is_set_right() {
+    // req L2: it was spent while the clock was ahead, and comes back when the clock says the same again.
+    for later in [5, 30] {
+        let server = TestServer::start().await;
+        let alice = server.user("user-alice", "Alice").await;
+        let refresh = async || {
+            let request = server.post("/auth/refresh").json(&json!({"refresh_token": alice.refresh_token}));
+            request.send().await.expect("an answer").status().as_u16()
+        };
+        let ahead = Duration::from_secs(30);
+        server.clock.step_wall_forward(ahead);
+        assert_eq!(refresh().await, 200);
+        server.clock.step_wall_back(ahead);
+        server.clock.advance(Duration::from_secs(later));
+        assert_eq!(refresh().await, if later < 10 { 200 } else { 400 }, "{later} s after its use");
+        assert_eq!(with_cookie(&server, &alice.cookie).await, if later < 10 { 200 } else { 401 });
+    }
+}
+
+/// Whether the connection is open, and its user may join a room.
+async fn may_join(client: &mut TestClient) -> bool {
+    client.send(&json!({"type": "join", "room": "board-1"})).await;
+    loop {
+        let Ok(frame) = client.next().await else { return false };
+        match frame["type"].as_str() {
+            Some("joined") => return true,
+            Some("error") => return false,
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_is_taken_away_is_gone_from_every_open_socket_whatever_the_clock_said() {
+    // req G5, H9: by how much the clock was ahead before they were connected, and is behind when the role is taken away.
+    let seconds = Duration::from_secs(5);
+    for (ahead, behind) in
+        [(HOUR, Duration::ZERO), (Duration::ZERO, HOUR), (Duration::ZERO, seconds), (seconds, seconds)]
+    {
+        let server = TestServer::start().await;
+        server.db_add_user("user-alice", "Alice", &[]).await;
+        server.clock.step_wall_forward(ahead);
+        server.db_set_roles("user-alice", &["user"]).await;
+        let (_, key) = server.db_api_key("user-alice", None).await;
+        server.clock.step_wall_back(ahead);
+        // In a later millisecond than the change.
+        server.clock.advance(Duration::from_secs(1));
+        let alice = server.log_in("user-alice").await;
+        let by_cookie = async || server.enter(Upgrade::at("/cookie").cookie(&alice.cookie)).await;
+        let by_key = async || server.enter(Upgrade::at("/http").header("x-api-key", &key)).await;
+        let mut open = vec![by_cookie().await, by_key().await];
+        if ahead == Duration::ZERO {
+            open.push(server.enter(Upgrade::at("/ws").bearer(&alice.token)).await);
+        }
+        server.clock.step_wall_back(behind);
+        server.db_set_roles("user-alice", &["guest"]).await;
+        for (number, client) in open.iter_mut().enumerate() {
+            assert!(!may_join(client).await, "{ahead:?} ahead, {behind:?} behind: {number}");
+        }
+        assert!(!may_join(&mut by_key().await).await);
+        // And back again, as soon.
+        server.db_set_roles("user-alice", &["user"]).await;
+        assert!(may_join(&mut open[1]).await, "{ahead:?} ahead, {behind:?} behind");
+        assert!(may_join(&mut by_key().await).await);
+    }
 }

@@ -235,3 +235,70 @@ async fn a_stream_outlives_the_bounds_of_an_exchange_and_holds_no_place() {
         }
     }
 }
+
+/// A connection from another source than the tests' other clients. It takes little at a time.
+async fn connect_as_stranger(server: &TestServer) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(2048).expect("a small window");
+    socket.bind("127.0.0.9:0".parse().expect("an address")).expect("a loopback address");
+    let address = server.url.socket_addrs(|| None).expect("an address")[0];
+    socket.connect(address).await.expect("connected")
+}
+
+#[tokio::test]
+async fn a_stream_whose_client_takes_nothing_ends_soon_after_its_session() {
+    // req A8, H13: in no budget but that of open files, with all that its session had queued.
+    const MOST: usize = 3;
+    let limits = HttpLimits { head: PATIENCE * 4, sockets_per_source: MOST, ..HttpLimits::default() };
+    let entrance = Entrance {
+        limits,
+        // The other clients of this test are no source.
+        trusted_proxies: TrustedProxies::new(vec!["127.0.0.1/32".parse().expect("a network")]),
+        ..Entrance::default()
+    };
+    let builder = TestServer::builder().entrance(entrance);
+    let server = builder.settings(|settings| settings.outbound_limit = 32 << 20).start().await;
+    let alice = server.user("alice", "Alice").await;
+    let bob = server.user("bob", "Bob").await;
+    let post = async |call: &str, body: String| {
+        let request = server.post(&format!("/sockjs/000/slow/{call}")).bearer_auth(&alice.token).body(body);
+        request.send().await.expect("an answer").text().await.expect("text")
+    };
+    assert_eq!(post("xhr", String::new()).await, "o\n");
+    assert!(post("xhr", String::new()).await.contains("authenticated"));
+    let join = serde_json::json!([serde_json::json!({"type": "join", "room": "board-1"}).to_string()]);
+    post("xhr_send", join.to_string()).await;
+    assert!(post("xhr", String::new()).await.contains("joined"));
+    // Much more than the kernel takes by itself.
+    let mut publisher = server.enter(Upgrade::at("/ws").bearer(&bob.token)).await;
+    publisher.join("board-1").await;
+    let message = serde_json::json!({"type": "publish", "room": "board-1", "data": "x".repeat(60_000)});
+    for _ in 0..150 {
+        publisher.send(&message).await;
+    }
+    publisher.ping().await;
+    let mut stream = connect_as_stranger(&server).await;
+    let request = format!(
+        "POST /sockjs/000/slow/xhr_streaming HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",
+        alice.token
+    );
+    stream.write_all(request.as_bytes()).await.expect("written");
+    assert_eq!(stream.read_u8().await.expect("it is answered"), b'H');
+    let mut held = Vec::new();
+    for _ in 1..MOST {
+        held.push(connect_as_stranger(&server).await);
+    }
+    assert_eq!(until_closed(connect_as_stranger(&server).await).await, "", "the source has no place left");
+    server.post("/auth/logout").bearer_auth(&alice.token).send().await.expect("an answer");
+    let its_place_is_free = async {
+        loop {
+            let mut again = connect_as_stranger(&server).await;
+            let _ = again.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+            if until_closed(again).await.starts_with("HTTP/1.1 200 ") {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, its_place_is_free).await.expect("the stream gives its place up");
+    drop((stream, held));
+}

@@ -84,13 +84,12 @@ async fn a_log_in_does_not_carry_roles_past_their_withdrawal() {
         server.clock.advance(std::time::Duration::from_secs(2));
         let (status, body) = log_in(&server).await;
         assert!(store.was_taken(), "{barrier:?}");
-        if status == 200 {
-            let socket = server.connect(Upgrade::at("/http").bearer(body["token"].as_str().expect("a token"))).await;
-            if let Ok(mut socket) = socket {
-                socket.expect("authenticated").await;
-                socket.send(&json!({"type": "join", "room": "board-1"})).await;
-                assert_eq!(socket.expect("error").await["code"], "forbidden", "{barrier:?}");
-            }
+        assert_eq!(status, 200, "the password is right, {barrier:?}");
+        let socket = server.connect(Upgrade::at("/http").bearer(body["token"].as_str().expect("a token"))).await;
+        if let Ok(mut socket) = socket {
+            socket.expect("authenticated").await;
+            socket.send(&json!({"type": "join", "room": "board-1"})).await;
+            assert_eq!(socket.expect("error").await["code"], "forbidden", "{barrier:?}");
         }
         let roles = [Role::new("user").expect("a role")];
         change(&server, &store, UserChange::Roles(roles.to_vec())).await;
@@ -148,4 +147,42 @@ async fn an_old_hash_is_upgraded_by_the_next_log_in() {
     assert!(upgraded.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{upgraded}");
     assert_eq!(log_in(&server).await.0, 200, "it is the same password");
     assert_eq!(stored(&server.store).await, upgraded, "once is enough");
+}
+
+#[tokio::test]
+async fn log_ins_that_upgrade_a_hash_at_once_all_succeed() {
+    // req K1: one of them upgrades it, and the others find another hash of the same password.
+    let server = TestServer::start().await;
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, None).expect("parameters"));
+    let weak = weak.hash_password_with_salt(PASSWORD.as_bytes(), &[9; 16]).expect("a hash").to_string();
+    server.db_change("user-alice", &UserChange::Password(PasswordHash::from_phc(weak))).await;
+    let statuses = tokio::join!(log_in(&server), log_in(&server), log_in(&server));
+    assert_eq!([statuses.0.0, statuses.1.0, statuses.2.0], [200; 3]);
+}
+
+/// Changes alice's roles each time before her session is started, so many times.
+fn change_each_time(server: &Arc<TestServer>, store: &Arc<BarrierStore>, times: usize) {
+    if times > 0 {
+        let (server, again) = (server.clone(), store.clone());
+        let roles = vec![Role::new(format!("role-{times}")).expect("a role")];
+        let changing = change(&server, store, UserChange::Roles(roles));
+        store.detour(Barrier::Before("start_session"), async move {
+            changing.await;
+            change_each_time(&server, &again, times - 1);
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_of_a_user_who_changes_all_the_time_is_to_be_tried_again() {
+    let store = BarrierStore::new(Arc::new(MemoryStore::default()));
+    let server = Arc::new(TestServer::builder().store(store.clone()).start().await);
+    server.db_add_user("user-alice", "Alice", &["user"]).await;
+    change_each_time(&server, &store, 2);
+    assert_eq!(log_in(&server).await.0, 200, "the third try");
+    assert!(store.was_taken());
+    change_each_time(&server, &store, 3);
+    let (status, body) = log_in(&server).await;
+    assert_eq!((status, &body["code"]), (503, &json!("busy")), "not that the password is wrong");
 }

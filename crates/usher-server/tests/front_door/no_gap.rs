@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::json;
-use usher_auth::UnixTime;
 use usher_auth::ids::UserId;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::HashedToken;
 use usher_auth::ticket::Ticket;
+use usher_auth::{Now, UnixTime};
 use usher_server::admin::Revoker;
 use usher_store::memory::{MemoryStore, MemoryTickets};
 use usher_store::{RedeemedTicket, StoreError, TicketBounds, TicketRejected, TicketStore};
@@ -150,12 +150,12 @@ impl TicketStore for InterruptedTickets {
         &self,
         secret: &HashedToken,
         ticket: Ticket,
-        now: UnixTime,
+        now: Now,
     ) -> Result<Result<(), TicketRejected>, StoreError> {
         self.inner.put(secret, ticket, now).await
     }
 
-    async fn redeem(&self, secret: &HashedToken, now: UnixTime) -> Result<RedeemedTicket, StoreError> {
+    async fn redeem(&self, secret: &HashedToken, now: Now) -> Result<RedeemedTicket, StoreError> {
         let (before, after) = (self.before.lock().take(), self.after.lock().take());
         if let Some(before) = before {
             before.await;

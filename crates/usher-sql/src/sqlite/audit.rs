@@ -55,10 +55,16 @@ impl AuditStore for SqlStore {
         read_all(rows, read_entry, context)
     }
 
-    async fn reap_audit(&self, before: UnixTime) -> Result<u64, StoreError> {
-        let context = "removing old audit records";
-        self.delete(sqlx::query("DELETE FROM audit_records WHERE happened_at < ?").bind(before.as_millis()), context)
-            .await
+    async fn reap_audit(&self, before: UnixTime, now: UnixTime) -> Result<u64, StoreError> {
+        // The first record that is neither old nor ahead is near the beginning: it is looked for by number (`+` keeps the index on the time out).
+        let delete = sqlx::query(
+            "DELETE FROM audit_records WHERE number <= (
+                 SELECT max(number) FROM audit_records WHERE happened_at < ?1 AND number < coalesce(
+                     (SELECT number FROM audit_records WHERE +happened_at BETWEEN ?1 AND ?2 ORDER BY number LIMIT 1),
+                     ?3))",
+        );
+        let delete = delete.bind(before.as_millis()).bind(now.as_millis()).bind(i64::MAX);
+        self.delete(delete, "removing old audit records").await
     }
 }
 

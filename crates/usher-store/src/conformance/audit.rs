@@ -56,9 +56,28 @@ pub async fn a_number_is_given_once(store: Arc<dyn AuditStore>) {
 /// Reaping removes what is old and nothing else.
 pub async fn reaping_removes_what_is_old_and_keeps_the_heads(store: Arc<dyn AuditStore>) {
     store.append_audit("store", &head(3), &[entry(1), entry(2), entry(3)]).await.expect("the store works");
-    assert_eq!(store.reap_audit(at(2)).await.expect("the store works"), 1);
-    assert_eq!(store.reap_audit(at(2)).await.expect("the store works"), 0);
+    assert_eq!(store.reap_audit(at(2), at(3)).await.expect("the store works"), 1);
+    assert_eq!(store.reap_audit(at(2), at(3)).await.expect("the store works"), 0);
     assert_eq!(numbers(&*store, 0, 10).await, [2, 3]);
-    assert_eq!(store.reap_audit(at(100)).await.expect("the store works"), 2);
+    assert_eq!(store.reap_audit(at(100), at(100)).await.expect("the store works"), 2);
     assert_eq!(store.audit_head("store").await.expect("the store works"), Some(head(3)));
+}
+
+/// A record is missing in the middle only if somebody took it: those that were written while the clock was wrong go with their neighbours.
+pub async fn reaping_removes_a_beginning(store: Arc<dyn AuditStore>) {
+    let times = [10, 11, -900, -800, 12, 5_000, 13, 20];
+    let entries: Vec<_> =
+        (1..).zip(times).map(|(number, seconds)| AuditEntry { at: at(seconds), ..entry(number) }).collect();
+    store.append_audit("store", &head(8), &entries).await.expect("the store works");
+    // How many are removed of those older than the first, when it is the second.
+    for (before, now, removed) in
+        [(5, 30, 0), (11, 30, 1), (12, 30, 3), (13, 40, 1), (14, -100, 2), (20, 21, 0), (9_000, 9_000, 1)]
+    {
+        let reaped = store.reap_audit(at(before), at(now)).await.expect("the store works");
+        assert_eq!(reaped, removed, "before {before} at {now}");
+        let left = numbers(&*store, 0, 10).await;
+        let first = left.first().copied().unwrap_or(9);
+        assert_eq!(left, (first..=8).collect::<Vec<_>>());
+    }
+    assert_eq!(numbers(&*store, 0, 10).await, [0; 0]);
 }

@@ -84,7 +84,7 @@ operations![
     ("remember_addresses", |faulty| remember_addresses(faulty)),
     ("reap_known_addresses", |faulty| faulty.store().reap_known_addresses(UnixTime::MAX)),
     ("append_audit", |faulty| append_audit(faulty)),
-    ("reap_audit", |faulty| faulty.audit().reap_audit(UnixTime::MAX)),
+    ("reap_audit", |faulty| faulty.audit().reap_audit(UnixTime::MAX, UnixTime::MAX)),
 ];
 
 fn hash(text: &str) -> PasswordHash {
@@ -149,6 +149,7 @@ fn rotation(presented: &str) -> RefreshRotation {
         successor: refresh_token(&successor, &session("one", "alice", at(0))),
         sealed_successor: b"sealed".to_vec(),
         now: at(500),
+        used_at: at(500),
         retry_window: Duration::ZERO,
         forget_reuse_at: at(9999),
     }

@@ -1,6 +1,5 @@
 //! Things to remember.
 
-use usher_auth::UnixTime;
 use usher_auth::api_key::ApiKey;
 use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
 use usher_auth::permit::{CredentialFacts, Principal};
@@ -10,12 +9,23 @@ use usher_auth::session::{RefreshState, RefreshToken, Session};
 use usher_auth::test_util::UnboughtTicket;
 use usher_auth::ticket::Ticket;
 use usher_auth::user::User;
+use usher_auth::{Now, UnixTime};
 
 use crate::{CreateApiKey, RevocationTimes, Store};
 
 /// `seconds` after some noon.
 pub fn at(seconds: i64) -> UnixTime {
     UnixTime::from_seconds(1_800_000_000 + seconds)
+}
+
+/// Both clocks, of a process that began when the wall clock was set right.
+pub fn clocks(unix: UnixTime) -> Now {
+    Now { monotonic: unix.since(at(-100_000)), unix }
+}
+
+/// Both clocks, so many seconds after [`at`]`(0)` by the process's own and by a wall clock that was set.
+pub fn set_clocks(passed: i64, wall: i64) -> Now {
+    Now { unix: at(wall), ..clocks(at(passed)) }
 }
 
 /// The hash of a secret that no other `name` has.

@@ -179,6 +179,8 @@ macro_rules! ticket_conformance {
                 an_unknown_ticket_is_unknown,
                 a_ticket_is_good_until_it_is_over,
                 a_clock_stepped_back_revives_nothing,
+                a_clock_stepped_back_lengthens_no_life,
+                a_clock_set_forward_ends_a_ticket,
                 a_clock_stepped_back_does_not_stop_the_sale,
                 outstanding_tickets_are_counted_by_user,
                 a_spent_ticket_makes_room,
@@ -203,6 +205,7 @@ macro_rules! audit_conformance {
                 each_chain_has_its_head,
                 a_number_is_given_once,
                 reaping_removes_what_is_old_and_keeps_the_heads,
+                reaping_removes_a_beginning,
             ],
         }
     };

@@ -35,6 +35,7 @@ fn rotation(presented: &RefreshToken, successor: &str, retry_window: Duration) -
         successor: RefreshToken { secret: secret(successor), state: RefreshState::Fresh, ..presented.clone() },
         sealed_successor: successor.as_bytes().to_vec(),
         now: at(100),
+        used_at: at(100),
         retry_window,
         forget_reuse_at: at(9999),
     }
@@ -82,7 +83,7 @@ pub async fn of_many_rotations_at_once_one_rotates_and_the_others_retry(store: A
 /// After a use whose window has closed, every use is reuse; the first of them ends the session, and then there is no such token.
 pub async fn of_many_late_rotations_at_once_one_is_reuse_and_none_rotates(store: Arc<dyn Store>) {
     let first = first_token(&*store, "session").await;
-    let early = RefreshRotation { now: at(50), ..rotation(&first, "early", OPEN) };
+    let early = RefreshRotation { now: at(50), used_at: at(50), ..rotation(&first, "early", OPEN) };
     store.rotate_refresh_token(&early).await.expect("the store works");
     let outcomes = race(&store, &first, OPEN).await;
     let reused = outcomes.iter().filter(|(_, outcome)| matches!(outcome, RefreshOutcome::Reused { .. })).count();

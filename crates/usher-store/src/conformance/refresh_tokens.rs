@@ -43,6 +43,7 @@ fn rotation(presented: &RefreshToken, successor: &str, now: i64) -> RefreshRotat
         },
         sealed_successor: sealed(successor),
         now: at(now),
+        used_at: at(now),
         retry_window: WINDOW,
         forget_reuse_at: at(9999),
     }

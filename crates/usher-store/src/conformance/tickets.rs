@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use usher_auth::UnixTime;
 use usher_auth::ids::{ApiKeyId, IssuerName, TokenId};
 use usher_auth::permit::{CredentialFacts, Principal};
 use usher_auth::test_util::UnboughtTicket;
 use usher_auth::ticket::Ticket;
+use usher_auth::{Now, UnixTime};
 
-use super::fixtures::{at, secret, session_id, ticket, unbought_ticket, user_id};
+use super::fixtures::{at, clocks, secret, session_id, set_clocks, ticket, unbought_ticket, user_id};
 use super::{TICKET_BOUNDS, at_once};
 use crate::{RedeemedTicket, TicketRejected, TicketStore};
 
@@ -17,7 +17,7 @@ use crate::{RedeemedTicket, TicketRejected, TicketStore};
 pub const SOURCE: &str = include_str!("tickets.rs");
 
 async fn put(store: &dyn TicketStore, name: &str, ticket: Ticket, now: UnixTime) -> Result<(), TicketRejected> {
-    store.put(&secret(name), ticket, now).await.expect("the store works")
+    store.put(&secret(name), ticket, clocks(now)).await.expect("the store works")
 }
 
 /// What a presented ticket was, without what it stands for.
@@ -29,6 +29,10 @@ enum Was {
 }
 
 async fn redeem(store: &dyn TicketStore, name: &str, now: UnixTime) -> Was {
+    redeem_now(store, name, clocks(now)).await
+}
+
+async fn redeem_now(store: &dyn TicketStore, name: &str, now: Now) -> Was {
     match store.redeem(&secret(name), now).await.expect("the store works") {
         RedeemedTicket::Good(_) => Was::Good,
         RedeemedTicket::Gone => Was::Gone,
@@ -80,7 +84,7 @@ pub async fn a_ticket_comes_back_as_it_was(store: Arc<dyn TicketStore>) {
     for (name, ticket) in [("one", bare), ("two", with_key), ("three", with_token)] {
         let ticket = Ticket::from(ticket);
         put(&*store, name, ticket.clone(), at(0)).await.expect("there is room");
-        match store.redeem(&secret(name), at(0)).await.expect("the store works") {
+        match store.redeem(&secret(name), clocks(at(0))).await.expect("the store works") {
             RedeemedTicket::Good(found) => assert_eq!(format!("{found:?}"), format!("{ticket:?}")),
             other => panic!("{other:?}"),
         }
@@ -113,8 +117,23 @@ pub async fn a_ticket_is_good_until_it_is_over(store: Arc<dyn TicketStore>) {
 pub async fn a_clock_stepped_back_revives_nothing(store: Arc<dyn TicketStore>) {
     put(&*store, "one", ticket("alice", None, at(0)), at(0)).await.expect("there is room");
     assert_eq!(redeem(&*store, "one", at(31)).await, Was::Gone);
-    assert_ne!(redeem(&*store, "one", at(1)).await, Was::Good);
-    assert_ne!(redeem(&*store, "one", at(-3600)).await, Was::Good);
+    assert_ne!(redeem_now(&*store, "one", set_clocks(32, 1)).await, Was::Good);
+    assert_ne!(redeem_now(&*store, "one", set_clocks(33, -3600)).await, Was::Good);
+}
+
+/// Also if nothing was asked of the store between the purchase and the step (req D4).
+pub async fn a_clock_stepped_back_lengthens_no_life(store: Arc<dyn TicketStore>) {
+    for name in ["one", "two"] {
+        put(&*store, name, ticket("alice", None, at(0)), at(0)).await.expect("there is room");
+    }
+    assert_eq!(redeem_now(&*store, "one", set_clocks(29, -3571)).await, Was::Good);
+    assert_eq!(redeem_now(&*store, "two", set_clocks(30, -3570)).await, Was::Gone);
+}
+
+/// A ticket has ended by the wall clock, too, which is what its buyer was told (req D4).
+pub async fn a_clock_set_forward_ends_a_ticket(store: Arc<dyn TicketStore>) {
+    put(&*store, "one", ticket("alice", None, at(0)), at(0)).await.expect("there is room");
+    assert_eq!(redeem_now(&*store, "one", set_clocks(1, 30)).await, Was::Gone);
 }
 
 /// What is bought after the step is good by the clock as it is then.
@@ -122,10 +141,11 @@ pub async fn a_clock_stepped_back_does_not_stop_the_sale(store: Arc<dyn TicketSt
     put(&*store, "one", ticket("alice", None, at(0)), at(0)).await.expect("there is room");
     assert_eq!(redeem(&*store, "one", at(1)).await, Was::Good);
     for name in ["two", "three"] {
-        put(&*store, name, ticket("alice", None, at(-3600)), at(-3600)).await.expect("there is room");
+        let bought = store.put(&secret(name), ticket("alice", None, at(-3600)), set_clocks(2, -3600)).await;
+        bought.expect("the store works").expect("there is room");
     }
-    assert_eq!(redeem(&*store, "two", at(-3571)).await, Was::Good);
-    assert_eq!(redeem(&*store, "three", at(-3570)).await, Was::Gone);
+    assert_eq!(redeem_now(&*store, "two", set_clocks(31, -3571)).await, Was::Good);
+    assert_eq!(redeem_now(&*store, "three", set_clocks(32, -3570)).await, Was::Gone);
 }
 
 /// Whatever sessions they were bought with, or without one: an account meets its own bound, and no other user's (req D8).
@@ -183,8 +203,8 @@ pub async fn outstanding_tickets_are_counted_in_all(store: Arc<dyn TicketStore>)
 /// And the first one stays as it was.
 pub async fn a_second_ticket_of_the_same_secret_is_an_error(store: Arc<dyn TicketStore>) {
     put(&*store, "one", ticket("alice", Some("s"), at(0)), at(0)).await.expect("there is room");
-    store.put(&secret("one"), ticket("mallory", None, at(0)), at(0)).await.expect_err("the secret is taken");
-    match store.redeem(&secret("one"), at(1)).await.expect("the store works") {
+    store.put(&secret("one"), ticket("mallory", None, at(0)), clocks(at(0))).await.expect_err("the secret is taken");
+    match store.redeem(&secret("one"), clocks(at(1))).await.expect("the store works") {
         RedeemedTicket::Good(found) => assert_eq!(found.credential().session, Some(session_id("s"))),
         other => panic!("{other:?}"),
     }

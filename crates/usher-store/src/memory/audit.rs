@@ -32,10 +32,12 @@ impl AuditStore for MemoryStore {
         Ok(rest.take(usize::try_from(limit).unwrap_or(usize::MAX)).collect())
     }
 
-    async fn reap_audit(&self, before: UnixTime) -> Result<u64, StoreError> {
+    async fn reap_audit(&self, before: UnixTime, now: UnixTime) -> Result<u64, StoreError> {
         let mut tables = self.tables();
-        let all = tables.audit.len();
-        tables.audit.retain(|_, entry| entry.at >= before);
-        Ok((all - tables.audit.len()) as u64)
+        let beginning = tables.audit.iter().take_while(|(_, entry)| !(before..=now).contains(&entry.at));
+        let last_old = beginning.filter(|(_, entry)| entry.at < before).map(|(number, _)| *number).last();
+        let kept = last_old.map(|last_old| tables.audit.split_off(&last_old.saturating_add(1)));
+        let removed = kept.map_or_else(Default::default, |kept| std::mem::replace(&mut tables.audit, kept));
+        Ok(removed.len() as u64)
     }
 }

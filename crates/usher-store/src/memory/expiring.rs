@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use usher_auth::secret::HashedToken;
 
-/// A moment on a [`ForwardClock`], in milliseconds since it was first read.
+/// A moment of the process's own clock, in milliseconds since its start.
 pub(super) type Moment = u64;
 
 /// Entries under hashed tokens, each with the moment it is over.

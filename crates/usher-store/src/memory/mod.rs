@@ -19,7 +19,6 @@ mod users;
 mod session_events;
 
 mod expiring;
-mod forward_clock;
 mod tickets;
 
 pub use session_events::MemorySessionEvents;

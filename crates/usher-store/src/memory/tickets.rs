@@ -1,16 +1,16 @@
 //! Tickets on one node.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use usher_auth::UnixTime;
+use usher_auth::Now;
 use usher_auth::ids::UserId;
 use usher_auth::secret::HashedToken;
 use usher_auth::ticket::Ticket;
 
 use super::expiring::{Expiring, Moment};
-use super::forward_clock::ForwardClock;
 use crate::{RedeemedTicket, StoreError, TicketBounds, TicketRejected, TicketStore};
 
 /// How long after it would have expired a ticket is still known to have been one, in milliseconds: long enough that whoever
@@ -19,7 +19,7 @@ const KNOWN_FOR: Moment = 60_000;
 
 /// Where one node keeps its tickets: a bounded number of them, each taken out once.
 ///
-/// A clock that is stepped back brings none back and lengthens no ticket's life (req D4).
+/// A ticket's life is measured by the process's own clock: a wall clock that is set back brings none back and lengthens no ticket's life (req D4).
 #[derive(Debug)]
 pub struct MemoryTickets {
     bounds: TicketBounds,
@@ -30,7 +30,6 @@ pub struct MemoryTickets {
 
 #[derive(Debug, Default)]
 struct Tickets {
-    clock: ForwardClock,
     outstanding: Expiring<Box<Ticket>>,
     outstanding_of: HashMap<UserId, usize>,
     /// Spent or expired. Bounded like the outstanding ones; past that the one that would be forgotten next is forgotten early,
@@ -51,11 +50,11 @@ impl TicketStore for MemoryTickets {
         &self,
         secret: &HashedToken,
         ticket: Ticket,
-        now: UnixTime,
+        now: Now,
     ) -> Result<Result<(), TicketRejected>, StoreError> {
         // Made before the lock is taken, and dropped after it is released if there is no room.
         let user = ticket.credential().user.clone();
-        let life = ticket.expires_at().since(now);
+        let life = ticket.expires_at().since(now.unix);
         let ticket = Box::new(ticket);
 
         let mut tickets = self.tickets.lock();
@@ -69,13 +68,13 @@ impl TicketStore for MemoryTickets {
         if tickets.outstanding.len() >= self.bounds.total {
             return Ok(Err(TicketRejected::Full));
         }
-        let over_at = moment.saturating_add(Moment::try_from(life.as_millis()).unwrap_or(Moment::MAX));
+        let over_at = moment.saturating_add(millis(life));
         tickets.outstanding.insert(*secret, over_at, ticket);
         *tickets.outstanding_of.entry(user).or_insert(0) += 1;
         Ok(Ok(()))
     }
 
-    async fn redeem(&self, secret: &HashedToken, now: UnixTime) -> Result<RedeemedTicket, StoreError> {
+    async fn redeem(&self, secret: &HashedToken, now: Now) -> Result<RedeemedTicket, StoreError> {
         let mut tickets = self.tickets.lock();
         tickets.advance(now, self.bounds);
         let Some((over_at, ticket)) = tickets.outstanding.remove(secret) else {
@@ -83,15 +82,15 @@ impl TicketStore for MemoryTickets {
             return Ok(if known { RedeemedTicket::Gone } else { RedeemedTicket::Unknown });
         };
         tickets.bury(*secret, over_at, &ticket, self.bounds);
-        // It is not over by our clock; by the caller's it may be, if that reading was overtaken by others when it was bought.
-        Ok(if ticket.expires_at() <= now { RedeemedTicket::Gone } else { RedeemedTicket::Good(ticket) })
+        // It is not over by the process's clock; by the wall clock it may be, which was set forward.
+        Ok(if ticket.expires_at() <= now.unix { RedeemedTicket::Gone } else { RedeemedTicket::Good(ticket) })
     }
 }
 
 impl Tickets {
     /// Note the time, and put away what is over by it: each ticket twice in its life, so that calls share the work.
-    fn advance(&mut self, now: UnixTime, bounds: TicketBounds) -> Moment {
-        let moment = self.clock.read(now);
+    fn advance(&mut self, now: Now, bounds: TicketBounds) -> Moment {
+        let moment = millis(now.monotonic);
         while let Some((secret, over_at, ticket)) = self.outstanding.pop_over(moment) {
             self.bury(secret, over_at, &ticket, bounds);
         }
@@ -113,6 +112,10 @@ impl Tickets {
             self.gone.pop_first();
         }
     }
+}
+
+fn millis(duration: Duration) -> Moment {
+    Moment::try_from(duration.as_millis()).unwrap_or(Moment::MAX)
 }
 
 #[cfg(test)]

@@ -128,10 +128,17 @@ async fn converse(stream: UnixStream, administration: &Administration) -> io::Re
         let Some(line) = timeout(PATIENCE, read_line(&mut reading, MAX_REQUEST_BYTES)).await?? else { return Ok(()) };
         let reply = match serde_json::from_slice::<Operation>(&line) {
             Ok(operation) => {
+                // Nothing is to become of an operation whose command was stopped, or gave up, before it began.
+                let turn = tokio::select! {
+                    biased;
+                    () = hung_up(&mut reading) => return Ok(()),
+                    turn = administration.turn(&operation) => turn,
+                };
                 // A copy may take long, and nothing is to become of one whose command was stopped. Any other operation is carried out to its end.
                 let stoppable = matches!(operation, Operation::BackUp { .. });
+                let done = async { administration.execute_in(turn?, operation).await };
                 let done = tokio::select! {
-                    done = administration.execute(operation) => done,
+                    done = done => done,
                     () = hung_up(&mut reading), if stoppable => return Ok(()),
                 };
                 match done {

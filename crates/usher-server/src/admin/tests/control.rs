@@ -129,3 +129,36 @@ async fn a_folder_with_a_long_name() {
     stop(server).await;
     assert!(!store.control_socket().exists());
 }
+
+#[tokio::test]
+async fn a_command_that_gives_up_before_its_turn_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = settings(folder.path());
+    let (server, administration) = serve(&store).await;
+    administration.execute(add_user("alice")).await.expect("done");
+    let turn = administration.turn(&Operation::RemoveUser { id: user("alice") }).await.expect("its turn");
+    let mut stopped = UnixStream::connect(store.control_socket()).await.expect("a connection");
+    let operation = serde_json::to_string(&Operation::RemoveUser { id: user("alice") }).expect("JSON");
+    stopped.write_all(format!("{operation}\n").as_bytes()).await.expect("it is taken");
+    // One that reads takes no turn: when it is answered, the other one waits; and when it is answered again, that one is known to be gone.
+    let Way::Server(mut other) = find_way(&store).await.expect("a way") else { panic!("the store, beside a server") };
+    let tail = Operation::TailAudit { limit: 1 };
+    assert!(matches!(other.execute(&tail).await, Ok(_) | Err(ControlError::Refused { .. })));
+    drop(stopped);
+    assert!(matches!(other.execute(&tail).await, Ok(_) | Err(ControlError::Refused { .. })));
+    drop(turn);
+    // Its turn comes after that of the one that gave up.
+    other.execute(&Operation::ListUsers { after: None, limit: 9 }).await.expect("done");
+    assert!(administration.store.user(&user("alice")).await.expect("a store").is_some());
+    stop(server).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_does_not_come_is_told_and_nothing_is_changed() {
+    let administration = administration();
+    let _turn = administration.turn(&add_user("alice")).await.expect("its turn");
+    let refused = administration.execute(add_user("bob")).await.expect_err("no turn");
+    assert_eq!(refused.code(), "busy");
+    assert!(refused.to_string().contains("nothing was changed"), "{refused}");
+    assert!(administration.store.user(&user("bob")).await.expect("a store").is_none());
+}

@@ -55,8 +55,8 @@ impl AuditStore for FlakyStore {
         self.store.audit_entries(after, limit).await
     }
 
-    async fn reap_audit(&self, before: UnixTime) -> Result<u64, StoreError> {
-        self.store.reap_audit(before).await
+    async fn reap_audit(&self, before: UnixTime, now: UnixTime) -> Result<u64, StoreError> {
+        self.store.reap_audit(before, now).await
     }
 }
 
