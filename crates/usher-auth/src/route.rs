@@ -10,7 +10,7 @@ use crate::close_code::CloseCodes;
 use crate::credential::{Carrier, CarrierSet};
 use crate::ids::ConnectionId;
 use crate::origin::{AllowedOrigins, RequestOrigin};
-use crate::protocol::Protocol;
+use crate::protocol::{Protocol, Transparent};
 
 /// The rules of one route, resolved: nothing in here is optional any more.
 #[derive(Clone, Debug)]
@@ -80,7 +80,39 @@ impl ReauthRules {
     }
 }
 
+/// How long a client may be silent before it is pinged, where nothing else is set.
+const HEARTBEAT: Duration = Duration::from_secs(25);
+/// Largest message, where nothing else is set.
+const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+/// Name of the session cookie, where nothing else is set.
+const COOKIE_NAME: &str = "usher";
+
 impl RouteRules {
+    /// A route at `/` that speaks `protocol`, with a default for everything else: a credential in the `Authorization` header or in the protocol's own
+    /// message, no anonymous users, and no page whose cookies count.
+    pub fn speaking(protocol: Arc<dyn Protocol>) -> Self {
+        Self {
+            path: "/".to_owned(),
+            carriers: [Carrier::Header, protocol.carrier()].into_iter().collect(),
+            anonymous: false,
+            origins: AllowedOrigins::default(),
+            cookie_name: COOKIE_NAME.to_owned(),
+            max_age: None,
+            first_message: FirstMessageRules::default(),
+            refuse: RefuseMode::default(),
+            close_codes: CloseCodes::default(),
+            reauth: ReauthRules::default(),
+            heartbeat: Some(HEARTBEAT),
+            max_message_bytes: MAX_MESSAGE_BYTES,
+            protocol,
+        }
+    }
+
+    /// The same, over which text and binary messages pass as they are.
+    pub fn transparent() -> Self {
+        Self::speaking(Arc::new(Transparent))
+    }
+
     /// Whether somebody who came with `carrier` (`None`: as anonymous) from a page of `origin` may be here.
     pub fn would_admit(&self, carrier: Option<Carrier>, origin: Option<&str>) -> bool {
         match carrier {

@@ -34,6 +34,13 @@ pub struct SessionLimits {
     pub absolute: Duration,
 }
 
+impl Default for SessionLimits {
+    /// A day without a use, 30 days in all.
+    fn default() -> Self {
+        Self { idle: Duration::from_hours(24), absolute: Duration::from_hours(30 * 24) }
+    }
+}
+
 impl Session {
     /// When it ends if it is not used again: the idle or the absolute limit, whichever is first (req J4).
     pub fn expires_at(&self, limits: SessionLimits) -> UnixTime {

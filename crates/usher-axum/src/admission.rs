@@ -1,8 +1,10 @@
 //! From a request that asks for a connection to an accepted one, or to a refusal over HTTP: the same for every transport.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::ConnectInfo;
 use http::StatusCode;
 use http::request::Parts;
 use tracing::Instrument as _;
@@ -47,8 +49,13 @@ pub(crate) struct Accepted<A: Application> {
 
 /// Where the request comes from.
 pub(crate) fn client_address(door: &Door, head: &Parts) -> Result<ClientAddress, Problem> {
-    let Some(PeerAddress(peer)) = head.extensions.get::<PeerAddress>().copied() else {
-        tracing::error!("the server does not say where requests come from");
+    let peer = head.extensions.get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
+    let peer = peer.or_else(|| head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer));
+    let Some(peer) = peer else {
+        tracing::error!(
+            "the server does not say where requests come from: serve the router with \
+             `into_make_service_with_connect_info::<SocketAddr>()`"
+        );
         return Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"));
     };
     Ok(door.parts().trusted_proxies.client(peer, &head.headers))

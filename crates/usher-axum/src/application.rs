@@ -11,7 +11,7 @@ use tungstenite::Utf8Bytes;
 use usher_auth::close_code::{ApplicationClose, CloseCause};
 use usher_auth::connection::PermitChange;
 use usher_auth::protocol::ApplicationAnswer;
-use usher_auth::wire::InvalidFrame;
+use usher_auth::wire::{Frame, InvalidFrame};
 use usher_auth::{Now, Permit, Refusal};
 
 use crate::{ConnectionHandle, Presenter};
@@ -110,6 +110,67 @@ pub enum Message {
     Text(Text),
     /// Bytes.
     Binary(Bytes),
+}
+
+impl Message {
+    /// How many bytes it has.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The text, if it is text.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Binary(_) => None,
+        }
+    }
+
+    /// As a frame, to be sent.
+    pub fn to_frame(&self) -> Frame {
+        match self {
+            Self::Text(text) => Frame::from_text(text),
+            Self::Binary(bytes) => Frame::from_binary(bytes),
+        }
+    }
+}
+
+impl From<&str> for Message {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Message {
+    fn from(text: String) -> Self {
+        Self::Text(Text::new(text.into()))
+    }
+}
+
+impl From<Text> for Message {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Bytes> for Message {
+    fn from(bytes: Bytes) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
+impl From<Vec<u8>> for Message {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Binary(bytes.into())
+    }
 }
 
 /// Text of a message.

@@ -11,13 +11,16 @@ mod application;
 mod budget;
 pub mod client_address;
 mod door;
+mod drain;
 mod flusher;
 pub mod hand_over;
 pub mod issuer_keys;
+mod library;
 mod live_connections;
 mod mailbox;
 pub mod observer;
 mod orders;
+mod passed_time;
 mod presenter;
 pub mod problem;
 mod refusal_report;
@@ -39,11 +42,17 @@ pub use axum_sockjs::{ConfigError as SockJsConfigError, LetGo, StreamingAnswer};
 pub use budget::{ConnectionLimits, SourceBudget, SourcePlace, WaitingLimits};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};
+pub use drain::drain;
 pub use issuer_keys::{IssuerKeys, KeyFetchLimits, KeySource};
+pub use library::{
+    AuthenticatedRoute, AuthenticatedUpgrade, AuthenticatedWebSocket, BuildError, HandlerOutcome, Issuer, IssuerError,
+    RouteMarker, SocketClosed, SocketSender, Usher, UsherBuilder, WebSocketHandler,
+};
 pub use live_connections::{LiveConnections, PendingChange};
 pub use mailbox::{ConnectionHandle, SendError};
 pub use observer::Observer;
 pub use orders::RouteTable;
+pub use passed_time::{Passed, PassedTime};
 pub use presenter::Presenter;
 pub use problem::Problem;
 pub use revocation_list::RevocationList;

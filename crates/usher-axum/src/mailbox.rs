@@ -47,6 +47,7 @@ impl fmt::Debug for ConnectionHandle {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, and as enums they would need room")]
 struct Mailbox {
     frames: VecDeque<Frame>,
     /// Bytes of `frames`, and of the frame that is written in part; without what is being written at this moment.
@@ -56,7 +57,7 @@ struct Mailbox {
     /// Counts how often `frames` was dropped: a writer that took them before gives nothing back.
     discards: u32,
     /// How many frames at the end of `frames` are the farewell, which is not dropped.
-    farewell: usize,
+    farewell: u8,
     order: Option<Order>,
     amendments: Option<Box<Amendments>>,
     /// Changes so far; those among them that the task was handed; and those that it goes on with.
@@ -65,6 +66,8 @@ struct Mailbox {
     taken_in: u64,
     /// Set once nothing more may reach the peer: revoked, overflown, or the task has gone.
     shut: bool,
+    /// The credential was revoked.
+    revoked: bool,
     /// The flusher has it on its list.
     due: bool,
     /// The connection's task is awake, and looks in here before it sleeps.
@@ -284,7 +287,7 @@ impl ConnectionHandle {
 
     /// Close the connection with a code and a reason of the application's. Frames queued before still go out.
     pub fn close(&self, close: ApplicationClose) {
-        self.order(Order::Close(close));
+        self.order(Order::Close(Box::new(close)));
     }
 
     /// For the connection's task: queue what it has to say itself, behind what was delivered before. The bound is the same; once the end
@@ -389,7 +392,7 @@ impl ConnectionHandle {
             }
         } else {
             mailbox.bytes += begun;
-            let farewell = mailbox.farewell.saturating_sub(mailbox.frames.len());
+            let farewell = usize::from(mailbox.farewell).saturating_sub(mailbox.frames.len());
             frames.drain(..frames.len().saturating_sub(farewell));
             mailbox.bytes += frames.iter().map(Frame::len).sum::<usize>();
             frames.append(&mut mailbox.frames);
@@ -450,6 +453,7 @@ impl ConnectionHandle {
         let (news, waker) = {
             let mut mailbox = self.mailbox.lock();
             let news = !mailbox.shut;
+            mailbox.revoked = true;
             let waker = mailbox.shut_with(Order::Revoked { cause, ordered_at: now.monotonic });
             (news, [waker, mailbox.sender()])
         };
@@ -470,6 +474,17 @@ impl ConnectionHandle {
         self.mailbox.lock().shut
     }
 
+    /// Whether the credential was revoked: what the client sent and is not taken in yet must not be.
+    pub fn was_revoked(&self) -> bool {
+        self.mailbox.lock().revoked
+    }
+
+    /// Whether the connection has ended, or ends.
+    pub fn has_ended(&self) -> bool {
+        let mailbox = self.mailbox.lock();
+        mailbox.shut || mailbox.order.is_some()
+    }
+
     /// For the connection's task: nothing is taken for the peer any more but what the task says itself. What is queued still goes out.
     pub(crate) fn shut(&self) {
         let sender = {
@@ -483,7 +498,7 @@ impl ConnectionHandle {
 
     /// For the connection's task: the last `frames` that it said are the farewell. A revocation that comes now drops the others alone.
     pub(crate) fn farewell(&self, frames: usize) {
-        self.mailbox.lock().farewell = frames;
+        self.mailbox.lock().farewell = u8::try_from(frames).unwrap_or(u8::MAX);
     }
 
     /// For the connection's task: drops what is queued and not begun.
@@ -582,7 +597,7 @@ impl Mailbox {
     }
 
     fn discard(&mut self) {
-        let dropped = self.frames.len().saturating_sub(self.farewell);
+        let dropped = self.frames.len().saturating_sub(self.farewell.into());
         self.frames.drain(..dropped);
         self.shrink();
         self.bytes = self.begun + self.frames.iter().map(Frame::len).sum::<usize>();

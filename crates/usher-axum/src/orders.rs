@@ -25,7 +25,7 @@ pub(crate) enum Order {
     /// End for another cause.
     End(CloseCause, Option<Duration>),
     /// End as the application says.
-    Close(ApplicationClose),
+    Close(Box<ApplicationClose>),
     /// Take in what changed.
     Amend(Box<Amendments>),
 }

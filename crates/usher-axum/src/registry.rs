@@ -1,15 +1,17 @@
 //! All live connections, found by whatever their credentials can be revoked by.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
 
-use crate::sync::Mutex;
+use hashbrown::HashTable;
 use usher_auth::ids::{ApiKeyId, ConnectionId, IssuerName, IssuerSessionId, IssuerSubject, SessionId, TokenId, UserId};
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::RevocationTarget;
 
 use crate::budget::ConnectionLimits;
 use crate::mailbox::ConnectionHandle;
+use crate::sync::Mutex;
 
 /// The index. Each connection is in it under everything that its credential can be revoked by.
 #[derive(Debug, Default)]
@@ -19,50 +21,70 @@ pub(crate) struct Registry {
 
 #[derive(Debug, Default)]
 struct Maps {
-    by_user: By<UserId>,
-    by_session: By<SessionId>,
-    by_token: By<(Option<IssuerName>, TokenId)>,
-    by_api_key: By<ApiKeyId>,
-    by_issuer_session: By<(IssuerName, IssuerSessionId)>,
-    by_issuer_subject: By<(IssuerName, IssuerSubject)>,
+    /// What hashes names. Its key is random, so that nobody can choose names that share a hash.
+    hasher: RandomState,
+    /// Every open connection, under its user.
+    by_user: Index,
+    /// Under everything else that its credential can be revoked by.
+    by_other: Index,
     /// Those that wait for a first message.
     waiting: BTreeMap<ConnectionId, Arc<ConnectionHandle>>,
     /// Those that were closed, and may have something to write still.
     ending: BTreeMap<ConnectionId, Arc<ConnectionHandle>>,
 }
 
-/// Connections by one kind of name.
-#[derive(Debug)]
-struct By<K>(BTreeMap<(K, ConnectionId), Arc<ConnectionHandle>>);
+/// Connections by the hashes of names: a name has few bytes here, however long it is and however many kinds of names a credential has. Who looks one up
+/// compares the name itself where it matters.
+#[derive(Debug, Default)]
+struct Index(HashTable<(u64, Arc<ConnectionHandle>)>);
 
-impl<K> Default for By<K> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
+impl Index {
+    fn insert(&mut self, hash: u64, handle: &Arc<ConnectionHandle>) {
+        self.0.insert_unique(hash, (hash, handle.clone()), |(hash, _)| *hash);
+    }
+
+    fn remove(&mut self, hash: u64, id: ConnectionId) {
+        if let Ok(entry) = self.0.find_entry(hash, |(other, handle)| *other == hash && handle.id() == id) {
+            entry.remove();
+        }
+        // What a crowd needed is given back.
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to(self.0.len() * 2, |(hash, _)| *hash);
+        }
+    }
+
+    fn of(&self, hash: u64) -> impl Iterator<Item = &Arc<ConnectionHandle>> {
+        self.0.iter_hash(hash).filter(move |(other, _)| *other == hash).map(|(_, handle)| handle)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<ConnectionHandle>> {
+        self.0.iter().map(|(_, handle)| handle)
     }
 }
 
-impl<K: Ord + Clone> By<K> {
-    fn insert(&mut self, key: K, handle: &Arc<ConnectionHandle>) {
-        self.0.insert((key, handle.id()), handle.clone());
-    }
-
-    fn remove(&mut self, key: K, id: ConnectionId) {
-        self.0.remove(&(key, id));
-    }
-
-    fn of(&self, key: &K) -> impl Iterator<Item = &Arc<ConnectionHandle>> {
-        let (first, last) = (ConnectionId::from_random([0; 16]), ConnectionId::from_random([0xff; 16]));
-        self.0.range((key.clone(), first)..=(key.clone(), last)).map(|(_, handle)| handle)
-    }
+/// What else than its user a credential can be revoked by. Each kind has hashes of its own.
+#[derive(Hash)]
+enum Name<'a> {
+    Session(&'a SessionId),
+    Token(&'a Option<IssuerName>, &'a TokenId),
+    ApiKey(&'a ApiKeyId),
+    IssuerSession(&'a IssuerName, &'a IssuerSessionId),
+    IssuerSubject(&'a IssuerName, &'a IssuerSubject),
 }
 
-/// What a credential of another issuer can be found by.
-type IssuerKeys = (Option<(IssuerName, IssuerSessionId)>, Option<(IssuerName, IssuerSubject)>);
-
-fn issuer_keys(facts: &CredentialFacts) -> IssuerKeys {
-    let Some(names) = &facts.issued_by else { return (None, None) };
-    let session = names.session.clone().map(|session| (names.issuer.clone(), session));
-    (session, Some((names.issuer.clone(), names.subject.clone())))
+/// The names of a credential.
+fn names(facts: &CredentialFacts) -> impl Iterator<Item = Name<'_>> {
+    let issued_by = facts.issued_by.as_ref();
+    let of_issuer =
+        issued_by.and_then(|by| by.session.as_ref().map(|session| Name::IssuerSession(&by.issuer, session)));
+    let names = [
+        facts.session.as_ref().map(Name::Session),
+        facts.token.as_ref().map(|(issuer, id)| Name::Token(issuer, id)),
+        facts.api_key.as_ref().map(Name::ApiKey),
+        of_issuer,
+        issued_by.map(|by| Name::IssuerSubject(&by.issuer, &by.subject)),
+    ];
+    names.into_iter().flatten()
 }
 
 /// Keeps a connection in the registry for as long as it lives.
@@ -88,72 +110,60 @@ pub(crate) struct EndingRegistration {
 }
 
 impl Maps {
+    fn hash_of(&self, name: &Name<'_>) -> u64 {
+        self.hasher.hash_one(name)
+    }
+
+    fn of_user(&self, user: &UserId) -> impl Iterator<Item = &Arc<ConnectionHandle>> {
+        self.by_user.of(self.hasher.hash_one(user))
+    }
+
+    fn of_session(&self, session: &SessionId) -> impl Iterator<Item = &Arc<ConnectionHandle>> {
+        self.by_other.of(self.hash_of(&Name::Session(session)))
+    }
+
     /// Whether there is room for one connection more under `facts`, beside what is there under `held`.
     fn has_room(&self, facts: &CredentialFacts, held: Option<&CredentialFacts>, limits: ConnectionLimits) -> bool {
-        let users = || self.by_user.of(&facts.user).take(limits.per_user).count();
+        let users = || self.of_user(&facts.user).take(limits.per_user).count();
         if held.is_none_or(|held| held.user != facts.user) && users() >= limits.per_user {
             return false;
         }
         let Some(session) = &facts.session else { return true };
-        let of_session = || self.by_session.of(session).take(limits.per_session).count();
+        let of_session = || self.of_session(session).take(limits.per_session).count();
         held.is_some_and(|held| held.session == facts.session) || of_session() < limits.per_session
     }
 
     fn insert(&mut self, handle: &Arc<ConnectionHandle>, facts: &Arc<CredentialFacts>) {
         handle.set_facts(facts.clone());
-        self.by_user.insert(facts.user.clone(), handle);
-        if let Some(session) = facts.session.clone() {
-            self.by_session.insert(session, handle);
-        }
-        if let Some(token) = facts.token.clone() {
-            self.by_token.insert(token, handle);
-        }
-        if let Some(key) = facts.api_key.clone() {
-            self.by_api_key.insert(key, handle);
-        }
-        let (session, subject) = issuer_keys(facts);
-        if let Some(session) = session {
-            self.by_issuer_session.insert(session, handle);
-        }
-        if let Some(subject) = subject {
-            self.by_issuer_subject.insert(subject, handle);
+        self.by_user.insert(self.hasher.hash_one(&facts.user), handle);
+        for name in names(facts) {
+            self.by_other.insert(self.hasher.hash_one(name), handle);
         }
     }
 
     fn remove(&mut self, id: ConnectionId, facts: &CredentialFacts) {
-        self.by_user.remove(facts.user.clone(), id);
-        if let Some(session) = facts.session.clone() {
-            self.by_session.remove(session, id);
-        }
-        if let Some(token) = facts.token.clone() {
-            self.by_token.remove(token, id);
-        }
-        if let Some(key) = facts.api_key.clone() {
-            self.by_api_key.remove(key, id);
-        }
-        let (session, subject) = issuer_keys(facts);
-        if let Some(session) = session {
-            self.by_issuer_session.remove(session, id);
-        }
-        if let Some(subject) = subject {
-            self.by_issuer_subject.remove(subject, id);
+        self.by_user.remove(self.hasher.hash_one(&facts.user), id);
+        for name in names(facts) {
+            self.by_other.remove(self.hasher.hash_one(name), id);
         }
     }
 
     fn find(&self, target: &RevocationTarget) -> Vec<Arc<ConnectionHandle>> {
-        match target {
-            RevocationTarget::User { user, .. } => self.by_user.of(user).cloned().collect(),
-            RevocationTarget::Session(session) => self.by_session.of(session).cloned().collect(),
-            RevocationTarget::Token(issuer, id) => self.by_token.of(&(issuer.clone(), id.clone())).cloned().collect(),
-            RevocationTarget::ApiKey(id) => self.by_api_key.of(id).cloned().collect(),
-            RevocationTarget::IssuerSession(issuer, session) => {
-                self.by_issuer_session.of(&(issuer.clone(), session.clone())).cloned().collect()
-            }
-            RevocationTarget::IssuerSubject { issuer, subject, .. } => {
-                self.by_issuer_subject.of(&(issuer.clone(), subject.clone())).cloned().collect()
-            }
-        }
+        let name = match target {
+            RevocationTarget::User { user, .. } => return self.of_user(user).cloned().collect(),
+            RevocationTarget::Session(session) => Name::Session(session),
+            RevocationTarget::Token(issuer, id) => Name::Token(issuer, id),
+            RevocationTarget::ApiKey(id) => Name::ApiKey(id),
+            RevocationTarget::IssuerSession(issuer, session) => Name::IssuerSession(issuer, session),
+            RevocationTarget::IssuerSubject { issuer, subject, .. } => Name::IssuerSubject(issuer, subject),
+        };
+        self.by_other.of(self.hash_of(&name)).cloned().collect()
     }
+}
+
+/// Whether the credential of a connection has that user: two users may have one hash.
+fn is_of(handle: &ConnectionHandle, user: &UserId) -> bool {
+    handle.facts().is_some_and(|facts| facts.user == *user)
 }
 
 impl Registry {
@@ -199,15 +209,20 @@ impl Registry {
     /// Every connection, also those that wait.
     pub(crate) fn all(&self) -> Vec<Arc<ConnectionHandle>> {
         let maps = self.maps.lock();
-        maps.by_user.0.values().chain(maps.waiting.values()).cloned().collect()
+        maps.by_user.all().chain(maps.waiting.values()).cloned().collect()
     }
 
     pub(crate) fn of_user(&self, user: &UserId) -> Vec<Arc<ConnectionHandle>> {
-        self.maps.lock().by_user.of(user).cloned().collect()
+        let found: Vec<_> = self.maps.lock().of_user(user).cloned().collect();
+        found.into_iter().filter(|handle| is_of(handle, user)).collect()
     }
 
     pub(crate) fn of_session(&self, session: &SessionId) -> Vec<Arc<ConnectionHandle>> {
-        self.maps.lock().by_session.of(session).cloned().collect()
+        let found: Vec<_> = self.maps.lock().of_session(session).cloned().collect();
+        let is_of = |handle: &Arc<ConnectionHandle>| {
+            handle.facts().is_some_and(|facts| facts.session.as_ref() == Some(session))
+        };
+        found.into_iter().filter(is_of).collect()
     }
 
     /// How many are open.

@@ -127,6 +127,11 @@ impl Attendance {
         Ok(())
     }
 
+    /// The connection's permit.
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
     /// The connection's permit was replaced. Leaves the rooms that it gives no right to and returns them; nothing of them comes
     /// after this returns (req H7, I3). The client is told by whoever answers the renewal.
     #[must_use = "the client must be told which rooms it lost"]

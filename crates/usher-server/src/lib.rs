@@ -21,7 +21,6 @@ mod observers;
 mod access_tokens;
 mod address_key_file;
 pub mod cookies;
-mod drain;
 mod error_text;
 mod hidden_text;
 pub mod log;

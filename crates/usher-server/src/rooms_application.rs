@@ -42,14 +42,13 @@ impl Receiver for Outbox {
 /// A connection in its rooms, and who it is.
 pub struct Attendant {
     attendance: Attendance,
-    permit: Permit,
     connection: Arc<ConnectionHandle>,
 }
 
 impl Attendant {
     /// A record of what its holder did in a room.
     fn record(&self, event: AuditEvent, outcome: Outcome, room: &str) -> Record {
-        let record = Record::new(event, outcome).by(&self.permit).room(room);
+        let record = Record::new(event, outcome).by(self.attendance.permit()).room(room);
         match self.connection.scene() {
             Some(scene) => record.on(&scene),
             None => record,
@@ -71,7 +70,7 @@ impl Application for RoomsApplication {
 
     fn open(&self, (): (), permit: &Permit, connection: &Arc<ConnectionHandle>, _: Now) -> Attendant {
         let attendance = self.rooms.attach(permit, connection.id(), Arc::new(Outbox(connection.clone())));
-        Attendant { attendance, permit: permit.clone(), connection: connection.clone() }
+        Attendant { attendance, connection: connection.clone() }
     }
 
     fn message(&self, attendant: &mut Attendant, message: Message, _: Now) -> Flow {
@@ -114,7 +113,6 @@ impl Application for RoomsApplication {
         change: PermitChange,
         _: Now,
     ) -> ApplicationAnswer {
-        attendant.permit = permit.clone();
         let lost = match change {
             PermitChange::Renewed => attendant.attendance.renew(permit),
             PermitChange::RightsChanged => attendant.attendance.rights_changed(permit),

@@ -1,6 +1,5 @@
 //! The server put together: backends and settings in, an HTTP service out. Constructing it does no I/O.
 
-mod passed_time;
 mod upkeep;
 
 use std::collections::BTreeMap;
@@ -27,21 +26,19 @@ use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness, Refusal};
 use usher_axum::{
     ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, LiveConnections, LoginLimits,
-    PendingChange, Problem, RouteTable, SessionState, SockJsConfigError, SockJsRoute, SockJsSettings, Throttle,
-    TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
+    PassedTime, PendingChange, Problem, RouteTable, SessionState, SockJsConfigError, SockJsRoute, SockJsSettings,
+    Throttle, TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
 };
 use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{SessionEventReceiver, Store, TicketStore, WriteBehindStore};
 use zeroize::Zeroizing;
 
-use self::passed_time::PassedTime;
 use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
 use crate::audit::{AuditObserver, AuditTrail};
 use crate::boards;
 use crate::cookies::CookieSettings;
-use crate::drain;
 use crate::listener;
 use crate::login_queue::LoginQueue;
 use crate::metrics::{Metrics, Owners};
@@ -354,7 +351,7 @@ impl Server {
     pub async fn drain(&self, limit: Duration) -> usize {
         self.begin_drain();
         let unfetched = || self.sockjs.as_ref().map_or(0, SockJsRoute::unfetched_closes);
-        drain::drain(self.sessions.connections(), unfetched, limit, &*self.randomness).await
+        usher_axum::drain(self.sessions.connections(), unfetched, limit, &*self.randomness).await
     }
 
     /// Whether there are clients that need new connections in a drain: those of SockJS sessions over HTTP.

@@ -33,7 +33,8 @@ enum Tests {
 
 const TESTKIT: &str = "usher-testkit";
 
-const TABLE: [Row; 10] = [
+const TABLE: [Row; 11] = [
+    Row { name: "axum-echo", may: &["usher-axum"], never: &["sqlx", "redis"], not_itself: &[], tests_may: Tests::All },
     Row { name: "axum-sockjs", may: &[], never: &["sqlx", "redis"], not_itself: &[], tests_may: Tests::Testkit },
     Row {
         name: "usher-auth",

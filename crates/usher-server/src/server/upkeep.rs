@@ -4,14 +4,13 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use usher_auth::credential_lifetimes::MAX_ACCESS_TOKEN_LIFE;
-use usher_axum::{KNOWN_FOR, Throttle};
+use usher_axum::{KNOWN_FOR, Passed, Throttle};
 use usher_store::{
     KnownAddress, KnownAddressBounds, KnownAddressStore as _, ReceivedEvent, RefreshTokenStore as _,
     RevocationStore as _, SessionStore as _, StoreError,
 };
 
 use super::Server;
-use super::passed_time::Passed;
 
 /// How often the store is given the addresses that accounts were used from. A crash forgets those of so long.
 const REMEMBER_ADDRESSES_EVERY: Duration = Duration::from_secs(5);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use usher_auth::Randomness;
 use usher_auth::close_code::CloseCause;
-use usher_axum::LiveConnections;
+
+use crate::LiveConnections;
 
 /// How often a batch is told.
 const BATCH_EVERY: Duration = Duration::from_millis(100);
@@ -18,7 +19,7 @@ const RECONNECT_SPREAD: Duration = Duration::from_secs(5);
 ///
 /// `unfetched` counts the clients that fetch what they are told, and have not fetched their close frame.
 ///
-/// No client may be let in meanwhile: see [`usher_axum::Door::begin_drain`].
+/// No client may be let in meanwhile: see [`crate::Door::begin_drain`].
 pub async fn drain(
     connections: &LiveConnections,
     unfetched: impl Fn() -> usize,

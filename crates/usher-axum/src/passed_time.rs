@@ -10,7 +10,7 @@ use usher_auth::{Now, UnixTime};
 ///
 /// The store is asked once, at the start. What it tells later says nothing: a log-in writes whatever the wall clock says.
 #[derive(Debug)]
-pub(super) struct PassedTime {
+pub struct PassedTime {
     started: Now,
     /// The start, by a wall clock that is no further on than the store told of.
     told: Now,
@@ -20,16 +20,16 @@ pub(super) struct PassedTime {
 
 /// Up to when rows may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Passed {
+pub struct Passed {
     /// For sessions, refresh tokens, known addresses and audit records.
-    pub(super) rows: UnixTime,
+    pub rows: UnixTime,
     /// For revocations.
-    pub(super) revocations: UnixTime,
+    pub revocations: UnixTime,
 }
 
 impl PassedTime {
     /// Begins with the newest moment that the store tells of, if there is one.
-    pub(super) fn new(now: Now, newest: Option<UnixTime>, lifetimes: &CredentialLifetimes) -> Self {
+    pub fn new(now: Now, newest: Option<UnixTime>, lifetimes: &CredentialLifetimes) -> Self {
         let told = Now { unix: newest.map_or(now.unix, |newest| newest.min(now.unix)), ..now };
         Self { started: now, told, longest: lifetimes.longest() }
     }
@@ -39,7 +39,7 @@ impl PassedTime {
     /// If nothing ran for a while before the start, that is behind by so long, and rows stay for so much longer. Not so revocations, of which there may
     /// be many: once the process has run for as long as the longest is remembered, what was revoked before the start has been remembered for
     /// long enough, and what was revoked since was timed by the clock of the start.
-    pub(super) fn at(&self, now: Now) -> Passed {
+    pub fn at(&self, now: Now) -> Passed {
         let ran = now.monotonic.saturating_sub(self.started.monotonic);
         let rows = now.unix.min(self.told.after(ran).unix);
         let revocations = if ran >= self.longest { now.unix.min(self.started.after(ran).unix) } else { rows };
