@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds for release, sets up the peers, measures, and writes the results, the page and its charts.
+//! `cargo xtask bench`: builds as packages are built, sets up the peers, measures, and writes the results, the page and its charts.
 
 use clap::Args;
 
@@ -23,10 +23,10 @@ pub(crate) struct Options {
 /// All steps, up to the first that fails.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failure> {
     let steps = Steps::begin();
-    let release = workspace.target.join("release");
+    let built = workspace.target.join("dist");
     if options.report {
         build(workspace, &steps)?;
-        return run_command(workspace.command(release.join("usher-bench")).arg("report"));
+        return run_command(workspace.command(built.join("usher-bench")).arg("report"));
     }
 
     steps.announce("set-up: what Usher is measured against");
@@ -37,8 +37,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     build(workspace, &steps)?;
 
     steps.announce("measure");
-    let mut bench = workspace.command(release.join("usher-bench"));
-    bench.arg("run").arg("--usher").arg(release.join("usher")).arg("--floor").arg(release.join("examples/floor"));
+    let mut bench = workspace.command(built.join("usher-bench"));
+    bench.arg("run").arg("--usher").arg(built.join("usher")).arg("--floor").arg(built.join("examples/floor"));
     for (flag, program) in [("--node", node), ("--python", python)] {
         bench.args(program.into_iter().flat_map(|program| [flag.into(), program.into_os_string()]));
     }
@@ -51,8 +51,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
 
 /// One build, so that what all of them need is built once.
 fn build(workspace: &Workspace, steps: &Steps) -> Result<(), Failure> {
-    steps.announce("build for release");
+    steps.announce("build, as packages are built");
     let mut build = workspace.cargo();
-    build.args(["build", "--release", "--package", "usher-server", "--package", "usher-bench"]);
+    build.args(["build", "--locked", "--profile", "dist", "--package", "usher-server", "--package", "usher-bench"]);
     run_command(build.args(["--bin", "usher", "--bin", "usher-bench", "--example", "floor"]))
 }

@@ -14,14 +14,22 @@ pub(crate) fn run(workspace: &Workspace, steps: &Steps) -> Result<(), Failure> {
     tidy::run(workspace)?;
 
     steps.announce("clippy");
-    run_command(workspace.cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run_command(workspace.cargo().args([
+        "clippy",
+        "--locked",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
 
     steps.announce("clippy of the fuzz targets");
     // Without the fuzzer itself, which is a minute of C++ and cannot be linked without instrumentation.
     run_command(
         workspace
             .cargo()
-            .args(["clippy", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"])
+            .args(["clippy", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--no-default-features"])
             .arg("--target-dir")
             .arg(&workspace.target)
             .args(["--", "-D", "warnings"]),

@@ -38,11 +38,11 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<(), Failur
     // All targets at once, so that cargo resolves the same features as for the tests and builds nothing twice; the binary
     // `usher` is among them, for the tests that start it as a process of its own.
     steps.announce("build");
-    run_command(workspace.cargo().args(["build", "--workspace", "--all-targets"]))?;
+    run_command(workspace.cargo().args(["build", "--locked", "--workspace", "--all-targets"]))?;
 
     if options.filter.is_none() {
         steps.announce("documentation tests");
-        run_command(workspace.cargo().args(["test", "--workspace", "--doc"]))?;
+        run_command(workspace.cargo().args(["test", "--locked", "--workspace", "--doc"]))?;
     }
 
     // Last, so that a run closes on how many tests passed and not on a crate that has no example.
@@ -55,11 +55,11 @@ fn run_tests(workspace: &Workspace, steps: &Steps, tools: &Tools, filter: Option
     let mut command = workspace.cargo();
     if succeeds(workspace.cargo().args(["nextest", "--version"])) {
         steps.announce("tests, with cargo-nextest");
-        command.args(["nextest", "run", "--workspace"]);
+        command.args(["nextest", "run", "--locked", "--workspace"]);
         command.args(filter.into_iter().flat_map(|expression| ["--filterset", expression]));
     } else {
         steps.announce("tests, with cargo test");
-        command.args(["test", "--workspace", "--lib", "--bins", "--tests"]).args(filter);
+        command.args(["test", "--locked", "--workspace", "--lib", "--bins", "--tests"]).args(filter);
     }
     run_command(command.envs(tools.environment()))
 }

@@ -26,6 +26,8 @@ pub mod problem;
 mod refusal_report;
 mod registry;
 mod revocation_list;
+#[cfg(feature = "rooms")]
+pub mod rooms;
 mod session_memory;
 mod session_state;
 mod socket;

@@ -12,7 +12,6 @@ pub mod admin;
 mod api;
 pub mod audit;
 mod boards;
-mod rooms_application;
 
 mod admin_http;
 pub mod metrics;

@@ -24,7 +24,7 @@ use usher_axum::{LiveConnections, Observer, SockJsRoute};
 use usher_rooms::Rooms;
 
 use crate::audit::{AuditTrail, SinkKind};
-use crate::rooms_application::RoomsApplication;
+use usher_axum::rooms::RoomsApplication;
 
 /// The type of the answer to `GET /metrics`.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

@@ -24,6 +24,7 @@ use usher_auth::route::RouteRules;
 use usher_auth::session::SessionLimits;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Randomness, Refusal};
+use usher_axum::rooms::RoomsApplication;
 use usher_axum::{
     ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, LiveConnections, LoginLimits,
     PassedTime, PendingChange, Problem, RouteTable, SessionState, SockJsConfigError, SockJsRoute, SockJsSettings,
@@ -36,7 +37,7 @@ use zeroize::Zeroizing;
 use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
-use crate::audit::{AuditObserver, AuditTrail};
+use crate::audit::{AuditObserver, AuditRoomObserver, AuditTrail};
 use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::listener;
@@ -45,7 +46,6 @@ use crate::metrics::{Metrics, Owners};
 use crate::observers::Observers;
 use crate::passwords::PasswordHasher;
 use crate::revoker::{LiveRevoker, RevokerParts};
-use crate::rooms_application::RoomsApplication;
 use crate::session_feed::SessionFeed;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::ticket_desk::TicketDesk;
@@ -258,7 +258,7 @@ impl Server {
             clock: clock.clone(),
             randomness: randomness.clone(),
         });
-        let application = Arc::new(RoomsApplication::new(rooms.clone(), audit.clone()));
+        let application = Arc::new(RoomsApplication::new(rooms.clone(), Arc::new(AuditRoomObserver(audit.clone()))));
         let sockjs = settings.sockjs.as_ref().map(|sockjs| SockJsRoute::new(sockjs, &door, application.clone()));
         let server = Self {
             current: RwLock::new(Current { router: Router::new(), sockets: BTreeMap::new(), door: door.clone() }),

@@ -33,7 +33,14 @@ enum Tests {
 
 const TESTKIT: &str = "usher-testkit";
 
-const TABLE: [Row; 11] = [
+const TABLE: [Row; 12] = [
+    Row {
+        name: "axum-chat",
+        may: &["usher-auth", "usher-axum", "usher-rooms"],
+        never: &["sqlx", "redis"],
+        not_itself: &[],
+        tests_may: Tests::All,
+    },
     Row { name: "axum-echo", may: &["usher-axum"], never: &["sqlx", "redis"], not_itself: &[], tests_may: Tests::All },
     Row { name: "axum-sockjs", may: &[], never: &["sqlx", "redis"], not_itself: &[], tests_may: Tests::Testkit },
     Row {
@@ -66,7 +73,7 @@ const TABLE: [Row; 11] = [
     },
     Row {
         name: "usher-axum",
-        may: &["usher-auth", "usher-store", "axum-sockjs"],
+        may: &["usher-auth", "usher-store", "usher-rooms", "axum-sockjs"],
         never: &["sqlx", "redis"],
         not_itself: &[],
         tests_may: Tests::All,

@@ -61,6 +61,20 @@ pub struct RoomRule {
     pub on_forbidden: OnForbidden,
 }
 
+impl RoomRule {
+    /// Whoever has one of `rights` may join, publish and type in the rooms of `pattern`, and the members see each other come and go.
+    pub fn new(pattern: RoomPattern, rights: Vec<Right>) -> Self {
+        Self {
+            pattern,
+            join: rights.clone(),
+            publish: rights.clone(),
+            typing: rights,
+            presence: Presence::default(),
+            on_forbidden: OnForbidden::default(),
+        }
+    }
+}
+
 /// All rules, in the order they are asked.
 #[derive(Clone, Debug, Default)]
 pub struct RoomPolicy(Arc<[RoomRule]>);

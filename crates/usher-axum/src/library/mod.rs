@@ -31,6 +31,8 @@ mod inbox;
 mod issuer;
 mod outcome;
 mod parts;
+#[cfg(feature = "rooms")]
+mod rooms;
 mod route;
 mod socket;
 mod usher;

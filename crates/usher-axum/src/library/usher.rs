@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
+#[cfg(feature = "rooms")]
+use usher_auth::Clock;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_store::{RevocationStore as _, SessionEvent, StoreError, WriteBehindStore};
 
 use super::background;
 use super::parts::UsherParts;
+use crate::sync::Mutex;
 use crate::{Door, LiveConnections, SessionState};
 
 /// Authenticates WebSockets, and keeps them authenticated until they end. A clone is cheap, and the same one: put it into the state of the router.
@@ -21,23 +24,35 @@ pub struct Usher {
 
 struct Shared {
     parts: UsherParts,
-    background: AbortHandle,
+    /// Ended with this.
+    background: Mutex<Vec<AbortHandle>>,
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.background.abort();
+        self.background.lock().iter().for_each(AbortHandle::abort);
     }
 }
 
 impl Usher {
     pub(super) fn new(parts: UsherParts) -> Self {
-        let background = tokio::spawn(background::run(parts.clone())).abort_handle();
-        Self { shared: Arc::new(Shared { parts, background }) }
+        let usher = Self { shared: Arc::new(Shared { parts, background: Mutex::default() }) };
+        usher.spawn(background::run(usher.shared.parts.clone()));
+        usher
+    }
+
+    /// Runs `work` until the last clone of this is dropped.
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.shared.background.lock().push(tokio::spawn(work).abort_handle());
     }
 
     pub(super) fn door(&self) -> &Door {
         &self.shared.parts.door
+    }
+
+    #[cfg(feature = "rooms")]
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.parts.clock
     }
 
     /// The connections that are open.

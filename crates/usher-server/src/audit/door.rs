@@ -4,9 +4,9 @@ use usher_auth::carriers::Carrier;
 use usher_auth::close_code::CloseCause;
 use usher_axum::Observer;
 use usher_axum::observer::{Event, Scene};
+use usher_axum::rooms::ROOMS_LOST;
 
 use super::{AuditEvent, AuditTrail, Outcome, Record};
-use crate::rooms_application::ROOMS_LOST;
 
 /// Records what happens at the door.
 pub(crate) struct AuditObserver(pub(crate) AuditTrail);

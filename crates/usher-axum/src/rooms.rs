@@ -1,4 +1,4 @@
-//! Rooms as the application behind the routes.
+//! Rooms as the application behind routes (feature `rooms`).
 
 use std::sync::Arc;
 
@@ -6,28 +6,49 @@ use http::request::Parts;
 use usher_auth::close_code::CloseCause;
 use usher_auth::connection::PermitChange;
 use usher_auth::protocol::ApplicationAnswer;
-use usher_auth::room::{RoomAction, RoomName};
+use usher_auth::room::RoomName;
 use usher_auth::wire::Frame;
 use usher_auth::{Now, Permit, Refusal};
-use usher_axum::{Application, ConnectionHandle, Flow, Message, Presenter};
 use usher_rooms::{Attendance, Receiver, RoomError, RoomMessage, Rooms};
 
-use crate::audit::{AuditEvent, AuditTrail, Outcome, Record};
+use crate::observer::Scene;
+use crate::{Application, ConnectionHandle, Flow, Message, Presenter};
 
 /// The member of `authenticated` that names the rooms a renewal lost.
-pub(crate) const ROOMS_LOST: &str = "rooms_lost";
+pub const ROOMS_LOST: &str = "rooms_lost";
 
-/// Puts connections into rooms.
+/// Puts connections into rooms: join, leave, typing, publish, and presence.
 pub struct RoomsApplication {
     rooms: Rooms,
-    audit: AuditTrail,
+    observer: Arc<dyn RoomObserver>,
 }
 
 impl RoomsApplication {
-    /// Over these rooms. What is not allowed in them is recorded.
-    pub fn new(rooms: Rooms, audit: AuditTrail) -> Self {
-        Self { rooms, audit }
+    /// Over these rooms. `observer` is told what is joined, and what is not allowed; `()` ignores both.
+    pub fn new(rooms: Rooms, observer: Arc<dyn RoomObserver>) -> Self {
+        Self { rooms, observer }
     }
+}
+
+/// Is told what users do in rooms, for an audit trail. Called from the connections' tasks: must not block.
+pub trait RoomObserver: Send + Sync + 'static {
+    /// Whether it wants to be told of joins.
+    fn wants_joins(&self) -> bool {
+        false
+    }
+
+    /// A user joined a room that the connection was not in.
+    fn joined(&self, permit: &Permit, scene: Option<&Scene<'_>>, room: &RoomName);
+
+    /// What a client asked for was refused.
+    fn refused(&self, permit: &Permit, scene: Option<&Scene<'_>>, error: &RoomError);
+}
+
+/// Ignores everything.
+impl RoomObserver for () {
+    fn joined(&self, _: &Permit, _: Option<&Scene<'_>>, _: &RoomName) {}
+
+    fn refused(&self, _: &Permit, _: Option<&Scene<'_>>, _: &RoomError) {}
 }
 
 /// A connection, as rooms see it.
@@ -43,17 +64,6 @@ impl Receiver for Outbox {
 pub struct Attendant {
     attendance: Attendance,
     connection: Arc<ConnectionHandle>,
-}
-
-impl Attendant {
-    /// A record of what its holder did in a room.
-    fn record(&self, event: AuditEvent, outcome: Outcome, room: &str) -> Record {
-        let record = Record::new(event, outcome).by(self.attendance.permit()).room(room);
-        match self.connection.scene() {
-            Some(scene) => record.on(&scene),
-            None => record,
-        }
-    }
 }
 
 impl Application for RoomsApplication {
@@ -81,7 +91,7 @@ impl Application for RoomsApplication {
         };
         // Asked again for a room that it is in already, a client is answered again, and nothing was joined.
         let joins = match &message {
-            RoomMessage::Join { room, .. } if self.audit.records_joins() => {
+            RoomMessage::Join { room, .. } if self.observer.wants_joins() => {
                 Some(room).filter(|room| !attendant.attendance.rooms().any(|joined| joined == *room))
             }
             _ => None,
@@ -89,14 +99,12 @@ impl Application for RoomsApplication {
         match attendant.attendance.handle(&message) {
             Ok(()) => {
                 if let Some(room) = joins {
-                    self.audit.record(attendant.record(AuditEvent::RoomJoined, Outcome::Success, room.as_str()));
+                    self.observer.joined(attendant.attendance.permit(), attendant.connection.scene().as_ref(), room);
                 }
                 Flow::Continue
             }
             Err(error) => {
-                if let Some(record) = denied(attendant, &error) {
-                    self.audit.record(record);
-                }
+                self.observer.refused(attendant.attendance.permit(), attendant.connection.scene().as_ref(), &error);
                 error.close_cause().map_or(Flow::Continue, Flow::End)
             }
         }
@@ -123,16 +131,4 @@ impl Application for RoomsApplication {
         let lost: Vec<&str> = lost.iter().map(RoomName::as_str).collect();
         ApplicationAnswer::member(ROOMS_LOST, lost)
     }
-}
-
-/// The record of what was not allowed; none of what was merely done in the wrong order.
-fn denied(attendant: &Attendant, error: &RoomError) -> Option<Record> {
-    let (event, reason) = match error {
-        RoomError::Forbidden { action: RoomAction::Join, .. } => (AuditEvent::AuthzFail, "join_forbidden"),
-        RoomError::Forbidden { action: RoomAction::Publish, .. } => (AuditEvent::AuthzFail, "publish_forbidden"),
-        RoomError::Forbidden { action: RoomAction::Typing, .. } => (AuditEvent::AuthzFail, "typing_forbidden"),
-        RoomError::TooManyRooms { .. } => (AuditEvent::RateLimitExceeded, "too_many_rooms"),
-        RoomError::NotJoined { .. } => return None,
-    };
-    Some(attendant.record(event, Outcome::Denied, error.room().as_str()).reason(reason))
 }
