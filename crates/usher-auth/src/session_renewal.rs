@@ -17,7 +17,8 @@ use crate::user::User;
 /// fn forge(user: User) -> SessionRenewal {
 ///     let (session, token_id) = (SessionId::from_random([1; 16]), TokenId::from_random([1; 16]));
 ///     let (session_expires_at, token_expires_at) = (UnixTime::MAX, UnixTime::MAX);
-///     SessionRenewal { session, session_expires_at, user, token_id, issued_at: UnixTime::EPOCH, token_expires_at }
+///     let [issued_at, roles_read_at] = [UnixTime::EPOCH; 2];
+///     SessionRenewal { session, session_expires_at, user, token_id, issued_at, roles_read_at, token_expires_at }
 /// }
 /// ```
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct SessionRenewal {
     /// The new access token's `jti`.
     pub(crate) token_id: TokenId,
     pub(crate) issued_at: UnixTime,
+    /// When the user was read, by the moments of readings.
+    pub(crate) roles_read_at: UnixTime,
     pub(crate) token_expires_at: UnixTime,
 }
 
@@ -42,6 +45,8 @@ pub struct RenewedToken {
     pub issued_at: UnixTime,
     /// `exp`.
     pub expires_at: UnixTime,
+    /// When its user was read from the store, by moments that never go back: not by the wall clock, which a change of roles could seem to come before.
+    pub roles_read_at: UnixTime,
 }
 
 impl SessionRenewal {
@@ -53,6 +58,7 @@ impl SessionRenewal {
             user: user.clone(),
             token_id: token.token_id,
             issued_at: token.issued_at,
+            roles_read_at: token.roles_read_at,
             token_expires_at: token.expires_at,
         })
     }

@@ -269,8 +269,8 @@ pub(crate) fn renewed_session(permit: &Permit, renewal: &SessionRenewal) -> Opti
         return None;
     }
     // The renewal may have read the user before a change that is known here.
-    let knows_better = facts.roles_read_at.is_some_and(|read_at| read_at > renewal.issued_at);
-    let roles_read_at = if knows_better { facts.roles_read_at } else { Some(renewal.issued_at) };
+    let knows_better = facts.roles_read_at.is_some_and(|read_at| read_at > renewal.roles_read_at);
+    let roles_read_at = if knows_better { facts.roles_read_at } else { Some(renewal.roles_read_at) };
     let mut facts = CredentialFacts { roles_read_at, ..facts.clone() };
     let expires_at = if facts.token.is_some() {
         facts.token = Some((None, renewal.token_id.clone()));

@@ -140,7 +140,7 @@ async fn open_behind_lock<L>(config: &ResolvedConfig, lock: L) -> Result<Backend
 pub async fn look(config: &ResolvedConfig) -> Looked {
     let store = &config.store;
     let mut problems = Vec::new();
-    if let Err(error) = usable(&store.database) {
+    if let Err(error) = usable(&store.file()) {
         problems.push(format!(
             "the store {store} cannot be used: {error}; this user must be able to write to it and to its folder"
         ));

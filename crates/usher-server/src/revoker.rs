@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use usher_auth::Clock;
 use usher_auth::connection::RenewedToken;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::permit::CredentialFacts;
 use usher_auth::revocation::{BlockedUser, Revocation, RevocationCause, RevocationTarget};
 use usher_auth::session::Session;
 use usher_auth::user::User;
+use usher_auth::{Clock, UnixTime};
 use usher_axum::{Applied, SessionState, Throttle};
 use usher_store::{
     ChangedUser, ReceivedEvent, RevocationStore as _, SessionEvent, SessionEvents, SessionUse, StoreError,
@@ -107,6 +107,11 @@ impl LiveRevoker {
             // It may have been blocked again by a node whose event came first.
             let blocked = self.parts.store.blocked_users().await?.into_iter().find(|blocked| blocked.user == *id);
             return Ok(blocked.map_or(event, SessionEvent::UserBlocked));
+        }
+        if let SessionEvent::Renewed { session, user, mut token } = event {
+            // What is known here of the user's roles is later: changes of them are told apart from renewals.
+            token.roles_read_at = UnixTime::EPOCH;
+            return Ok(SessionEvent::Renewed { session, user, token });
         }
         let SessionEvent::UserChanged { user: User { id, .. }, .. } = event else { return Ok(event) };
         let read_at = self.parts.sessions.begin_reading(&id, self.parts.clock.now().unix);

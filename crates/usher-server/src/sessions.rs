@@ -95,6 +95,13 @@ pub struct NewLogIn {
     pub replaces: Option<SessionId>,
 }
 
+/// A session that may be renewed, and its user as read at that moment.
+struct Living {
+    session: Session,
+    user: User,
+    read_at: UnixTime,
+}
+
 /// What a log-in or refresh hands out, once.
 #[derive(Debug)]
 pub struct Granted {
@@ -218,7 +225,7 @@ impl Sessions {
             return Err(self.unknown(&presented, now).await);
         };
         // A refresh token has its own end; the idle limit is the cookie's.
-        let Some((session, user)) = self.living(&known.session, now).await? else {
+        let Some(Living { session, user, read_at }) = self.living(&known.session, now).await? else {
             return Err(RefreshError::invalid("its session has ended", known.user));
         };
         let successor = presented.successor(TokenKind::Refresh, self.parts.randomness.bytes());
@@ -268,7 +275,7 @@ impl Sessions {
             RefreshOutcome::Unknown => return Err(self.unknown(&presented, now).await),
         };
         drop(turn);
-        let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, now).await;
+        let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, read_at, now).await;
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
     }
@@ -276,13 +283,13 @@ impl Sessions {
     /// Slide a session that its cookie has just proved, and hand out a new access token; `None` if it ended meanwhile.
     pub async fn slide(&self, id: &SessionId) -> Result<Option<Granted>, RefreshError> {
         let now = self.parts.clock.now().unix;
-        let Some((session, user)) = self.living(id, now).await? else { return Ok(None) };
+        let Some(Living { session, user, read_at }) = self.living(id, now).await? else { return Ok(None) };
         self.pace(&user.id)?;
         let _turn = self.turn(&user.id).await?;
         if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
             return Ok(None);
         }
-        Ok(Some(self.renew(Session { last_seen_at: now, ..session }, user, now).await))
+        Ok(Some(self.renew(Session { last_seen_at: now, ..session }, user, read_at, now).await))
     }
 
     /// The session of that id, whatever of it can still be used.
@@ -354,22 +361,24 @@ impl Sessions {
     }
 
     /// A session within its absolute limit, and its user if they may still come in.
-    async fn living(&self, id: &SessionId, now: UnixTime) -> Result<Option<(Session, User)>, StoreError> {
+    async fn living(&self, id: &SessionId, now: UnixTime) -> Result<Option<Living>, StoreError> {
         let Some(session) = self.parts.store.session(id).await? else { return Ok(None) };
         if session.created_at.plus(self.parts.limits.absolute) <= now {
             return Ok(None);
         }
+        let read_at = self.parts.state.begin_reading(&session.user, now);
         let user = self.parts.store.user(&session.user).await?;
-        Ok(user.filter(|user| !user.disabled).map(|user| (session, user)))
+        Ok(user.filter(|user| !user.disabled).map(|user| Living { session, user, read_at }))
     }
 
     /// A new access token for a session that was just proved anew, and more time for what is open under it.
-    async fn renew(&self, session: Session, user: User, now: UnixTime) -> Granted {
+    async fn renew(&self, session: Session, user: User, read_at: UnixTime, now: UnixTime) -> Granted {
         let granted = self.grant(session, user, now);
         let token = RenewedToken {
             token_id: granted.token_id.clone(),
             issued_at: now,
             expires_at: now.plus(granted.expires_in),
+            roles_read_at: read_at,
         };
         self.parts.revoker.session_renewed(&granted.session, &granted.user, token).await;
         granted

@@ -62,7 +62,10 @@ pub fn decide_rotation(
             RotationDecision::Rotate { spent: RefreshToken { state, ..presented }, successor }
         }
         (RefreshState::Spent { at, sealed_successor, .. }, Some(successor))
-            if within(rotation.retry_window, *at, rotation.used_at) && successor.state == RefreshState::Fresh =>
+            if within(rotation.retry_window, *at, rotation.used_at)
+                // By the wall clock, too: it counts time in which no process ran.
+                && rotation.now.since(successor.issued_at) <= rotation.retry_window
+                && successor.state == RefreshState::Fresh =>
         {
             let sealed_successor = sealed_successor.clone();
             Answer(RefreshOutcome::Retried { presented, sealed_successor, successor })

@@ -1,4 +1,4 @@
-//! `xhr_streaming`, `eventsource` and `htmlfile`: many frames an answer, each one a chunk of its own.
+//! `xhr_streaming`, `eventsource` and `htmlfile`: many frames an answer.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -73,18 +73,23 @@ impl fmt::Debug for StreamingAnswer {
     }
 }
 
+/// A frame is handed on in pieces, as the client reads: how far it has got shows that it does.
+const PIECE_BYTES: usize = 16 * 1024;
+
 struct Stream {
     receiver: Receiver,
     transport: Transport,
     callback: String,
     /// Until it was written.
     prelude: Option<Bytes>,
+    /// What is left of the frame that is being written.
+    rest: Option<Bytes>,
     /// Bytes of frames that may still be written.
     left: usize,
     finished: Arc<AtomicBool>,
 }
 
-/// An answer that ends after `limit` bytes of frames, or with a close frame. hyper writes each item of its body as one chunk.
+/// An answer that ends after `limit` bytes of frames, or with a close frame.
 pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str, limit: usize) -> Response {
     let (live, id) = match &receiver {
         Receiver::Attached { live, id } => (live.clone(), Some(*id)),
@@ -97,6 +102,7 @@ pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str, l
         transport,
         callback: callback.to_owned(),
         prelude: Some(framing::prelude(transport, callback)),
+        rest: None,
         left: limit,
         finished,
     };
@@ -122,17 +128,27 @@ impl Stream {
         if let Some(prelude) = self.prelude.take() {
             return Some(prelude);
         }
-        if self.left == 0 {
-            return None;
+        loop {
+            if let Some(rest) = &mut self.rest {
+                self.receiver.taken();
+                let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+                if rest.is_empty() {
+                    self.rest = None;
+                    if self.left == 0 {
+                        self.finished.store(true, Ordering::SeqCst);
+                        // Before the last piece is written: the client comes back as soon as it sees the end, and must find the place free.
+                        self.receiver.leave(Left::Finished);
+                    }
+                }
+                return Some(piece);
+            }
+            if self.left == 0 {
+                return None;
+            }
+            let sending = self.receiver.next().await?;
+            let chunk = framing::wrap(&sending.frame, self.transport, &self.callback);
+            self.left = self.left.saturating_sub(chunk.len());
+            self.rest = Some(sending.into_chunk(chunk));
         }
-        let sending = self.receiver.next().await?;
-        let chunk = framing::wrap(&sending.frame, self.transport, &self.callback);
-        self.left = self.left.saturating_sub(chunk.len());
-        if self.left == 0 {
-            self.finished.store(true, Ordering::SeqCst);
-            // Before the chunk is written: the client comes back as soon as it sees the end, and must find the place free.
-            self.receiver.leave(Left::Finished);
-        }
-        Some(sending.into_chunk(chunk))
     }
 }

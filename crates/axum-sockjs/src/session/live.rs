@@ -291,8 +291,8 @@ impl Drop for Sending {
     fn drop(&mut self) {
         let (cost, closes) = (self.frame.cost(), self.frame.is_close());
         if cost > 0 || closes {
-            self.live.with(|machine, _| {
-                machine.handle_written(cost);
+            self.live.with(|machine, now| {
+                machine.handle_written(now, cost);
                 if closes {
                     machine.handle_close_written();
                 }
@@ -346,6 +346,13 @@ impl Receiver {
                 Transmit::Wait => live.transmit.notified().await,
                 Transmit::Over => return None,
             }
+        }
+    }
+
+    /// More of the last frame was taken.
+    pub(crate) fn taken(&mut self) {
+        if let Self::Attached { live, id } = self {
+            live.with(|machine, now| machine.handle_taken(now, *id));
         }
     }
 

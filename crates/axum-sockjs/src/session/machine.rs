@@ -84,6 +84,9 @@ pub enum Unsent {
     Drop,
 }
 
+/// Longest that a client may read an answer that was given to its end, before the wait for its next request begins.
+const TAKING: Duration = Duration::from_secs(30);
+
 /// One session.
 #[derive(Debug)]
 pub struct Machine {
@@ -189,7 +192,15 @@ impl Machine {
         match (receiver.kind, left) {
             (ReceiverKind::Socket, Left::Closed(code)) => self.die(Ended::Client(code)),
             (ReceiverKind::Socket, _) => self.die(Ended::Interrupted),
-            (_, Left::Finished) => *lonely_until = Some(now + self.rules.disconnect_delay),
+            (_, Left::Finished) => {
+                // The client cannot come back before it has read the answer to its end.
+                let wait = if self.on_their_way > 0 {
+                    TAKING.max(self.rules.disconnect_delay)
+                } else {
+                    self.rules.disconnect_delay
+                };
+                *lonely_until = Some(now + wait);
+            }
             (_, Left::Aborted | Left::Closed(_)) => {
                 self.handle_close(now, Close::INTERRUPTED, Ended::Interrupted, Unsent::Drop);
             }
@@ -234,8 +245,19 @@ impl Machine {
     }
 
     /// A receiver has written so many bytes that [`Self::poll_transmit`] gave it, or never will.
-    pub fn handle_written(&mut self, bytes: usize) {
+    pub fn handle_written(&mut self, now: Duration, bytes: usize) {
         self.on_their_way -= bytes;
+        if let (0, Phase::Open { lonely_until: Some(then) }) = (self.on_their_way, &mut self.phase) {
+            *then = (*then).min(now + self.rules.disconnect_delay);
+        }
+    }
+
+    /// The receiver has taken more of what [`Self::poll_transmit`] gave it: its client reads.
+    pub fn handle_taken(&mut self, now: Duration, id: ReceiverId) {
+        if let Some(receiver) = self.receiver.as_mut().filter(|receiver| receiver.id == id) {
+            receiver.heartbeat_at = now + self.rules.heartbeat;
+            receiver.heartbeat_due = false;
+        }
     }
 
     /// A receiver has written the close frame.

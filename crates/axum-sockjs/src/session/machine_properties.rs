@@ -147,7 +147,7 @@ impl World {
         assert!(self.opened != (frame == Frame::Open), "the open frame comes first, and once");
         let cost = frame.cost();
         assert!(self.machine.outbound_bytes() >= cost, "what is being written counts");
-        self.machine.handle_written(cost);
+        self.machine.handle_written(self.now, cost);
         match frame {
             Frame::Open => self.opened = true,
             Frame::Heartbeat => {}

@@ -334,7 +334,7 @@ fn what_is_being_written_counts_until_it_is() {
     let shared = |bytes: usize| "x".repeat(bytes).into();
     assert_eq!(world.machine.handle_send_within(world.now, shared(100), queued), Err(Unsendable::Full));
     assert_eq!(world.machine.handle_send_within(world.now, shared(fits), QUEUE), Ok(()));
-    world.machine.handle_written(queued);
+    world.machine.handle_written(world.now, queued);
     assert_eq!(world.machine.outbound_bytes(), fits + MESSAGE_OVERHEAD_BYTES);
     world.machine.handle_discard();
     assert_eq!(world.machine.handle_send_within(world.now, shared(100), 10), Ok(()), "one of any size");
@@ -376,4 +376,48 @@ fn a_forgotten_session_dies_once_it_is_closed_and_has_no_receiver() {
     let told = world.machine.poll_transmit(world.now, id);
     assert!(matches!(told, Transmit::Frame(Frame::Close(_))), "{told:?}");
     assert!(world.machine.is_dead());
+}
+
+#[test]
+fn a_client_that_still_reads_its_answer_is_waited_for() {
+    for kind in [ReceiverKind::Poll, ReceiverKind::Stream] {
+        let mut world = World::opened();
+        world.send("a").unwrap();
+        let receiver = world.attach(kind);
+        assert_eq!(world.next(receiver), r#"a["a"]"#);
+        let cost = world.machine.outbound_bytes();
+        world.machine.handle_detach(world.now, receiver, Left::Finished);
+        world.pass(DELAY * 5);
+        assert_eq!(world.machine.ended(), None, "{kind:?}: it cannot come back before it has read this");
+        world.machine.handle_written(world.now, cost);
+        world.pass(DELAY - Duration::from_millis(1));
+        assert_eq!(world.machine.ended(), None);
+        world.pass(Duration::from_millis(1));
+        assert_eq!(world.machine.ended(), Some(&Ended::TimedOut));
+    }
+}
+
+#[test]
+fn one_that_never_reads_its_answer_is_not_waited_for_without_end() {
+    let mut world = World::opened();
+    world.send("a").unwrap();
+    let poll = world.attach(ReceiverKind::Poll);
+    assert_eq!(world.next(poll), r#"a["a"]"#);
+    world.pass(Duration::from_secs(30));
+    assert_eq!(world.machine.ended(), Some(&Ended::TimedOut));
+}
+
+#[test]
+fn a_stream_whose_client_reads_slowly_is_not_given_up() {
+    let mut world = World::opened();
+    let stream = world.attach(ReceiverKind::Stream);
+    world.send("a").unwrap();
+    assert_eq!(world.next(stream), r#"a["a"]"#);
+    for _ in 0..10 {
+        world.pass(HEARTBEAT + HEARTBEAT / 2);
+        world.machine.handle_taken(world.now, stream);
+    }
+    assert!(world.machine.has_receiver(), "it takes a piece now and then");
+    world.pass(HEARTBEAT * 2);
+    assert!(!world.machine.has_receiver(), "and now it takes nothing");
 }

@@ -29,6 +29,7 @@ fn renewal_of(session: &Session, user: &User, session_ends: u32, token_ends: u32
     let token = RenewedToken {
         token_id: TokenId::new("jti-new").expect("an id"),
         issued_at: START.unix.plus(10 * SECOND),
+        roles_read_at: START.unix.plus(10 * SECOND),
         expires_at: START.unix.plus(token_ends * SECOND),
     };
     SessionRenewal::new(&session, user, limits, token).expect("the session is the user's")

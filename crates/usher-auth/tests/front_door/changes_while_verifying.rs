@@ -122,6 +122,7 @@ fn renewal(issued_at: UnixTime) -> SessionRenewal {
     let token = RenewedToken {
         token_id: TokenId::new("jti-new").expect("an id"),
         issued_at,
+        roles_read_at: issued_at,
         expires_at: START.unix.plus(90 * SECOND),
     };
     SessionRenewal::new(&session, &alice, limits, token).expect("the session is hers")

@@ -161,6 +161,7 @@ fn session_renewal(now: Now) -> SessionRenewal {
     let token = RenewedToken {
         token_id: TokenId::new("jti-new").expect("an id"),
         issued_at: now.unix,
+        roles_read_at: now.unix,
         expires_at: now.unix.plus(Duration::from_secs(5)),
     };
     SessionRenewal::new(&session, &user, limits, token).expect("the session is the user's")

@@ -54,7 +54,7 @@ impl StoreSettings {
     }
 
     /// The file that holds the data. Two configurations may name it differently, by symbolic links, and must find the same lock.
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         let mut file = self.database.clone();
         // As many as Linux follows.
         for _ in 0..40 {

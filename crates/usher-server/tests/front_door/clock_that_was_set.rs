@@ -181,6 +181,9 @@ async fn a_role_that_is_taken_away_is_gone_from_every_open_socket_whatever_the_c
         if ahead == Duration::ZERO {
             open.push(server.enter(Upgrade::at("/ws").bearer(&alice.token)).await);
         }
+        // A renewal that is made while the clock is ahead of what it will say.
+        let renewed = server.post_with_cookie("/auth/refresh", &alice.cookie).send().await.expect("an answer");
+        assert_eq!(renewed.status(), 200);
         server.clock.step_wall_back(behind);
         server.db_set_roles("user-alice", &["guest"]).await;
         for (number, client) in open.iter_mut().enumerate() {

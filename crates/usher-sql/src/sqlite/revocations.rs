@@ -39,7 +39,7 @@ impl RevocationStore for SqlStore {
         let row = sqlx::query(
             "SELECT max(moment) AS moment FROM (
                  SELECT max(last_seen_at) AS moment FROM sessions
-                 UNION ALL SELECT max(issued_at) FROM refresh_tokens
+                 UNION ALL SELECT max(max(issued_at, coalesce(spent_at, 0))) FROM refresh_tokens
                  UNION ALL SELECT max(revoked_at) FROM revocations)",
         )
         .fetch_one(self.reader(context)?)

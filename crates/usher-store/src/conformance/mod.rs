@@ -105,6 +105,7 @@ macro_rules! store_conformance {
                 a_spent_token_is_reuse_once_the_window_has_closed,
                 a_spent_token_is_reuse_once_its_successor_was_used,
                 a_clock_set_back_makes_no_spent_token_good,
+                a_spent_token_is_reuse_after_a_time_that_one_clock_did_not_count,
                 of_a_long_chain_the_newest_spent_tokens_are_kept,
                 a_rotation_is_a_use_of_the_session,
                 a_token_that_was_not_used_in_time_is_expired,

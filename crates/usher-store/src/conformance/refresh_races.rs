@@ -32,7 +32,12 @@ fn rotation(presented: &RefreshToken, successor: &str, retry_window: Duration) -
     RefreshRotation {
         presented: presented.secret,
         family: secret("family"),
-        successor: RefreshToken { secret: secret(successor), state: RefreshState::Fresh, ..presented.clone() },
+        successor: RefreshToken {
+            secret: secret(successor),
+            issued_at: at(100),
+            state: RefreshState::Fresh,
+            ..presented.clone()
+        },
         sealed_successor: successor.as_bytes().to_vec(),
         now: at(100),
         used_at: at(100),

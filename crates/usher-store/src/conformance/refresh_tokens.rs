@@ -185,6 +185,16 @@ pub async fn a_clock_set_back_makes_no_spent_token_good(store: Arc<dyn Store>) {
     assert_reused(&*store, &rotation(&first, "another", 89), &spent(&first, 100, "second")).await;
 }
 
+/// The clock that is not set back does not count while no process runs; the wall clock does (req L2).
+pub async fn a_spent_token_is_reuse_after_a_time_that_one_clock_did_not_count(store: Arc<dyn Store>) {
+    let first = first_token(&*store).await;
+    rotate(&*store, &rotation(&first, "second", 100)).await;
+    let retried = RefreshRotation { used_at: at(105), ..rotation(&first, "another", 110) };
+    assert!(matches!(rotate(&*store, &retried).await, RefreshOutcome::Retried { .. }));
+    let later = RefreshRotation { used_at: at(105), ..rotation(&first, "another", 111) };
+    assert_reused(&*store, &later, &spent(&first, 100, "second")).await;
+}
+
 /// The presented token is reuse, and its session is gone and remembered as ended.
 async fn assert_reused(store: &dyn Store, rotation: &RefreshRotation, presented: &RefreshToken) {
     let session = store.session(&presented.session).await.expect("the store works").expect("it is there");

@@ -36,7 +36,12 @@ async fn next(receiver: &mut Box<dyn SessionEventReceiver>) -> SessionEvent {
 
 /// To the last field.
 pub async fn every_event_arrives_as_it_was([one, other]: Nodes) {
-    let token = RenewedToken { token_id: TokenId::from_random([1; 16]), issued_at: at(5), expires_at: at(600) };
+    let token = RenewedToken {
+        token_id: TokenId::from_random([1; 16]),
+        issued_at: at(5),
+        expires_at: at(600),
+        roles_read_at: at(5),
+    };
     let events = [
         SessionEvent::Revoked {
             revocations: vec![revocation(session_target("one"), RevocationCause::Logout, at(1))],

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use usher_auth::UnixTime;
 use usher_auth::revocation::{Revocation, RevocationTarget};
+use usher_auth::session::RefreshState;
 use usher_auth::session::Session;
 
 use super::MemoryStore;
@@ -23,7 +24,10 @@ impl RevocationStore for MemoryStore {
     async fn newest_moment(&self) -> Result<Option<UnixTime>, StoreError> {
         let tables = self.tables();
         let used = tables.sessions().map(|session| session.last_seen_at);
-        let issued = tables.refresh_tokens.values().map(|token| token.issued_at);
+        let issued = tables.refresh_tokens.values().map(|token| match token.state {
+            RefreshState::Spent { at, .. } => token.issued_at.max(at),
+            RefreshState::Fresh => token.issued_at,
+        });
         Ok(used.chain(issued).chain(tables.revocations().map(|revocation| revocation.at)).max())
     }
 

@@ -13,8 +13,9 @@ use super::wire::{MAX_ANSWER_BYTES, MAX_REQUEST_BYTES, Reply, read_line, write_l
 use super::{ControlError, LOCK_PATIENCE, LOCK_POLL};
 use crate::config::StoreSettings;
 
-/// Longest wait for an answer: a server that has just started takes in its data first.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Longest wait for an answer. Every wait of the server is bounded, those of the commands before this one included; so one that takes longer does not
+/// run, and whether it will carry the operation out cannot be told.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// How operations are carried out now.
 #[derive(Debug)]
