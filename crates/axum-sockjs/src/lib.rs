@@ -24,6 +24,7 @@ pub use application::{Application, OnMalformed, TransportRequest};
 pub use close::{Close, Ended};
 pub use config::{Config, ConfigError, Limits, Transports};
 pub use cors::AllowedOrigins;
+pub use http::polling::PolledAnswer;
 pub use http::streaming::{LetGo, StreamingAnswer};
 pub use service::SockJs;
 pub use session::message::{Incoming, Malformed, Unsendable};

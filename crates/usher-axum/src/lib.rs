@@ -40,7 +40,7 @@ mod verifier;
 mod way;
 
 pub use application::{ADMISSION_PATIENCE, Application, Flow, Message, Text};
-pub use axum_sockjs::{ConfigError as SockJsConfigError, LetGo, StreamingAnswer};
+pub use axum_sockjs::{ConfigError as SockJsConfigError, LetGo, PolledAnswer, StreamingAnswer};
 pub use budget::{ConnectionLimits, SourceBudget, SourcePlace, WaitingLimits};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use door::{Door, DoorParts};

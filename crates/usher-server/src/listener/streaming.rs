@@ -13,13 +13,15 @@ use http::header::CONNECTION;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use usher_axum::{LetGo, StreamingAnswer};
+use usher_axum::{LetGo, PolledAnswer, StreamingAnswer};
 
 /// Where an HTTP connection stands.
 #[derive(Clone, Debug)]
 pub(super) enum Stage {
     /// A request is being read, answered, or its answer taken.
     Exchange,
+    /// A poll was answered, or waits for its answer: an exchange whose answer belongs to a session.
+    Polled(PolledAnswer),
     /// An answer that has no end of its own is being given.
     Streaming(StreamingAnswer),
 }
@@ -60,25 +62,30 @@ pub(super) async fn overdue(
         match changed {
             Err(_) => return,
             Ok(Err(_)) => last = true,
-            Ok(Ok(())) => {
-                if let Stage::Streaming(answer) = stages.borrow_and_update().clone() {
+            Ok(Ok(())) => match stages.borrow_and_update().clone() {
+                Stage::Streaming(answer) => {
                     streams();
                     streaming = Streaming::Answer(answer);
                     patience = Duration::MAX;
                     continue;
                 }
-            }
+                Stage::Polled(answer) => streaming = Streaming::Polled(answer),
+                // The next request of a client that polls.
+                Stage::Exchange if matches!(streaming, Streaming::Polled(_)) => streaming = Streaming::No,
+                Stage::Exchange => {}
+            },
         }
         patience = after_exchange;
     }
 }
 
-/// A streaming answer that the connection is given.
+/// An answer of a session that the connection is given.
 enum Streaming {
     No,
     Answer(StreamingAnswer),
     /// Its session goes on without it.
     Given(StreamingAnswer),
+    Polled(PolledAnswer),
 }
 
 impl Streaming {
@@ -91,6 +98,10 @@ impl Streaming {
                 answer.session_ended().await;
                 LetGo::Abandoned
             }
+            Self::Polled(answer) => {
+                answer.abandoned().await;
+                LetGo::Abandoned
+            }
         }
     }
 }
@@ -98,6 +109,10 @@ impl Streaming {
 /// Makes a streaming answer the last one of its connection, and says so; when it has been given, what is left is an exchange again,
 /// so that a client cannot refuse to take the rest. Others are left as they are.
 pub(super) fn mark(mut answer: Response, stages: &Arc<watch::Sender<Stage>>) -> Response {
+    if let Some(polled) = answer.extensions_mut().remove::<PolledAnswer>() {
+        stages.send_replace(Stage::Polled(polled));
+        return answer;
+    }
     let Some(streaming) = answer.extensions_mut().remove::<StreamingAnswer>() else { return answer };
     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     stages.send_replace(Stage::Streaming(streaming));

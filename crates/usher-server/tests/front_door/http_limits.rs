@@ -246,8 +246,14 @@ async fn connect_as_stranger(server: &TestServer) -> TcpStream {
 }
 
 #[tokio::test]
-async fn a_stream_whose_client_takes_nothing_ends_soon_after_its_session() {
+async fn an_answer_that_its_client_does_not_take_ends_soon_after_its_session() {
     // req A8, H13: in no budget but that of open files, with all that its session had queued.
+    for call in ["xhr_streaming", "xhr"] {
+        ends_soon_after_its_session(call).await;
+    }
+}
+
+async fn ends_soon_after_its_session(call: &str) {
     const MOST: usize = 3;
     let limits = HttpLimits { head: PATIENCE * 4, sockets_per_source: MOST, ..HttpLimits::default() };
     let entrance = Entrance {
@@ -279,7 +285,7 @@ async fn a_stream_whose_client_takes_nothing_ends_soon_after_its_session() {
     publisher.ping().await;
     let mut stream = connect_as_stranger(&server).await;
     let request = format!(
-        "POST /sockjs/000/slow/xhr_streaming HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",
+        "POST /sockjs/000/slow/{call} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nContent-Length: 0\r\n\r\n",
         alice.token
     );
     stream.write_all(request.as_bytes()).await.expect("written");
