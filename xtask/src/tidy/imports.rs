@@ -268,7 +268,8 @@ mod tests {
     fn a_crate_imports_of_ours_what_its_row_says() {
         let import = |name, imports| findings(name, |member| member.imports = set(imports)).len();
         assert_eq!(import("usher-axum", &["usher-auth", "usher-store", "serde"]), 0);
-        assert_eq!(import("usher-axum", &["usher-rooms"]), 1);
+        assert_eq!(import("usher-axum", &["usher-rooms"]), 0, "with a feature: decision 0017");
+        assert_eq!(import("usher-axum", &["usher-sql"]), 1);
         assert_eq!(import("usher-auth", &["usher-store"]), 1);
         assert_eq!(import("usher-rooms", &["usher-store"]), 1);
         assert_eq!(import("usher-server", &["usher-sql", "usher-rooms", "usher-axum"]), 0);
