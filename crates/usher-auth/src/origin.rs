@@ -43,7 +43,7 @@ pub enum RequestOrigin<'a> {
     Absent,
     /// One header.
     One(&'a str),
-    /// Several headers, or one that is not text or longer than an origin can be: nobody's.
+    /// Several headers, or one that is not text or longer than an origin can be: it counts as no origin.
     Unusable,
 }
 

@@ -81,9 +81,9 @@ impl ReauthRules {
 }
 
 /// How long a client may be silent before it is pinged, where nothing else is set.
-const HEARTBEAT: Duration = Duration::from_secs(25);
+pub const HEARTBEAT: Duration = Duration::from_secs(25);
 /// Largest message, where nothing else is set.
-const MAX_MESSAGE_BYTES: usize = 64 * 1024;
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 /// Name of the session cookie, where nothing else is set.
 const COOKIE_NAME: &str = "usher";
 

@@ -48,7 +48,7 @@ pub use drain::drain;
 pub use issuer_keys::{IssuerKeys, KeyFetchLimits, KeySource};
 pub use library::{
     AuthenticatedRoute, AuthenticatedUpgrade, AuthenticatedWebSocket, BuildError, HandlerOutcome, Issuer, IssuerError,
-    RouteMarker, SocketClosed, SocketSender, Usher, UsherBuilder, WebSocketHandler,
+    OUTBOUND_LIMIT, RouteMarker, SocketClosed, SocketSender, Usher, UsherBuilder, WebSocketHandler,
 };
 pub use live_connections::{LiveConnections, PendingChange};
 pub use mailbox::{ConnectionHandle, SendError};

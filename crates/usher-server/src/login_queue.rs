@@ -103,7 +103,7 @@ impl LoginQueue {
 impl State {
     /// The round that a log-in belongs to which comes now.
     fn round_of(&self, source: IpAddr, account: &str, most_waiting: usize) -> u64 {
-        // A round ends although there is always somebody new: those of the next one have been waiting for longer.
+        // A round ends although new sources keep coming: the log-ins of the next round have waited for longer.
         let lasts = self.served.log_ins >= most_waiting.max(1);
         let served = self.served.sources.contains(&source) || self.served.accounts.contains(account);
         let first = if lasts || served { self.round + 1 } else { self.round };

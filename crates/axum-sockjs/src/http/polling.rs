@@ -5,7 +5,6 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -19,23 +18,18 @@ use crate::session::{Live, Receiver};
 
 pub(crate) const SCRIPT: HeaderValue = HeaderValue::from_static("application/javascript; charset=UTF-8");
 
-/// From so many bytes on, what a client has not taken of an answer is worth closing its connection for.
-const LARGE_BYTES: usize = 64 * 1024;
-
-/// Among the extensions of an answer to a poll: for a server that bounds how long answers take. A client that takes nothing of a large answer holds
-/// it for as long as its connection lasts, also when its session, whose bound it is in, has ended.
+/// Among the extensions of an answer to a poll: for a server that bounds how long answers take. A client that does not receive its answer holds it
+/// for as long as its connection lasts, also when its session, which counts it, has ended.
 #[derive(Clone)]
 pub struct PolledAnswer {
     live: Arc<Live>,
-    /// Set once the answer is known.
-    large: Arc<AtomicBool>,
 }
 
 impl PolledAnswer {
-    /// Waits until the session has ended whose large answer this is. Never returns for a small one.
+    /// Waits until the session has ended before its client has received the answer. Never returns if the client has received it.
     pub async fn abandoned(&self) {
         self.live.wait_ended().await;
-        if !self.large.load(Ordering::SeqCst) {
+        if self.live.on_their_way() == 0 {
             pending::<()>().await;
         }
     }
@@ -50,12 +44,10 @@ impl fmt::Debug for PolledAnswer {
 pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str) -> Response {
     let callback = callback.to_owned();
     let (Receiver::Attached { live, .. } | Receiver::Answer { live, .. }) = &receiver;
-    let polled = PolledAnswer { live: live.clone(), large: Arc::default() };
-    let large = polled.large.clone();
+    let polled = PolledAnswer { live: live.clone() };
     let mut chunk = Box::pin(async move {
         let sending = receiver.one().await;
         let chunk = framing::wrap(&sending.frame, transport, &callback);
-        large.store(chunk.len() >= LARGE_BYTES, Ordering::SeqCst);
         sending.into_chunk(chunk)
     });
     let body = match chunk.as_mut().now_or_never() {

@@ -2,9 +2,7 @@
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::Body;
 use axum::response::Response;
@@ -32,33 +30,26 @@ pub struct StreamingAnswer {
     live: Arc<Live>,
     /// None if the answer is one frame, after which it ends.
     receiver: Option<ReceiverId>,
-    /// The answer was given to its end.
-    finished: Arc<AtomicBool>,
 }
 
 /// Why a session has let go of a streaming answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LetGo {
-    /// It was given to its end. The session goes on, and what its client has not taken of the answer is still in the session's bound.
+    /// The answer is complete and the session is open: it counts what the client has not received of the answer.
     Given,
-    /// The session has ended, or its client took nothing of the answer for two heartbeats: what is not taken is in no bound.
+    /// The session has ended, maybe because the client received nothing for two heartbeats: nothing counts what it has not received.
     Abandoned,
 }
 
 impl StreamingAnswer {
     /// Waits until the session lets go of the answer.
     pub async fn let_go(&self) -> LetGo {
-        let left = async {
-            match self.receiver {
-                Some(receiver) => self.live.wait_left(receiver).await,
-                None => pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            _ = self.live.wait_ended() => LetGo::Abandoned,
-            () = left => if self.finished.load(Ordering::SeqCst) { LetGo::Given } else { LetGo::Abandoned },
+        match self.receiver {
+            Some(receiver) => self.live.wait_left(receiver).await,
+            None => self.session_ended().await,
         }
+        // A receiver that is given up ends its session; one that has finished does not.
+        if self.live.ended().is_some() { LetGo::Abandoned } else { LetGo::Given }
     }
 
     /// Waits until the session has ended.
@@ -86,7 +77,6 @@ struct Stream {
     rest: Option<Bytes>,
     /// Bytes of frames that may still be written.
     left: usize,
-    finished: Arc<AtomicBool>,
 }
 
 /// An answer that ends after `limit` bytes of frames, or with a close frame.
@@ -95,8 +85,7 @@ pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str, l
         Receiver::Attached { live, id } => (live.clone(), Some(*id)),
         Receiver::Answer { live, .. } => (live.clone(), None),
     };
-    let finished = Arc::new(AtomicBool::new(false));
-    let streaming = StreamingAnswer { live, receiver: id, finished: finished.clone() };
+    let streaming = StreamingAnswer { live, receiver: id };
     let stream = Stream {
         receiver,
         transport,
@@ -104,7 +93,6 @@ pub(crate) fn answer(receiver: Receiver, transport: Transport, callback: &str, l
         prelude: Some(framing::prelude(transport, callback)),
         rest: None,
         left: limit,
-        finished,
     };
     let body = Body::from_stream(stream::unfold(stream, |mut stream| async move {
         let chunk = stream.next().await?;
@@ -128,27 +116,26 @@ impl Stream {
         if let Some(prelude) = self.prelude.take() {
             return Some(prelude);
         }
-        loop {
-            if let Some(rest) = &mut self.rest {
+        let mut frame = match self.rest.take() {
+            Some(rest) => {
                 self.receiver.taken();
-                let piece = rest.split_to(rest.len().min(PIECE_BYTES));
-                if rest.is_empty() {
-                    self.rest = None;
-                    if self.left == 0 {
-                        self.finished.store(true, Ordering::SeqCst);
-                        // Before the last piece is written: the client comes back as soon as it sees the end, and must find the place free.
-                        self.receiver.leave(Left::Finished);
-                    }
-                }
-                return Some(piece);
+                rest
             }
-            if self.left == 0 {
-                return None;
+            None if self.left == 0 => return None,
+            None => {
+                let sending = self.receiver.next().await?;
+                let chunk = framing::wrap(&sending.frame, self.transport, &self.callback);
+                self.left = self.left.saturating_sub(chunk.len());
+                sending.into_chunk(chunk)
             }
-            let sending = self.receiver.next().await?;
-            let chunk = framing::wrap(&sending.frame, self.transport, &self.callback);
-            self.left = self.left.saturating_sub(chunk.len());
-            self.rest = Some(sending.into_chunk(chunk));
+        };
+        let piece = frame.split_to(frame.len().min(PIECE_BYTES));
+        if !frame.is_empty() {
+            self.rest = Some(frame);
+        } else if self.left == 0 {
+            // Before the last piece is written: the client comes back as soon as it sees the end, and must find the place free.
+            self.receiver.leave(Left::Finished);
         }
+        Some(piece)
     }
 }

@@ -130,7 +130,7 @@ impl Live {
         }
     }
 
-    /// Waits until this receiver is no receiver any more.
+    /// Waits until this receiver is the session's no more, or the session has ended.
     pub(crate) async fn wait_left(&self, id: ReceiverId) {
         loop {
             let left = self.left.notified();
@@ -140,7 +140,10 @@ impl Live {
             if !self.machine.lock().is_receiver(id) {
                 return;
             }
-            left.await;
+            tokio::select! {
+                () = left => {}
+                _ = self.wait_ended() => return,
+            }
         }
     }
 
@@ -175,6 +178,11 @@ impl Live {
     /// Bytes that wait to be sent or are on their way into the network.
     pub(crate) fn outbound_bytes(&self) -> usize {
         self.machine.lock().outbound_bytes()
+    }
+
+    /// Bytes that a receiver was given and has not written.
+    pub(crate) fn on_their_way(&self) -> usize {
+        self.machine.lock().on_their_way()
     }
 
     /// Whether the session is closed and its client has still to hear of it.

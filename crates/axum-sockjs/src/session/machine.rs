@@ -84,7 +84,7 @@ pub enum Unsent {
     Drop,
 }
 
-/// Longest that a client may read an answer that was given to its end, before the wait for its next request begins.
+/// Longest time in which a client may receive a complete answer before the wait for its next request begins.
 const TAKING: Duration = Duration::from_secs(30);
 
 /// One session.
@@ -193,7 +193,7 @@ impl Machine {
             (ReceiverKind::Socket, Left::Closed(code)) => self.die(Ended::Client(code)),
             (ReceiverKind::Socket, _) => self.die(Ended::Interrupted),
             (_, Left::Finished) => {
-                // The client cannot come back before it has read the answer to its end.
+                // The client sends its next request when it has received all of this answer.
                 let wait = if self.on_their_way > 0 {
                     TAKING.max(self.rules.disconnect_delay)
                 } else {
@@ -242,6 +242,11 @@ impl Machine {
     /// Bytes that wait to be sent, or are on their way into the network; with what each message costs beside them.
     pub fn outbound_bytes(&self) -> usize {
         self.outbound.bytes() + self.on_their_way
+    }
+
+    /// Bytes of messages that receivers were given and have not written, with what each message costs beside them.
+    pub fn on_their_way(&self) -> usize {
+        self.on_their_way
     }
 
     /// A receiver has written so many bytes that [`Self::poll_transmit`] gave it, or never will.

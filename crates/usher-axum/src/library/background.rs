@@ -6,7 +6,6 @@ use tokio::time::sleep;
 use usher_store::{RevocationStore as _, StoreError};
 
 use super::parts::UsherParts;
-use crate::ambient::SystemRandomness;
 use crate::passed_time::PassedTime;
 
 /// How often the last uses of sessions are written. A process that is killed loses those of so long.
@@ -29,7 +28,7 @@ async fn write_uses(parts: &UsherParts) {
 }
 
 async fn forget(parts: &UsherParts) {
-    let passed = PassedTime::new(parts.clock.now(), None, &parts.lifetimes);
+    let passed = PassedTime::new(parts.clock().now(), None, &parts.lifetimes);
     loop {
         sleep(FORGET_EVERY).await;
         if let Err(error) = forget_once(parts, &passed).await {
@@ -39,7 +38,7 @@ async fn forget(parts: &UsherParts) {
 }
 
 async fn forget_once(parts: &UsherParts, passed: &PassedTime) -> Result<(), StoreError> {
-    let passed = passed.at(parts.clock.now()).revocations;
+    let passed = passed.at(parts.clock().now()).revocations;
     parts.state.revocations().forget(passed);
     parts.store.reap_revocations(passed).await.map(|_| ())
 }
@@ -47,7 +46,7 @@ async fn forget_once(parts: &UsherParts, passed: &PassedTime) -> Result<(), Stor
 /// Closes every connection, and writes what is not written yet.
 pub(super) async fn drain(parts: &UsherParts, limit: Duration) {
     parts.door.begin_drain();
-    crate::drain(parts.state.connections(), || 0, limit, &SystemRandomness).await;
+    crate::drain(parts.state.connections(), || 0, limit, &*parts.door.parts().randomness).await;
     if let Err(error) = parts.store.flush().await {
         tracing::error!(%error, source = %error.source, "uses of sessions are lost");
     }

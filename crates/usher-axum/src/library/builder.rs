@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Most bytes that wait for one client, where nothing else is set: one that reads more slowly is closed, or slows its sender down.
-const OUTBOUND_LIMIT: usize = 1 << 20;
+pub const OUTBOUND_LIMIT: usize = 1 << 20;
 
 /// Puts an [`Usher`] together. Each setting has a default; only an issuer, or a store with credentials, makes anything be let in.
 pub struct UsherBuilder {
@@ -261,10 +261,10 @@ impl UsherBuilder {
             messages: self.messages,
             outbound_limit: self.outbound_limit,
             observer: self.observer,
-            clock: clock.clone(),
+            clock,
             randomness,
         });
-        Ok(Usher::new(UsherParts { door, store, state, issuer_keys, lifetimes, clock }))
+        Ok(Usher::new(UsherParts { door, store, state, issuer_keys, lifetimes }))
     }
 
     /// How long credentials live that are accepted without a look-up: another issuer's tokens, as long as its rules let them.

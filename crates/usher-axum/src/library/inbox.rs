@@ -31,7 +31,7 @@ struct State {
 }
 
 impl Inbox {
-    /// For the connection: whether there is room for another message. One that nobody takes any more needs none.
+    /// For the connection: whether there is room for another message. After the handler has ended there always is: messages are dropped.
     pub(super) fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if state.abandoned || (state.messages.len() < MOST_MESSAGES && state.bytes < MOST_BYTES) {

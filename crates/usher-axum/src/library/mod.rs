@@ -37,7 +37,7 @@ mod route;
 mod socket;
 mod usher;
 
-pub use builder::{BuildError, UsherBuilder};
+pub use builder::{BuildError, OUTBOUND_LIMIT, UsherBuilder};
 pub use extractor::AuthenticatedUpgrade;
 pub use issuer::{Issuer, IssuerError};
 pub use outcome::HandlerOutcome;

@@ -16,5 +16,10 @@ pub(super) struct UsherParts {
     pub(super) state: SessionState,
     pub(super) issuer_keys: IssuerKeys,
     pub(super) lifetimes: CredentialLifetimes,
-    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl UsherParts {
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.door.parts().clock
+    }
 }

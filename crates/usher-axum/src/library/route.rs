@@ -23,7 +23,7 @@ pub struct AuthenticatedRoute<A> {
     usher: Usher,
     application: Arc<A>,
     rules: RouteRules,
-    /// With the path at which the route is, which the first request tells.
+    /// With the path of the first request.
     resolved: Arc<OnceLock<Arc<RouteRules>>>,
 }
 
@@ -79,12 +79,12 @@ impl<A: Application> AuthenticatedRoute<A> {
 
     /// Answers a request.
     pub(super) async fn answer(self, request: Request<Body>) -> Response {
-        let resolve = || {
-            let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-            let path = matched.unwrap_or_else(|| request.uri().path()).to_owned();
-            Arc::new(RouteRules { path, ..self.rules.clone() })
-        };
-        let rules = self.resolved.get_or_init(resolve).clone();
+        let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let path = matched.unwrap_or_else(|| request.uri().path());
+        let at = |path: &str| Arc::new(RouteRules { path: path.to_owned(), ..self.rules.clone() });
+        let resolved = self.resolved.get_or_init(|| at(path));
+        // A clone of the route may be at another path.
+        let rules = if resolved.path == path { resolved.clone() } else { at(path) };
         let route = WebSocketRoute { rules, door: self.usher.door().clone(), application: self.application };
         route.upgrade(request).await
     }

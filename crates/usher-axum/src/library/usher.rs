@@ -52,7 +52,7 @@ impl Usher {
 
     #[cfg(feature = "rooms")]
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.shared.parts.clock
+        self.shared.parts.clock()
     }
 
     /// The connections that are open.
@@ -76,7 +76,8 @@ impl Usher {
     /// # Errors
     /// If the store cannot be written: nothing has ended then.
     pub async fn revoke(&self, target: RevocationTarget) -> Result<usize, StoreError> {
-        let UsherParts { store, state, lifetimes, clock, .. } = &self.shared.parts;
+        let UsherParts { store, state, lifetimes, .. } = &self.shared.parts;
+        let clock = self.shared.parts.clock();
         let at = clock.now().unix;
         let forget_at = lifetimes.forget_at(&target, at, None);
         let revocation = Revocation { target, cause: RevocationCause::Administrator, at, forget_at };
@@ -89,7 +90,7 @@ impl Usher {
     /// # Errors
     /// If the store cannot be written.
     pub async fn revoke_user(&self, user: &UserId) -> Result<usize, StoreError> {
-        let issued_before = self.shared.parts.clock.now().unix;
+        let issued_before = self.shared.parts.clock().now().unix;
         self.revoke(RevocationTarget::User { user: user.clone(), issued_before, except: None }).await
     }
 

@@ -22,7 +22,7 @@ impl Readings {
         UnixTime::from_millis(self.latest.fetch_max(at, Ordering::SeqCst).max(at))
     }
 
-    /// Roles are used that somebody read at this moment: when a token was signed.
+    /// Roles are used that were read at this moment: when a token was signed.
     pub(super) fn note(&self, read_at: UnixTime) {
         self.latest.fetch_max(read_at.as_millis(), Ordering::SeqCst);
     }

@@ -125,3 +125,17 @@ async fn s13_an_upgrade_is_an_argument_beside_axums_own() {
     let plain = reqwest::get(format!("http://{address}/rooms/lobby")).await.expect("an answer");
     assert_eq!(plain.status(), 400);
 }
+
+#[tokio::test]
+async fn s13_a_route_may_be_at_several_paths() {
+    let usher = builder().build().await.expect("an usher");
+    let route = usher.websocket(echo);
+    let app = Router::new().route("/one", get(route.clone())).route("/two", get(route));
+    let address = serve(app).await;
+    for path in ["/one", "/two", "/one"] {
+        let mut client = connect_with(address, path, &token("alice")).await;
+        assert_eq!(client.echo(path).await, path);
+        let open = usher.connections().live();
+        assert!(open.iter().any(|connection| connection.scene().is_some_and(|scene| scene.route == path)), "{path}");
+    }
+}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use usher_auth::route::{HEARTBEAT, MAX_MESSAGE_BYTES};
 use usher_auth::throttle::AttemptRate;
-use usher_axum::{FailureLimits, LoginLimits, WaitingLimits};
+use usher_axum::{FailureLimits, LoginLimits, OUTBOUND_LIMIT, WaitingLimits};
 use usher_store::TicketBounds;
 
 use super::resolver::Resolver;
@@ -146,11 +147,11 @@ impl Default for Limits {
             anonymous: Waiting::default(),
             connections: Connections::default(),
             per_user: PerUser::default(),
-            message: ByteSize(64 << 10),
+            message: ByteSize(MAX_MESSAGE_BYTES),
             messages: Rate { count: 100, per: Duration::from_secs(1), burst: 200 },
             rooms_per_connection: 128,
-            outbound: ByteSize(1 << 20),
-            heartbeat: TimeSpan::seconds(25),
+            outbound: ByteSize(OUTBOUND_LIMIT),
+            heartbeat: TimeSpan(HEARTBEAT),
             failures: Failures::default(),
             logins: Logins::default(),
         }

@@ -54,8 +54,8 @@ pub struct SessionSettings {
 impl Default for Sessions {
     fn default() -> Self {
         Self {
-            idle: TimeSpan::seconds(24 * 3600),
-            absolute: TimeSpan::seconds(30 * 24 * 3600),
+            idle: TimeSpan(SessionLimits::default().idle),
+            absolute: TimeSpan(SessionLimits::default().absolute),
             cookie: SessionCookie::default(),
         }
     }

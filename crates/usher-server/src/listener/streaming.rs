@@ -13,6 +13,7 @@ use http::header::CONNECTION;
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use usher_auth::connection::LINGER;
 use usher_axum::{LetGo, PolledAnswer, StreamingAnswer};
 
 /// Where an HTTP connection stands.
@@ -26,12 +27,10 @@ pub(super) enum Stage {
     Streaming(StreamingAnswer),
 }
 
-/// How long a client may take to read the rest of an answer that its session has let go of: as long as a WebSocket has for its close frame. Until
-/// then what waits for it is in no session's bound.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// Waits until a connection has not come further for too long: for `head` from the beginning, and for `exchange` after each request. `streams` is
 /// called when an answer begins that is the last of its connection, and no request's any more.
+///
+/// When a session lets go of an answer, the client has as long to receive the rest as a WebSocket has for its close frame: [`LINGER`].
 pub(super) async fn overdue(
     mut stages: watch::Receiver<Stage>,
     head: Duration,
@@ -49,7 +48,7 @@ pub(super) async fn overdue(
             changed = timeout(patience, changed) => changed,
             let_go = streaming.let_go() => {
                 (streaming, patience) = match (let_go, streaming) {
-                    // From here on it is like any answer that its client does not take; but its session may end meanwhile.
+                    // From here on it is like every other answer; but its session may end meanwhile.
                     (LetGo::Given, Streaming::Answer(answer)) => (Streaming::Given(answer), exchange),
                     _ => {
                         after_exchange = LINGER;
@@ -83,7 +82,7 @@ pub(super) async fn overdue(
 enum Streaming {
     No,
     Answer(StreamingAnswer),
-    /// Its session goes on without it.
+    /// It is complete, and its session is open.
     Given(StreamingAnswer),
     Polled(PolledAnswer),
 }
