@@ -34,8 +34,9 @@ pub struct CredentialFacts {
     pub token: Option<(Option<IssuerName>, TokenId)>,
     /// The API key, if it is one.
     pub api_key: Option<ApiKeyId>,
-    /// What the token of another issuer says of that issuer's own user and session: a log-out there names just these.
-    pub issued_by: Option<IssuedBy>,
+    /// What the token of another issuer says of that issuer's own user and session: a log-out there names just these. Boxed, as most credentials have none
+    /// and every connection keeps these facts.
+    pub issued_by: Option<Box<IssuedBy>>,
     /// When it was issued: a JWT's `iat` in whole seconds, else to the millisecond.
     pub issued_at: UnixTime,
     /// When its user's roles were read from our store; `None` if somebody else says what roles they have.

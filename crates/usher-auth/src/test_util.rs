@@ -34,7 +34,20 @@ impl From<UnverifiedToken> for VerifiedToken {
     fn from(token: UnverifiedToken) -> Self {
         let UnverifiedToken { user, issuer, name, roles, claims, token_id, session, issued_by, .. } = token;
         let UnverifiedToken { issued_at, skew, expires_at, key_id, .. } = token;
-        Self { user, issuer, name, roles, claims, token_id, session, issued_by, issued_at, skew, expires_at, key_id }
+        Self {
+            user,
+            issuer,
+            name,
+            roles,
+            claims,
+            token_id,
+            session,
+            issued_by: issued_by.map(Box::new),
+            issued_at,
+            skew,
+            expires_at,
+            key_id,
+        }
     }
 }
 

@@ -106,17 +106,18 @@ impl CredentialVerifier {
     async fn session(&self, carrier: Carrier, secret: &PlainToken) -> Result<Permit, Refusal> {
         let (hash, memory) = (secret.hashed(), self.parts.sessions.sessions());
         let remembered = memory.by_secret(&hash, self.parts.clock.now().monotonic);
-        let known = match remembered.filter(|known| self.is_current(&known.credential.user, known.read_at)) {
-            Some(known) => known,
-            None => {
-                let look_up = memory.begin();
-                let found = self.parts.store.session_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
-                let Some(session) = found else {
-                    return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
-                };
-                self.remember_session(look_up, session).await?
-            }
-        };
+        let known =
+            match remembered.filter(|known| self.parts.sessions.is_current(&known.credential.user, known.read_at)) {
+                Some(known) => known,
+                None => {
+                    let look_up = memory.begin();
+                    let found = self.parts.store.session_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
+                    let Some(session) = found else {
+                        return Err(Refusal::new(RefusalKind::InvalidSession, "no session has this cookie"));
+                    };
+                    self.remember_session(look_up, session).await?
+                }
+            };
         self.admit_session(carrier, &known).await
     }
 
@@ -126,7 +127,9 @@ impl CredentialVerifier {
         let verified = self.parts.tokens.verify_session_key(key.reveal(), now.unix).map_err(refused_token)?;
         let memory = self.parts.sessions.sessions();
         let remembered = memory.by_id(verified.session(), now.monotonic);
-        if let Some(known) = remembered.filter(|known| self.is_current(&known.credential.user, known.read_at)) {
+        if let Some(known) =
+            remembered.filter(|known| self.parts.sessions.is_current(&known.credential.user, known.read_at))
+        {
             verify::session_of_key(&verified, claimed, Some(known.credential.clone()))?;
             return self.admit_session(carrier, &known).await;
         }
@@ -208,15 +211,10 @@ impl CredentialVerifier {
             let read_at = self.parts.sessions.begin_reading(id, self.parts.clock.now().unix);
             let user = self.parts.store.user(id).await.map_err(|error| unavailable(&error))?;
             left -= 1;
-            if left == 0 || self.is_current(id, read_at) {
+            if left == 0 || self.parts.sessions.is_current(id, read_at) {
                 return Ok((user, read_at));
             }
         }
-    }
-
-    /// Whether what was read about a user then says what roles they have now.
-    fn is_current(&self, user: &UserId, read_at: UnixTime) -> bool {
-        !self.parts.sessions.revocations().with_index(|index| index.roles_changed_after(user, read_at))
     }
 
     async fn token(&self, carrier: Carrier, token: &SecretText) -> Result<Permit, Refusal> {
@@ -269,19 +267,20 @@ impl CredentialVerifier {
     async fn api_key(&self, carrier: Carrier, claimed: Option<&UserId>, key: &PlainToken) -> Result<Permit, Refusal> {
         let (hash, memory) = (key.hashed(), self.parts.sessions.api_keys());
         let remembered = memory.by_secret(&hash, self.parts.clock.now().monotonic);
-        let known = match remembered.filter(|known| self.is_current(&known.credential.user, known.read_at)) {
-            Some(known) => known,
-            None => {
-                let look_up = memory.begin();
-                let found = self.parts.store.api_key_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
-                let Some(key) = found else {
-                    return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
-                };
-                let (user, read_at) = self.user(&key.user).await?;
-                let known = Known { credential: key, user: user.map(Arc::new), read_at };
-                memory.insert(look_up, known, self.parts.clock.now().monotonic)
-            }
-        };
+        let known =
+            match remembered.filter(|known| self.parts.sessions.is_current(&known.credential.user, known.read_at)) {
+                Some(known) => known,
+                None => {
+                    let look_up = memory.begin();
+                    let found = self.parts.store.api_key_by_secret(&hash).await.map_err(|error| unavailable(&error))?;
+                    let Some(key) = found else {
+                        return Err(Refusal::new(RefusalKind::Unauthorized, "no API key is this one"));
+                    };
+                    let (user, read_at) = self.user(&key.user).await?;
+                    let known = Known { credential: key, user: user.map(Arc::new), read_at };
+                    memory.insert(look_up, known, self.parts.clock.now().monotonic)
+                }
+            };
         let Known { credential: key, user, read_at } = &*known;
         self.admit(carrier, self.parts.clock.now(), |at| verify::api_key(key, claimed, user.as_deref(), *read_at, at))
     }

@@ -15,7 +15,7 @@ use usher_store::memory::{MemorySessionEvents, MemoryTickets};
 use usher_store::{AuditStore, SessionEvents, Store, StoreError, TicketBounds, TicketStore};
 
 use crate::admin::{BackUp, ControlClient, ControlError, ControlSocket, StoreLock, Way, find_way};
-use crate::config::ResolvedConfig;
+use crate::config::{ResolvedConfig, StoreSettings};
 use crate::error_text::with_sources;
 use crate::usable_file::usable;
 
@@ -129,8 +129,8 @@ async fn open_behind_lock<L>(config: &ResolvedConfig, lock: L) -> Result<Backend
         store: shared.clone(),
         tickets: Arc::new(MemoryTickets::new(tickets)),
         events: Arc::new(MemorySessionEvents::default()),
-        audit: shared.clone(),
-        backup: shared,
+        audit: shared,
+        backup: Arc::new(StoreBackUp { sql: sql.clone(), store: config.store.clone() }),
         sql,
         lock,
     })
@@ -185,10 +185,19 @@ impl<L> Backends<L> {
     }
 }
 
+/// Copies the store, to no file that is the store's own or the server's.
+struct StoreBackUp {
+    sql: SqlStore,
+    store: StoreSettings,
+}
+
 #[async_trait]
-impl BackUp for SqlStore {
+impl BackUp for StoreBackUp {
     async fn back_up(&self, to: &Path) -> Result<(), String> {
-        SqlStore::back_up(self, to).await.map_err(|error| with_sources(&error))
+        if self.store.has_file(to) {
+            return Err(format!("{} is the name of a file that belongs to the store: name another file", to.display()));
+        }
+        self.sql.back_up(to).await.map_err(|error| with_sources(&error))
     }
 }
 

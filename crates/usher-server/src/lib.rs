@@ -38,3 +38,4 @@ mod usable_file;
 pub mod listener;
 mod login_queue;
 mod open_files;
+pub mod open_requests;

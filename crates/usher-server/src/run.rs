@@ -1,6 +1,8 @@
-//! A configured server from start to shutdown: opens the store, takes in what it remembers, listens, and drains.
+//! A configured server from start to shutdown: opens the store, takes in what it remembers, listens, serves, and stops.
 
-use std::collections::BTreeMap;
+mod serving;
+mod stop;
+
 use std::io;
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -9,8 +11,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_rustls::TlsAcceptor;
 use usher_auth::jwt::{AccessTokenProfile, InvalidVerifier, IssuerRules, KeyRing, TokenVerifier, TrustedIssuer};
 use usher_auth::throttle::MessageRate;
@@ -21,6 +22,8 @@ use usher_axum::{ConnectionLimits, IssuerKeys, KeyFetchLimits, MemoryLimits};
 use usher_rooms::RoomLimits;
 use usher_store::StoreError;
 
+use self::serving::{Serving, Signals};
+use self::stop::stop;
 use crate::address_key_file::{self, AddressKeyError};
 use crate::admin::{Administration, IssuerUsers, RulesInForce};
 use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
@@ -31,18 +34,9 @@ use crate::metrics::Metrics;
 use crate::open_files::{FittedLimits, OpenFiles};
 use crate::passwords::PasswordHasher;
 use crate::preflight::look_before_starting;
-use crate::reload::needing_restart;
 use crate::server::{Server, ServerParts, ServerSettings};
 use crate::session_feed::SessionFeed;
 use crate::signing_key_file::{self, SigningKeyError};
-
-/// How long the store has at a shutdown to take the uses of sessions, and as long again for the addresses that accounts were used from.
-const STORE_PATIENCE: Duration = Duration::from_secs(5);
-/// How long the audit's sinks have at a shutdown to take what is queued.
-const AUDIT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long the store has at a shutdown to finish what is under way and to move its write-ahead log into the file.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +123,6 @@ pub async fn run(
     let only_from = proxied.then(|| trusted_proxies.clone());
     let admin_entrance = Entrance { tls: tls.clone(), limits: fitted.admin, ..Entrance::default() };
     let entrance = Entrance { tls, only_from, trusted_proxies, limits: fitted.http };
-    let entrance_in_drain = entrance.clone();
     // The lock keeps every other process from changing the store, and commands reach this one by the control socket: it hears of all changes.
     let memory = MemoryLimits::until_told();
     let sessions =
@@ -167,6 +160,7 @@ pub async fn run(
         clock,
         randomness: randomness.clone(),
         turn: tokio::sync::Mutex::default(),
+        requests: server.requests().clone(),
     });
     let address = config.server.listen;
     let listener = listener::listen(address).map_err(|source| RunError::Listen { address, source })?;
@@ -174,76 +168,25 @@ pub async fn run(
     let admin = admin_listener(&config)?;
     // Before the log says that it listens: a signal that comes then must not end the process as it would by default.
     let hangups = signal(SignalKind::hangup()).map_err(RunError::Signals)?;
-    let mut signals = Signals::new().map_err(RunError::Signals)?;
+    let signals = Signals::new().map_err(RunError::Signals)?;
     tracing::info!(%address, public_url = %config.server.public_url, revoked, "listening");
-    let serving = server.clone();
-    let answer = move |request| serving.answer(request);
     audit.record(Record::new(AuditEvent::Startup, Outcome::Success).detail(env!("CARGO_PKG_VERSION")));
     ready(address);
-    // These go on while connections are drained: an operation that has begun is finished, and a revocation still reaches who is in.
-    let mut beside = std::pin::pin!(async {
-        tokio::select! {
-            () = backends.lock.serve(administration) => {}
-            () = serve_admin(admin, admin_entrance, &server, &config) => {}
-            () = server.update_rooms() => {}
-            () = server.receive_events() => {}
-            () = server.remember_addresses() => {}
-            () = server.write_session_uses() => {}
-        }
-    });
-    // A task, so that it runs where the connections do: from this thread, each would have to wake another.
-    let (stop, stopped) = oneshot::channel::<()>();
-    let mut accepting = tokio::spawn(listener::serve_until(listener, entrance, answer, async { drop(stopped.await) }));
-    let mut accepts = true;
-    tokio::select! {
-        () = signals.next() => {}
-        _ = &mut accepting => {
-            tracing::error!("connections are accepted no more");
-            accepts = false;
-        }
-        () = reload_on_hangup(&server, &config.written, hangups, files, &reload) => {}
-        () = &mut beside => {}
-        () = server.reap() => {}
-        () = issuer_keys.keep_fresh() => {}
+    Serving {
+        server: server.clone(),
+        administration,
+        backends: &backends,
+        config: &config,
+        issuer_keys: &issuer_keys,
+        entrance,
+        admin_entrance,
+        listener,
+        admin,
+        files,
     }
-    server.begin_drain();
-    drop(stop);
-    let listener = if accepts { accepting.await.ok() } else { None };
-    tracing::info!(connections = server.connections().count(), "shutting down");
-    // Without clients that come back to fetch the end, nothing can connect any more from here on.
-    let listener = listener.filter(|_| server.has_polling_clients());
-    let draining = server.clone();
-    let answer = move |request| draining.answer_in_drain(request);
-    let accepting = listener
-        .map(|listener| tokio::spawn(listener::serve(listener, entrance_in_drain, answer, std::future::pending())));
-    tokio::select! {
-        _ = server.drain(config.server.drain) => {}
-        () = beside => {}
-        () = signals.next() => tracing::info!("a second signal: not waiting for the rest"),
-    }
-    if let Some(accepting) = accepting {
-        accepting.abort();
-    }
-    // What fails of it is logged there.
-    let _ = tokio::time::timeout(STORE_PATIENCE, server.write_new_session_uses()).await;
-    let lost = server.store().unwritten();
-    if lost > 0 {
-        tracing::error!(
-            sessions = lost,
-            "uses of sessions were lost: the store did not take them before the end, and their idle limit counts from earlier"
-        );
-    }
-    if tokio::time::timeout(STORE_PATIENCE, server.remember_new_addresses()).await.is_err() {
-        tracing::warn!("known addresses were not saved: the store did not take them in time");
-    }
-    audit.record(Record::new(AuditEvent::Shutdown, Outcome::Success));
-    if tokio::time::timeout(AUDIT_PATIENCE, audit.finish()).await.is_err() || audit.status().unwritten() > 0 {
-        let records = audit.status().unwritten();
-        tracing::error!(records, "audit records were lost: the sinks did not take them before the end");
-    }
-    if tokio::time::timeout(CLOSE_PATIENCE, backends.close()).await.is_err() {
-        tracing::warn!("the store was not closed in time: its write-ahead log is read at the next start");
-    }
+    .until_stopped(hangups, signals, &reload)
+    .await;
+    stop(&server, &audit, &backends).await;
     Ok(())
 }
 
@@ -254,75 +197,6 @@ fn admin_listener(config: &ResolvedConfig) -> Result<Option<TcpListener>, RunErr
     let listener = listener::listen(address).map_err(failed)?;
     tracing::info!(address = %listener.local_addr().map_err(failed)?, "listening for operators");
     Ok(Some(listener))
-}
-
-/// Runs until it is dropped.
-async fn serve_admin(listener: Option<TcpListener>, entrance: Entrance, server: &Server, config: &ResolvedConfig) {
-    let Some(listener) = listener else { return std::future::pending().await };
-    let mut hosts: Vec<url::Host> = config.server.public_url.host().map(|host| host.to_owned()).into_iter().collect();
-    hosts.extend(listener.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| {
-        match ip {
-            std::net::IpAddr::V4(ip) => url::Host::Ipv4(ip),
-            std::net::IpAddr::V6(ip) => url::Host::Ipv6(ip),
-        }
-    }));
-    let router = server.admin_router(hosts);
-    let answer = move |request| listener::routed(router.clone(), request);
-    listener::serve(listener, entrance, answer, std::future::pending()).await;
-}
-
-/// Takes in the configuration anew at each SIGHUP. One that is wrong changes nothing.
-async fn reload_on_hangup(
-    server: &Server,
-    started: &BTreeMap<String, serde_json::Value>,
-    mut hangups: Signal,
-    files: OpenFiles,
-    reload: &impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
-) {
-    while hangups.recv().await.is_some() {
-        match reload() {
-            Ok((config, warnings)) => {
-                for warning in warnings {
-                    tracing::warn!("{warning}");
-                }
-                server.reload(&settings(&config, &fitted(files, &config), false)).taken_in().await;
-                tracing::info!(
-                    "the configuration was reloaded: its routes, rooms, limits, origins and trusted proxies are in force"
-                );
-                let names = needing_restart(started, &config.written);
-                if !names.is_empty() {
-                    tracing::warn!(settings = %names.join(", "), "these settings changed and need a restart");
-                }
-            }
-            Err(errors) => {
-                for problem in errors.iter() {
-                    tracing::error!("{}", problem.to_string().replace("\n    ", "; "));
-                }
-                tracing::error!("the configuration was not reloaded: everything is as before");
-            }
-        }
-    }
-    // No more signals: nothing to do, but the server goes on.
-    std::future::pending::<()>().await;
-}
-
-/// The two signals that end a server.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }
 
 /// Ours first, then the configured issuers, with the keys that are known already.

@@ -44,6 +44,7 @@ use crate::listener;
 use crate::login_queue::LoginQueue;
 use crate::metrics::{Metrics, Owners};
 use crate::observers::Observers;
+use crate::open_requests::OpenRequests;
 use crate::passwords::PasswordHasher;
 use crate::revoker::{LiveRevoker, RevokerParts};
 use crate::session_feed::SessionFeed;
@@ -156,6 +157,7 @@ pub struct Server {
     refresh_ttl: Duration,
     /// From when revocations are loaded.
     passed: PassedTime,
+    requests: OpenRequests,
 }
 
 /// What requests meet now.
@@ -279,6 +281,7 @@ impl Server {
             session_limits: settings.session_limits,
             refresh_ttl: settings.refresh_ttl,
             passed,
+            requests: OpenRequests::default(),
         };
         let sockets = server.sockets(&door, &rules_by_path(&settings));
         let router = server.build_router(server.api.clone(), &sockets, &settings.origins);
@@ -354,6 +357,11 @@ impl Server {
         usher_axum::drain(self.sessions.connections(), unfetched, limit, &*self.randomness).await
     }
 
+    /// The requests that are being carried out.
+    pub fn requests(&self) -> &OpenRequests {
+        &self.requests
+    }
+
     /// Whether there are clients that need new connections in a drain: those of SockJS sessions over HTTP.
     pub fn has_polling_clients(&self) -> bool {
         self.polled_sessions() > 0
@@ -374,11 +382,7 @@ impl Server {
             if let Some(answer) = answer {
                 return answer.await;
             }
-            let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
-            let problem = Problem::from(&refusal).with_retry_after(RETRY_AFTER_DRAIN);
-            let mut answer = problem.with_header(CONNECTION, HeaderValue::from_static("close")).into_response();
-            api::protect_answer(&mut answer, https);
-            answer
+            shutting_down(https)
         }
     }
 
@@ -424,16 +428,19 @@ impl Server {
         let socket = current.sockets.get(request.uri().path()).filter(|_| upgrade);
         let way = socket.map_or_else(|| Way::Router(current.router.clone()), |route| Way::Socket(route.clone()));
         drop(current);
-        let https = self.https;
+        let (https, open) = (self.https, self.requests.begin());
         async move {
-            match way {
+            let Some(open) = open else { return shutting_down(https) };
+            let answer = match way {
                 Way::Socket(route) => {
                     let mut answer = route.upgrade(request).await;
                     api::protect_answer(&mut answer, https);
                     answer
                 }
                 Way::Router(router) => listener::routed(router, request).await,
-            }
+            };
+            drop(open);
+            answer
         }
     }
 
@@ -483,6 +490,15 @@ impl Server {
     pub fn store(&self) -> &WriteBehindStore {
         &self.store
     }
+}
+
+/// The answer to who comes too late, the last one of its connection.
+fn shutting_down(https: bool) -> Response {
+    let refusal = Refusal::new(RefusalKind::Unavailable, "the server is shutting down");
+    let problem = Problem::from(&refusal).with_retry_after(RETRY_AFTER_DRAIN);
+    let mut answer = problem.with_header(CONNECTION, HeaderValue::from_static("close")).into_response();
+    api::protect_answer(&mut answer, https);
+    answer
 }
 
 fn rules_by_path(settings: &ServerSettings) -> RouteTable {

@@ -33,6 +33,8 @@ use crate::turns::{NoTurn, Turn, Turns};
 /// was lost asks again at once.
 const RETRY_WINDOW: Duration = Duration::from_secs(10);
 
+/// How often a user is read again whose roles change meanwhile.
+const MOST_READS: usize = 3;
 /// After how long a request may be tried again that was refused because too many of the same user wait.
 const RETRY_WHEN_CROWDED: Duration = Duration::from_secs(1);
 
@@ -102,6 +104,13 @@ struct Living {
     read_at: UnixTime,
 }
 
+/// What is asked of the store for a refresh token.
+struct BegunRotation {
+    living: Living,
+    successor: PlainToken,
+    rotation: RefreshRotation,
+}
+
 /// What a log-in or refresh hands out, once.
 #[derive(Debug)]
 pub struct Granted {
@@ -162,7 +171,7 @@ impl RefreshError {
 impl Sessions {
     /// With these parts.
     pub fn new(parts: SessionsParts) -> Self {
-        let used = Arc::new(SteadyClock::new(parts.clock.now(), parts.newest));
+        let used = Arc::new(SteadyClock::new(parts.clock.now(), parts.newest, RETRY_WINDOW));
         Self { parts: Arc::new(parts), turns: Turns::default(), used }
     }
 
@@ -219,77 +228,94 @@ impl Sessions {
         let Some(presented) = PlainToken::parse(TokenKind::Refresh, presented) else {
             return Err(RefreshError::invalid("it has not the form of one", None));
         };
-        let clocks = self.parts.clock.now();
-        let now = clocks.unix;
+        let now = self.parts.clock.now().unix;
         let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
             return Err(self.unknown(&presented, now).await);
         };
-        // A refresh token has its own end; the idle limit is the cookie's.
-        let Some(Living { session, user, read_at }) = self.living(&known.session, now).await? else {
-            return Err(RefreshError::invalid("its session has ended", known.user));
-        };
-        let successor = presented.successor(TokenKind::Refresh, self.parts.randomness.bytes());
-        let rotation = RefreshRotation {
-            presented: presented.hashed(),
-            family: presented.family(),
-            successor: self.refresh_record(&successor, &session, now),
-            sealed_successor: sealed::seal(&presented, successor.reveal(), &self.parts.randomness.bytes()),
-            now,
-            used_at: self.used.read(clocks),
-            retry_window: RETRY_WINDOW,
-            forget_reuse_at: self.parts.lifetimes.forget_session_at(now),
-        };
+        let mut begun = self.begin_rotation(&presented, &known).await?;
         let known_successor = match &known.state {
             RefreshState::Fresh => None,
             RefreshState::Spent { successor, .. } => self.parts.store.refresh_token(successor).await?,
         };
         // What becomes of it as far as can be told without the store's writer. Whatever can be repeated is counted; a token that is worth nothing
         // must not use up its user's refreshes, and one that comes back ends its session whatever was counted.
-        let expected = decide_rotation(&rotation, known, known_successor);
-        let turn = match &expected {
-            RotationDecision::Answer(RefreshOutcome::Expired(_)) => {
-                return Err(RefreshError::invalid("expired", user.id));
-            }
-            RotationDecision::EndSession(_) => None,
-            RotationDecision::Rotate { .. } => {
-                self.pace(&user.id)?;
-                Some(self.turn(&user.id).await?)
-            }
-            RotationDecision::Answer(_) => {
-                self.pace(&user.id)?;
-                None
-            }
-        };
+        let expected = decide_rotation(&begun.rotation, known.clone(), known_successor);
         let outcome = match expected {
+            RotationDecision::Answer(RefreshOutcome::Expired(_)) => {
+                return Err(RefreshError::invalid("expired", known.user));
+            }
+            RotationDecision::EndSession(_) => self.parts.store.rotate_refresh_token(&begun.rotation).await?,
+            RotationDecision::Rotate { .. } => {
+                self.pace(&known.user)?;
+                let turn = self.turn(&known.user).await?;
+                // What was read before the wait may be long ago: the session's end, the user's roles, the time itself.
+                begun = self.begin_rotation(&presented, &known).await?;
+                let outcome = self.parts.store.rotate_refresh_token(&begun.rotation).await?;
+                drop(turn);
+                outcome
+            }
             // A retry is no write. Its access token is issued within the retry window after the use that the store knows of.
-            RotationDecision::Answer(retried) => retried,
-            _ => self.parts.store.rotate_refresh_token(&rotation).await?,
+            RotationDecision::Answer(retried) => {
+                self.pace(&known.user)?;
+                retried
+            }
         };
+        let BegunRotation { living, successor, rotation } = begun;
         let refresh_token = match outcome {
             RefreshOutcome::Rotated(_) => successor,
             RefreshOutcome::Retried { sealed_successor, .. } => sealed::open(&presented, &sealed_successor)
                 .and_then(|text| PlainToken::parse(TokenKind::Refresh, &text))
-                .ok_or_else(|| RefreshError::invalid("its successor could not be unsealed", user.id.clone()))?,
+                .ok_or_else(|| RefreshError::invalid("its successor could not be unsealed", known.user.clone()))?,
             RefreshOutcome::Reused(ended) => return Err(self.reused(ended).await),
-            RefreshOutcome::Expired(_) => return Err(RefreshError::invalid("expired", user.id)),
+            RefreshOutcome::Expired(_) => return Err(RefreshError::invalid("expired", known.user)),
             RefreshOutcome::Unknown => return Err(self.unknown(&presented, now).await),
         };
-        drop(turn);
-        let mut granted = self.renew(Session { last_seen_at: now, ..session }, user, read_at, now).await;
+        let renewed = self.renew(living, rotation.now).await?;
+        let mut granted = renewed.ok_or_else(|| RefreshError::invalid("its user may not come in", known.user))?;
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
     }
 
+    /// What the store is asked to do for a presented token, as things are now.
+    async fn begin_rotation(
+        &self,
+        presented: &PlainToken,
+        known: &RefreshToken,
+    ) -> Result<BegunRotation, RefreshError> {
+        let clocks = self.parts.clock.now();
+        let now = clocks.unix;
+        // A refresh token has its own end; the idle limit is the cookie's.
+        let Some(living) = self.living(&known.session, now).await? else {
+            return Err(RefreshError::invalid("its session has ended", known.user.clone()));
+        };
+        let successor = presented.successor(TokenKind::Refresh, self.parts.randomness.bytes());
+        let rotation = RefreshRotation {
+            presented: presented.hashed(),
+            family: presented.family(),
+            successor: self.refresh_record(&successor, &living.session, now),
+            sealed_successor: sealed::seal(presented, successor.reveal(), &self.parts.randomness.bytes()),
+            now,
+            used_at: self.used.read(clocks),
+            retry_window: RETRY_WINDOW,
+            forget_reuse_at: self.parts.lifetimes.forget_session_at(now),
+        };
+        Ok(BegunRotation { living, successor, rotation })
+    }
+
     /// Slide a session that its cookie has just proved, and hand out a new access token; `None` if it ended meanwhile.
     pub async fn slide(&self, id: &SessionId) -> Result<Option<Granted>, RefreshError> {
+        let Some(Living { session, .. }) = self.living(id, self.parts.clock.now().unix).await? else {
+            return Ok(None);
+        };
+        self.pace(&session.user)?;
+        let _turn = self.turn(&session.user).await?;
+        // After the wait.
         let now = self.parts.clock.now().unix;
-        let Some(Living { session, user, read_at }) = self.living(id, now).await? else { return Ok(None) };
-        self.pace(&user.id)?;
-        let _turn = self.turn(&user.id).await?;
-        if session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
+        let Some(living) = self.living(id, now).await? else { return Ok(None) };
+        if living.session.expires_at(self.parts.limits) <= now || !self.parts.store.touch_session(id, now).await? {
             return Ok(None);
         }
-        Ok(Some(self.renew(Session { last_seen_at: now, ..session }, user, read_at, now).await))
+        Ok(self.renew(living, now).await?)
     }
 
     /// The session of that id, whatever of it can still be used.
@@ -371,9 +397,24 @@ impl Sessions {
         Ok(user.filter(|user| !user.disabled).map(|user| Living { session, user, read_at }))
     }
 
-    /// A new access token for a session that was just proved anew, and more time for what is open under it.
-    async fn renew(&self, session: Session, user: User, read_at: UnixTime, now: UnixTime) -> Granted {
-        let granted = self.grant(session, user, now);
+    /// A new access token for a session that was just proved anew, and more time for what is open under it; `None` if its user may not come in
+    /// any more.
+    ///
+    /// A change of roles ends the tokens that were issued before it, and the clock of those may have been ahead. So a token says what roles the
+    /// user has after the store has taken the renewal, and not before.
+    async fn renew(&self, living: Living, now: UnixTime) -> Result<Option<Granted>, StoreError> {
+        let Living { session, mut user, mut read_at } = living;
+        for _ in 0..MOST_READS {
+            if self.parts.state.is_current(&user.id, read_at) {
+                break;
+            }
+            read_at = self.parts.state.begin_reading(&user.id, self.parts.clock.now().unix);
+            match self.parts.store.user(&user.id).await? {
+                Some(read) if !read.disabled => user = read,
+                _ => return Ok(None),
+            }
+        }
+        let granted = self.grant(Session { last_seen_at: now, ..session }, user, now);
         let token = RenewedToken {
             token_id: granted.token_id.clone(),
             issued_at: now,
@@ -381,7 +422,7 @@ impl Sessions {
             roles_read_at: read_at,
         };
         self.parts.revoker.session_renewed(&granted.session, &granted.user, token).await;
-        granted
+        Ok(Some(granted))
     }
 
     fn grant(&self, session: Session, user: User, now: UnixTime) -> Granted {

@@ -61,7 +61,7 @@ pub struct VerifiedToken {
     pub(crate) claims: BTreeMap<String, Vec<String>>,
     pub(crate) token_id: Option<TokenId>,
     pub(crate) session: Option<SessionId>,
-    pub(crate) issued_by: Option<IssuedBy>,
+    pub(crate) issued_by: Option<Box<IssuedBy>>,
     pub(crate) issued_at: UnixTime,
     /// How far its issuer's clock may be ahead of ours; zero for our own.
     pub(crate) skew: Duration,
@@ -107,7 +107,7 @@ impl VerifiedToken {
 
     /// The `sub` and `sid` of another issuer's token, as that issuer wrote them.
     pub fn issued_by(&self) -> Option<&IssuedBy> {
-        self.issued_by.as_ref()
+        self.issued_by.as_deref()
     }
 
     /// `iat`, or the epoch where it is missing, so that every revocation of its user meets it.
@@ -299,7 +299,7 @@ impl TokenVerifier {
                 (user, session.map_err(|_| ClaimError::Malformed("sid"))?)
             }
         };
-        let issued_by = rules.name.as_ref().map(|issuer| issued_by(claims, issuer)).transpose()?;
+        let issued_by = rules.name.as_ref().map(|issuer| issued_by(claims, issuer).map(Box::new)).transpose()?;
         let mut roles = rules.roles_claim.as_deref().map_or_else(Vec::new, |name| claims.roles(name));
         roles.extend_from_slice(&rules.default_roles);
         roles.sort_unstable();

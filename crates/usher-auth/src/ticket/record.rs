@@ -170,12 +170,25 @@ impl From<PrincipalFields> for Principal {
     }
 }
 
+impl From<IssuedBy> for IssuedByFields {
+    fn from(issued_by: IssuedBy) -> Self {
+        let IssuedBy { issuer, subject, session } = issued_by;
+        Self { issuer, subject, session }
+    }
+}
+
+impl From<IssuedByFields> for IssuedBy {
+    fn from(fields: IssuedByFields) -> Self {
+        let IssuedByFields { issuer, subject, session } = fields;
+        Self { issuer, subject, session }
+    }
+}
+
 impl From<CredentialFacts> for CredentialFields {
     fn from(facts: CredentialFacts) -> Self {
         let CredentialFacts { user, session, token, api_key, issued_by, issued_at, roles_read_at } = facts;
         let token = token.map(|(issuer, id)| TokenFields { issuer, id });
-        let issued_by =
-            issued_by.map(|IssuedBy { issuer, subject, session }| IssuedByFields { issuer, subject, session });
+        let issued_by = issued_by.map(|issued_by| IssuedByFields::from(*issued_by));
         Self { user, session, token, api_key, issued_by, issued_at, roles_read_at }
     }
 }
@@ -184,8 +197,7 @@ impl From<CredentialFields> for CredentialFacts {
     fn from(fields: CredentialFields) -> Self {
         let CredentialFields { user, session, token, api_key, issued_by, issued_at, roles_read_at } = fields;
         let token = token.map(|TokenFields { issuer, id }| (issuer, id));
-        let issued_by =
-            issued_by.map(|IssuedByFields { issuer, subject, session }| IssuedBy { issuer, subject, session });
+        let issued_by = issued_by.map(|issued_by| Box::new(issued_by.into()));
         Self { user, session, token, api_key, issued_by, issued_at, roles_read_at }
     }
 }

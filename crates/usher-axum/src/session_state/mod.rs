@@ -97,6 +97,11 @@ impl SessionState {
         self.shared.readings.begin(now, changed_at)
     }
 
+    /// Whether what was read about a user at `read_at` says what roles they have now, as far as is known here.
+    pub fn is_current(&self, user: &UserId, read_at: UnixTime) -> bool {
+        !self.shared.revocations.with_index(|index| index.roles_changed_after(user, read_at))
+    }
+
     /// The moment of a change of a user that is durable now, for [`SessionEvent::UserChanged`]: later than that of every reading before.
     pub fn begin_change(&self, now: UnixTime) -> UnixTime {
         self.shared.readings.change(now)

@@ -88,6 +88,11 @@ impl KnownAddresses {
         }
     }
 
+    /// How many there are that the store has not been given yet.
+    pub(super) fn unsaved(&self) -> usize {
+        self.table.lock().unsaved.len()
+    }
+
     /// What the store has not been given yet. It counts as given until it is put back.
     pub(super) fn take_unsaved(&self) -> Vec<KnownAddress> {
         let unsaved = std::mem::take(&mut self.table.lock().unsaved);

@@ -247,6 +247,11 @@ impl Throttle {
         self.known.take_unsaved()
     }
 
+    /// How many addresses the store has not been offered yet, or did not take.
+    pub fn new_addresses(&self) -> usize {
+        self.known.unsaved()
+    }
+
     /// The store did not take these: they are offered again.
     pub fn put_back_addresses(&self, addresses: Vec<KnownAddress>) {
         self.known.put_back(addresses);

@@ -17,6 +17,7 @@ use super::done::Done;
 use super::{Answer, Operation, Revoker};
 use crate::audit::{AuditError, AuditTrail};
 use crate::config::IssuerSettings;
+use crate::open_requests::OpenRequests;
 use crate::passwords::{Busy, PasswordHasher, UnacceptablePassword};
 
 /// What operations need. The command line and the server each put one together.
@@ -47,6 +48,8 @@ pub struct Administration {
     pub randomness: Arc<dyn Randomness>,
     /// Held by the operation that is being carried out: each is several steps, and two about one user must not mix.
     pub turn: tokio::sync::Mutex<()>,
+    /// Counts the operations that the control socket asks for.
+    pub requests: OpenRequests,
 }
 
 /// The turn of an operation, which may begin.

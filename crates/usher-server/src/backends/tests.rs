@@ -90,3 +90,27 @@ async fn a_database_with_two_names_is_not_opened() {
     let Looked { problems, .. } = look(&config).await;
     assert!(problems.len() == 1 && problems[0].contains("hard links"), "{problems:?}");
 }
+
+#[tokio::test]
+async fn a_copy_gets_no_name_that_the_store_or_the_server_uses() {
+    // Some of these are not there, and would be taken for what SQLite or the server left behind, and removed.
+    let (folder, elsewhere) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let real = config(folder.path());
+    drop(open(&real).await.expect("opened"));
+    let linked = config(elsewhere.path());
+    std::os::unix::fs::symlink(&real.store.database, &linked.store.database).expect("a link");
+    let other_name = elsewhere.path().join("folder");
+    std::os::unix::fs::symlink(folder.path(), &other_name).expect("a link");
+    let backends = open(&linked).await.expect("opened");
+    for suffix in ["-journal", "-wal", "-shm", ".lock", ".sock"] {
+        for folder in [folder.path(), &other_name] {
+            let error = backends.backup.back_up(&folder.join(format!("usher.db{suffix}"))).await.expect_err(suffix);
+            assert!(error.contains("belongs to the store"), "{suffix}: {error}");
+        }
+    }
+    for suffix in [".audit-key", ".address-key"] {
+        let error = backends.backup.back_up(&elsewhere.path().join(format!("usher.db{suffix}"))).await;
+        assert!(error.expect_err(suffix).contains("belongs to the store"), "{suffix}");
+    }
+    backends.backup.back_up(&folder.path().join("usher.db-copy")).await.expect("copied");
+}

@@ -57,6 +57,7 @@ impl OpenStore {
             clock,
             randomness,
             turn: tokio::sync::Mutex::default(),
+            requests: crate::open_requests::OpenRequests::default(),
         };
         Ok(Self { administration, backends })
     }

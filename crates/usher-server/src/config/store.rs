@@ -74,13 +74,20 @@ impl StoreSettings {
         beside(&self.database, ".address-key")
     }
 
-    /// Whether `path` is a file of the store, or of the server beside it.
+    /// Whether `path` is the name of a file of the store, or of the server beside it: of one that may be there now and then, too.
     pub fn has_file(&self, path: &Path) -> bool {
-        path == self.database
-            || path == self.file()
-            || [self.lock_file(), self.control_socket(), self.audit_key_file(), self.address_key_file()]
-                .iter()
-                .any(|own| own == path)
+        // SQLite's own, beside the file itself: <https://sqlite.org/tempfiles.html>.
+        let journals = ["-journal", "-wal", "-shm"].map(|suffix| beside(&self.file(), suffix));
+        let own = [
+            self.database.clone(),
+            self.file(),
+            self.lock_file(),
+            self.control_socket(),
+            self.audit_key_file(),
+            self.address_key_file(),
+        ];
+        let path = without_links(path);
+        own.iter().chain(&journals).any(|own| without_links(own) == path)
     }
 
     /// The folder of the data.
@@ -116,6 +123,15 @@ impl Store {
             resolver.problem(KEY, reason, "make it, and let the server's user write to it");
         }
         Some(settings)
+    }
+}
+
+/// The same file by the real name of its folder. The file need not be there.
+fn without_links(file: &Path) -> PathBuf {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), file.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => file.to_owned(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use usher_auth::credential_lifetimes::MAX_ACCESS_TOKEN_LIFE;
 use usher_axum::{KNOWN_FOR, Passed, Throttle};
 use usher_store::{
@@ -30,12 +31,12 @@ impl Server {
         Ok(())
     }
 
-    /// Gives the store the addresses that are new, now and then. Runs until it is dropped.
-    pub async fn remember_addresses(&self) {
-        loop {
-            tokio::time::sleep(REMEMBER_ADDRESSES_EVERY).await;
-            self.remember_new_addresses().await;
-        }
+    /// Gives the store what is written behind, the addresses that are new and the last uses of sessions: now and then, and once more when
+    /// `stopping` is cancelled. A write that has begun by then is finished first.
+    pub async fn write_behind(&self, stopping: &CancellationToken) {
+        let addresses = until(stopping, REMEMBER_ADDRESSES_EVERY, || self.remember_new_addresses());
+        let uses = until(stopping, WRITE_USES_EVERY, || self.write_new_session_uses());
+        tokio::join!(addresses, uses);
     }
 
     /// Gives the store the addresses that are new. What it does not take is offered again the next time.
@@ -52,12 +53,9 @@ impl Server {
         }
     }
 
-    /// Writes the last uses of sessions, now and then. Runs until it is dropped.
-    pub async fn write_session_uses(&self) {
-        loop {
-            tokio::time::sleep(WRITE_USES_EVERY).await;
-            self.write_new_session_uses().await;
-        }
+    /// How many addresses that accounts were used from the store does not have.
+    pub fn unsaved_addresses(&self) -> usize {
+        self.api.throttle.new_addresses()
     }
 
     /// Writes the last uses of sessions, and tells the other nodes. What the store does not take is offered again the next time.
@@ -120,11 +118,60 @@ impl Server {
     }
 }
 
+/// Does `work` every so often, and a last time when `stopping` is cancelled.
+async fn until<W: Future<Output = ()>>(stopping: &CancellationToken, every: Duration, work: impl Fn() -> W) {
+    while stopping.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+        work().await;
+    }
+    work().await;
+}
+
 /// Addresses on their way to the store. Those that did not arrive are put back, also when nothing waits for it any more.
 struct UnsavedAddresses<'a>(&'a Throttle, Vec<KnownAddress>);
 
 impl Drop for UnsavedAddresses<'_> {
     fn drop(&mut self) {
         self.0.put_back_addresses(std::mem::take(&mut self.1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::pin::pin;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_has_begun_is_finished_when_the_server_stops_and_a_last_one_is_made() {
+        // req H14
+        let (stopping, go) = (CancellationToken::new(), Notify::new());
+        let (begun, done) = (Cell::new(0), Cell::new(0));
+        let mut writing = pin!(until(&stopping, Duration::from_secs(5), || async {
+            begun.set(begun.get() + 1);
+            go.notified().await;
+            done.set(done.get() + 1);
+        }));
+        let first_begins = async {
+            while begun.get() == 0 {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::select! {
+            () = &mut writing => panic!("nothing has stopped it"),
+            () = first_begins => {}
+        }
+        stopping.cancel();
+        go.notify_one();
+        let rest = async {
+            while done.get() == 0 {
+                tokio::task::yield_now().await;
+            }
+            go.notify_one();
+        };
+        tokio::join!(writing, rest);
+        assert_eq!((begun.get(), done.get()), (2, 2));
     }
 }

@@ -195,3 +195,43 @@ async fn a_client_that_hangs_up_keeps_its_place_until_its_request_is_carried_out
     go.notify_one();
     while !served().await {}
 }
+
+#[tokio::test]
+async fn a_renewal_that_waited_for_its_turn_says_what_roles_its_user_has_then() {
+    // req G5: two renewals of one account; the second one waits while the first is written, and while the user's roles change.
+    for by_cookie in [false, true] {
+        let (server, store) = in_memory().await;
+        let first = server.user("user-alice", "Alice").await;
+        let second = server.log_in("user-alice").await;
+        let go = Arc::new(Notify::new());
+        let gone = go.clone();
+        store.met();
+        store.detour(Barrier::Before("rotate_refresh_token"), async move { gone.notified().await });
+        let refresh = |token: &str| server.post("/auth/refresh").json(&json!({"refresh_token": token})).send();
+        let writing = tokio::spawn(refresh(&first.refresh_token));
+        let until = async |barrier| {
+            while !store.met().contains(&barrier) {
+                tokio::task::yield_now().await;
+            }
+        };
+        until(Barrier::Before("rotate_refresh_token")).await;
+        let waiting = match by_cookie {
+            true => tokio::spawn(server.post_with_cookie("/auth/refresh", &second.cookie).send()),
+            false => tokio::spawn(refresh(&second.refresh_token)),
+        };
+        until(Barrier::After("user")).await;
+        server.db_set_roles("user-alice", &["guest"]).await;
+        // A token tells its moment in whole seconds.
+        server.clock.advance(Duration::from_secs(2));
+        go.notify_one();
+        assert_eq!(writing.await.expect("no panic").expect("an answer").status(), 200);
+        let renewed = waiting.await.expect("no panic").expect("an answer");
+        assert_eq!(renewed.status(), 200, "{by_cookie}");
+        let renewed: Value = renewed.json().await.expect("JSON");
+        let token = renewed["token"].as_str().expect("a token");
+        let session = server.get("/auth/session").bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(session.status(), 200, "{by_cookie}: it was issued after the change");
+        let session: Value = session.json().await.expect("JSON");
+        assert_eq!(session["user"]["roles"], json!(["guest"]), "{by_cookie}: {session}");
+    }
+}

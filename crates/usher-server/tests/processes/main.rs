@@ -7,6 +7,7 @@ mod open_files;
 mod polling_at_a_stop;
 mod process;
 mod reloads;
+mod requests_at_a_stop;
 mod signals;
 mod silent;
 mod small_files;

@@ -127,7 +127,7 @@ fn of_issuers_session(session: &str, issued_at: i64) -> CredentialFacts {
         subject: IssuerSubject::new("a subject").expect("valid"),
         session: Some(IssuerSessionId::new(session).expect("valid")),
     };
-    CredentialFacts { issued_by: Some(issued_by), ..of_issuer(issued_at) }
+    CredentialFacts { issued_by: Some(Box::new(issued_by)), ..of_issuer(issued_at) }
 }
 
 fn issuer_revocation(target: RevocationTarget) -> Revocation {

@@ -53,7 +53,7 @@ prop_compose! {
             session: has[1].then(|| SessionId::from_random(ids.0)),
             token: has[2].then(|| (issuer, TokenId::from_random(ids.1))),
             api_key: has[3].then(|| ApiKeyId::from_random(ids.2)),
-            issued_by,
+            issued_by: issued_by.map(Box::new),
             issued_at,
             roles_read_at,
         }

@@ -126,7 +126,13 @@ async fn converse(stream: UnixStream, administration: &Administration) -> io::Re
     let mut reading = BufReader::new(reading);
     loop {
         let Some(line) = timeout(PATIENCE, read_line(&mut reading, MAX_REQUEST_BYTES)).await?? else { return Ok(()) };
+        // Held until the answer is written.
+        let open = administration.requests.begin();
         let reply = match serde_json::from_slice::<Operation>(&line) {
+            Ok(_) if open.is_none() => Reply::Error {
+                code: "stopping".to_owned(),
+                message: "the server is stopping: run the command again".to_owned(),
+            },
             Ok(operation) => {
                 // Nothing is to become of an operation whose command was stopped, or gave up, before it began.
                 let turn = tokio::select! {
@@ -153,5 +159,6 @@ async fn converse(stream: UnixStream, administration: &Administration) -> io::Re
             },
         };
         timeout(PATIENCE, write_line(&mut writing, &reply, MAX_ANSWER_BYTES)).await??;
+        drop(open);
     }
 }

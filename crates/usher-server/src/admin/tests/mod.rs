@@ -110,6 +110,7 @@ fn administration() -> Administration {
         clock: Arc::new(StandingClock),
         randomness,
         turn: tokio::sync::Mutex::default(),
+        requests: crate::open_requests::OpenRequests::default(),
     }
 }
 
