@@ -70,6 +70,10 @@ pub struct Limits {
     pub inbound_bytes: usize,
     /// See [`Self::inbound_bytes`].
     pub inbound_wait: Duration,
+    /// Frames without a message, such as pings, that a WebSocket may send before the application asks about them by
+    /// [`Session::take_empty_frames`](crate::Session::take_empty_frames); after these nothing is read until it does. For an application that
+    /// asks: the default has no bound.
+    pub empty_frames: usize,
     /// How long the body of a request may take. Longer is answered 408.
     pub body_wait: Duration,
     /// How long a WebSocket may take to accept one frame. Longer interrupts the session.
@@ -128,6 +132,7 @@ impl Default for Limits {
             outbound_bytes: 1024 * KIB,
             inbound_bytes: 256 * KIB,
             inbound_wait: Duration::from_secs(10),
+            empty_frames: usize::MAX,
             body_wait: Duration::from_secs(30),
             write_wait: Duration::from_secs(20),
             response_bytes: 128 * KIB,

@@ -2,6 +2,7 @@
 //! never crowd out those of users (req E3).
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -37,47 +38,48 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// So many places in all, and so many of one source. A cheap handle.
-#[derive(Clone, Debug)]
-pub struct SourceBudget {
+/// So many places in all, and so many of one source: an address, or a user. A cheap handle.
+#[derive(Debug)]
+pub struct Budget<S: Eq + Hash> {
     total: usize,
     per_source: usize,
-    counts: Arc<Mutex<Counts>>,
+    counts: Arc<Mutex<Counts<S>>>,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
+/// Places by the client's address.
+pub type SourceBudget = Budget<IpAddr>;
+
+#[derive(Debug)]
+struct Counts<S> {
     total: usize,
-    by_source: HashMap<IpAddr, usize>,
+    by_source: HashMap<S, usize>,
 }
 
 /// One place in a budget, given back when dropped.
 #[derive(Debug)]
-pub struct SourcePlace {
-    counts: Arc<Mutex<Counts>>,
+pub struct Place<S: Eq + Hash> {
+    counts: Arc<Mutex<Counts<S>>>,
     /// `None` for what is of no one source.
-    source: Option<IpAddr>,
+    source: Option<S>,
 }
+
+/// A place by the client's address.
+pub type SourcePlace = Place<IpAddr>;
 
 /// The place of a socket that waits for its first message.
 pub(crate) type WaitingPlace = SourcePlace;
 
-/// Where a session that has ended, and is remembered for a while, keeps a place among the waiting: it takes memory and a place in a drain as
-/// one that waits does.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LingeringPlace(Arc<Mutex<Option<SourcePlace>>>);
-
-impl LingeringPlace {
-    /// Hold `place` until the last handle is dropped.
-    pub(crate) fn hold(&self, place: Option<SourcePlace>) {
-        *self.0.lock() = place;
+impl<S: Eq + Hash> Clone for Budget<S> {
+    fn clone(&self) -> Self {
+        Self { total: self.total, per_source: self.per_source, counts: self.counts.clone() }
     }
 }
 
-impl SourceBudget {
+impl<S: Eq + Hash + Clone> Budget<S> {
     /// All places are free.
     pub fn new(total: usize, per_source: usize) -> Self {
-        Self { total, per_source, counts: Arc::default() }
+        let counts = Counts { total: 0, by_source: HashMap::new() };
+        Self { total, per_source, counts: Arc::new(Mutex::new(counts)) }
     }
 
     /// The same places, with other limits from now on.
@@ -92,37 +94,37 @@ impl SourceBudget {
     }
 
     /// A place for something from `source`, if there is one. Counting and taking are one step, so that no burst overshoots.
-    pub fn take(&self, source: IpAddr) -> Option<SourcePlace> {
+    pub fn take(&self, source: S) -> Option<Place<S>> {
         self.take_for(Some(source))
     }
 
     /// The same for something that is of no one source, such as the connection of a proxy, and counts in all alone.
-    pub fn take_for(&self, source: Option<IpAddr>) -> Option<SourcePlace> {
+    pub fn take_for(&self, source: Option<S>) -> Option<Place<S>> {
         let mut counts = self.counts.lock();
         if counts.total >= self.total {
             return None;
         }
-        if let Some(source) = source {
-            let from_source = counts.by_source.get(&source).copied().unwrap_or(0);
+        if let Some(source) = &source {
+            let from_source = counts.by_source.get(source).copied().unwrap_or(0);
             if from_source >= self.per_source {
                 return None;
             }
-            counts.by_source.insert(source, from_source + 1);
+            counts.by_source.insert(source.clone(), from_source + 1);
         }
         counts.total += 1;
-        Some(SourcePlace { counts: self.counts.clone(), source })
+        Some(Place { counts: self.counts.clone(), source })
     }
 }
 
-impl Drop for SourcePlace {
+impl<S: Eq + Hash> Drop for Place<S> {
     fn drop(&mut self) {
         let mut counts = self.counts.lock();
         counts.total -= 1;
-        let Some(source) = self.source else { return };
-        if let Some(count) = counts.by_source.get_mut(&source) {
+        let Some(source) = &self.source else { return };
+        if let Some(count) = counts.by_source.get_mut(source) {
             *count -= 1;
             if *count == 0 {
-                counts.by_source.remove(&source);
+                counts.by_source.remove(source);
             }
         }
     }

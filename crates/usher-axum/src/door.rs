@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use usher_auth::connection::Verification;
+use usher_auth::ids::UserId;
 use usher_auth::throttle::MessageRate;
 use usher_auth::{Clock, Permit, Randomness, Refusal};
 
-use crate::budget::{ConnectionLimits, SourceBudget, WaitingLimits};
+use crate::budget::{Budget, ConnectionLimits, SourceBudget, WaitingLimits};
 use crate::flusher::Flusher;
 use crate::observer::{Event, Scene};
 use crate::{CredentialVerifier, LiveConnections, Observer, Presenter, TrustedProxies};
+
+/// Most SockJS sessions of users that have ended and are remembered, so that their clients hear why. Those beyond are forgotten at once.
+const MOST_ENDED: usize = 10_000;
 
 /// What a door is made of.
 #[derive(Clone)]
@@ -49,6 +53,7 @@ struct Shared {
     parts: DoorParts,
     waiting: SourceBudget,
     anonymous: SourceBudget,
+    ended: Budget<UserId>,
     /// Writes what is delivered to connections that came this way.
     flusher: Arc<Flusher>,
     /// Nobody is let in any more.
@@ -60,8 +65,9 @@ impl Door {
     pub fn new(parts: DoorParts) -> Self {
         let waiting = SourceBudget::new(parts.waiting.total, parts.waiting.per_ip);
         let anonymous = SourceBudget::new(parts.anonymous.total, parts.anonymous.per_ip);
+        let ended = Budget::new(MOST_ENDED, parts.connection_limits.per_user);
         let (flusher, draining) = Default::default();
-        Self { shared: Arc::new(Shared { parts, waiting, anonymous, flusher, draining }) }
+        Self { shared: Arc::new(Shared { parts, waiting, anonymous, ended, flusher, draining }) }
     }
 
     /// The same door with other parts: who is in stays in, and is counted as before.
@@ -69,8 +75,9 @@ impl Door {
     pub fn rebuilt(&self, parts: DoorParts) -> Self {
         let waiting = self.shared.waiting.with_limits(parts.waiting.total, parts.waiting.per_ip);
         let anonymous = self.shared.anonymous.with_limits(parts.anonymous.total, parts.anonymous.per_ip);
+        let ended = self.shared.ended.with_limits(MOST_ENDED, parts.connection_limits.per_user);
         let (flusher, draining) = (self.shared.flusher.clone(), self.shared.draining.clone());
-        Self { shared: Arc::new(Shared { parts, waiting, anonymous, flusher, draining }) }
+        Self { shared: Arc::new(Shared { parts, waiting, anonymous, ended, flusher, draining }) }
     }
 
     /// Let nobody in any more: upgrades are answered with 503.
@@ -95,6 +102,11 @@ impl Door {
     /// Places for sockets that wait for a first message.
     pub(crate) fn waiting(&self) -> &SourceBudget {
         &self.shared.waiting
+    }
+
+    /// Places for users' SockJS sessions that have ended and are remembered: of one user as many as they may have connections.
+    pub(crate) fn ended(&self) -> &Budget<UserId> {
+        &self.shared.ended
     }
 
     /// Places for sockets of nobody in particular.

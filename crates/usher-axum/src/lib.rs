@@ -16,6 +16,7 @@ mod flusher;
 pub mod hand_over;
 pub mod issuer_keys;
 mod library;
+mod lingering;
 mod live_connections;
 mod mailbox;
 pub mod observer;

@@ -41,6 +41,8 @@ pub(crate) struct Live {
     input_left: AtomicUsize,
     /// Frames of the client that brought no message and were not asked about yet.
     empty_frames: AtomicUsize,
+    /// For the socket's task: such frames were asked about.
+    asked: AtomicWaker,
     /// For the driver: the next timeout is another one.
     timeout: Notify,
     /// For everybody with messages that did not fit; these may be many, and register before they look.
@@ -69,6 +71,7 @@ impl Live {
             written: AtomicWaker::new(),
             input_left: AtomicUsize::new(usize::MAX),
             empty_frames: AtomicUsize::new(0),
+            asked: AtomicWaker::new(),
             timeout: Notify::new(),
             room: Notify::new(),
             left: Notify::new(),
@@ -113,6 +116,7 @@ impl Live {
             );
             self.ended.send_replace(Some(why));
             self.incoming.wake();
+            self.asked.wake();
             self.room.notify_waiters();
         }
         result
@@ -214,7 +218,22 @@ impl Live {
 
     /// How many such frames came since this was last asked.
     pub(crate) fn take_empty_frames(&self) -> usize {
-        self.empty_frames.swap(0, Ordering::Relaxed)
+        let count = self.empty_frames.swap(0, Ordering::Relaxed);
+        if count > 0 {
+            self.asked.wake();
+        }
+        count
+    }
+
+    /// Ready while no more than `most` such frames came since this was last asked, or once the session has ended. For one task alone.
+    pub(crate) fn poll_asked(&self, most: usize, context: &mut Context<'_>) -> Poll<()> {
+        let crowded = || self.empty_frames.load(Ordering::Relaxed) > most;
+        if !crowded() {
+            return Poll::Ready(());
+        }
+        // Before the look: what comes after it wakes.
+        self.asked.register(context.waker());
+        if crowded() && self.ended().is_none() { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// The client sent so many bytes. False if that is more than it may; then nothing of it counts.
@@ -285,22 +304,33 @@ pub(crate) enum Receiver {
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) frame: Frame,
+    /// Bytes that it counts for.
+    cost: usize,
     live: Arc<Live>,
 }
 
 impl Sending {
-    /// `bytes`, which say what the frame says; they count as queued until the last of them is let go of.
-    pub(crate) fn into_chunk(self, bytes: Bytes) -> Bytes {
+    fn new(frame: Frame, live: Arc<Live>) -> Self {
+        Self { cost: frame.cost(), frame, live }
+    }
+
+    /// `bytes`, which say what the frame says; they count as queued until the last of them is let go of. What a transport has to escape makes them
+    /// more than those of the frame.
+    pub(crate) fn into_chunk(mut self, bytes: Bytes) -> Bytes {
+        if self.cost > 0 && bytes.len() > self.cost {
+            self.live.with(|machine, _| machine.handle_encoded(self.cost, bytes.len()));
+            self.cost = bytes.len();
+        }
         Bytes::from_owner(Chunk { bytes, _sending: self })
     }
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        let (cost, closes) = (self.frame.cost(), self.frame.is_close());
-        if cost > 0 || closes {
+        let closes = self.frame.is_close();
+        if self.cost > 0 || closes {
             self.live.with(|machine, now| {
-                machine.handle_written(now, cost);
+                machine.handle_written(now, self.cost);
                 if closes {
                     machine.handle_close_written();
                 }
@@ -346,11 +376,11 @@ impl Receiver {
                 Self::Attached { live, id } => (live.clone(), *id),
                 Self::Answer { live, frame } => {
                     let live = live.clone();
-                    return frame.take().map(|frame| Sending { frame, live });
+                    return frame.take().map(|frame| Sending::new(frame, live));
                 }
             };
             match live.with(|machine, now| machine.poll_transmit(now, id)) {
-                Transmit::Frame(frame) => return Some(Sending { frame, live }),
+                Transmit::Frame(frame) => return Some(Sending::new(frame, live)),
                 Transmit::Wait => live.transmit.notified().await,
                 Transmit::Over => return None,
             }
@@ -375,7 +405,7 @@ impl Receiver {
     pub(crate) async fn one(mut self) -> Sending {
         let next = self.next().await;
         let (Self::Attached { live, .. } | Self::Answer { live, .. }) = &self;
-        next.unwrap_or_else(|| Sending { frame: Frame::Close(Close::GO_AWAY), live: live.clone() })
+        next.unwrap_or_else(|| Sending::new(Frame::Close(Close::GO_AWAY), live.clone()))
     }
 }
 
@@ -383,5 +413,39 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         // Nothing happens where it has left already.
         self.leave(Left::Aborted);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::super::message::Outgoing;
+    use super::*;
+
+    #[test]
+    fn what_a_transport_made_of_a_frame_counts_until_it_is_written() {
+        let rules = Rules {
+            heartbeat: Duration::from_secs(25),
+            disconnect_delay: Duration::from_secs(5),
+            outbound_bytes: 1000,
+            inbound_bytes: 1000,
+            overflow: Close::SLOW_CONSUMER,
+            framed: true,
+        };
+        let live = Live::new(1, Transport::EventSource, rules, Clock::new());
+        live.with(|machine, now| machine.handle_send(now, Outgoing::Text("%".repeat(100)))).unwrap();
+        let Attach::Receiver(id) = live.with(|machine, now| machine.handle_attach(now, ReceiverKind::Stream)) else {
+            panic!("no receiver")
+        };
+        let mut receiver = Receiver::Attached { live: live.clone(), id };
+        let mut next = || receiver.next().now_or_never().flatten().expect("a frame");
+        assert_eq!(next().frame, Frame::Open);
+        let sending = next();
+        assert_eq!(live.outbound_bytes(), 102 + 32);
+        let chunk = sending.into_chunk(Bytes::from(vec![b'%'; 310]));
+        assert_eq!(live.outbound_bytes(), 310);
+        drop(chunk);
+        assert_eq!(live.outbound_bytes(), 0);
     }
 }

@@ -84,6 +84,9 @@ pub enum Unsent {
     Drop,
 }
 
+/// Most bytes of messages that one frame is made of, if it has more than one message: what a transport makes of a frame is a copy, and may be several times as
+/// long.
+const FRAME_BYTES: usize = 64 * 1024;
 /// Longest time in which a client may receive a complete answer before the wait for its next request begins.
 const TAKING: Duration = Duration::from_secs(30);
 
@@ -249,6 +252,11 @@ impl Machine {
         self.on_their_way
     }
 
+    /// What [`Self::poll_transmit`] gave a receiver, and counted as `cost`, takes so many bytes as the receiver has written it.
+    pub fn handle_encoded(&mut self, cost: usize, bytes: usize) {
+        self.on_their_way = self.on_their_way - cost + bytes;
+    }
+
     /// A receiver has written so many bytes that [`Self::poll_transmit`] gave it, or never will.
     pub fn handle_written(&mut self, now: Duration, bytes: usize) {
         self.on_their_way -= bytes;
@@ -372,8 +380,8 @@ impl Machine {
             Frame::Open
         } else if !self.outbound.is_empty() {
             // Without framing one at a time, so that those after it can still be dropped.
-            let one_or_all = if self.rules.framed { usize::MAX } else { 1 };
-            let messages = Frame::Messages(self.outbound.take(one_or_all, |message| message.len()));
+            let most = if self.rules.framed { FRAME_BYTES } else { 0 };
+            let messages = Frame::Messages(self.outbound.take_within(most, |message| message.len()));
             self.on_their_way += messages.cost();
             messages
         } else if let Phase::Closing { close, .. } = &self.phase {
@@ -414,7 +422,7 @@ impl Machine {
 
     /// The next thing the client sent.
     pub fn poll_incoming(&mut self) -> Option<Incoming> {
-        let incoming = self.inbound.take(1, Incoming::bytes).pop();
+        let incoming = self.inbound.take_within(0, Incoming::bytes).pop();
         self.answering = incoming.is_some();
         incoming
     }

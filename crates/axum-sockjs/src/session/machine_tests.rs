@@ -421,3 +421,18 @@ fn a_stream_whose_client_reads_slowly_is_not_given_up() {
     world.pass(HEARTBEAT * 2);
     assert!(!world.machine.has_receiver(), "and now it takes nothing");
 }
+
+#[test]
+fn a_frame_is_made_of_no_more_than_a_bound_unless_one_message_is() {
+    let mut world = World::new();
+    world.machine.rules.outbound_bytes = 1024 * 1024;
+    let stream = world.attach(ReceiverKind::Stream);
+    assert_eq!(world.next(stream), "o");
+    let lengths = [30_000, 30_000, 30_000, 100_000, 1, 1];
+    for length in lengths {
+        world.send(&"x".repeat(length)).unwrap();
+    }
+    // Each with its quotes, and commas between.
+    let frames: Vec<usize> = (0..4).map(|_| world.next(stream).len()).collect();
+    assert_eq!(frames, [60_008, 30_005, 100_005, 10]);
+}

@@ -30,10 +30,18 @@ impl<T> Queue<T> {
         self.items.push_back(item);
     }
 
-    /// The first so many, of which `bytes` tells the length.
-    pub(super) fn take(&mut self, most: usize, bytes: impl Fn(&T) -> usize) -> Vec<T> {
-        let taken: Vec<T> = self.items.drain(..most.min(self.items.len())).collect();
-        self.bytes -= taken.iter().map(|item| cost(bytes(item))).sum::<usize>();
+    /// The first ones that cost no more than `most` together, and one at least; `bytes` tells their lengths.
+    pub(super) fn take_within(&mut self, most: usize, bytes: impl Fn(&T) -> usize) -> Vec<T> {
+        let (mut count, mut taken_bytes) = (0, 0);
+        for item in &self.items {
+            let more = cost(bytes(item));
+            if count > 0 && taken_bytes + more > most {
+                break;
+            }
+            (count, taken_bytes) = (count + 1, taken_bytes + more);
+        }
+        let taken: Vec<T> = self.items.drain(..count).collect();
+        self.bytes -= taken_bytes;
         if self.items.is_empty() {
             // A session at rest keeps no room for its worst moment.
             self.items = VecDeque::new();

@@ -17,14 +17,16 @@ use crate::session::Live;
 pub(super) struct Metered {
     io: TokioIo<Upgraded>,
     live: Arc<Live>,
+    /// See [`Limits::empty_frames`](crate::Limits::empty_frames).
+    most_empty_frames: usize,
     fragments: Fragments,
     /// Frames were counted: others get their turn before more is read, the session's application among them.
     yields: bool,
 }
 
 impl Metered {
-    pub(super) fn new(io: TokioIo<Upgraded>, live: Arc<Live>) -> Self {
-        Self { io, live, fragments: Fragments::default(), yields: false }
+    pub(super) fn new(io: TokioIo<Upgraded>, live: Arc<Live>, most_empty_frames: usize) -> Self {
+        Self { io, live, most_empty_frames, fragments: Fragments::default(), yields: false }
     }
 
     fn count(&mut self, bytes: &[u8]) {
@@ -46,6 +48,7 @@ impl AsyncRead for Metered {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
+        ready!(self.live.poll_asked(self.most_empty_frames, context));
         let left = self.live.input_left();
         if left == usize::MAX {
             let before = buffer.filled().len();

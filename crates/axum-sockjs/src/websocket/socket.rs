@@ -40,6 +40,8 @@ type Stream = WebSocketStream<Metered>;
 
 struct Socket<'a, A: Application> {
     stream: Stream,
+    /// A pong may wait to be written.
+    unwritten_pong: bool,
     receiver: Receiver,
     service: &'a Inner<A>,
     entry: &'a Entry<A::Opener>,
@@ -66,16 +68,16 @@ pub(super) async fn run<A: Application>(
     transport: Transport,
 ) {
     let framed = transport == Transport::Websocket;
-    let Limits { message_bytes, request_bytes, .. } = service.config.limits;
+    let Limits { message_bytes, request_bytes, empty_frames, .. } = service.config.limits;
     let limit = if framed { request_bytes } else { message_bytes };
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
         .max_message_size(Some(limit))
         .max_frame_size(Some(limit));
-    let io = Metered::new(TokioIo::new(upgraded), entry.live.clone());
+    let io = Metered::new(TokioIo::new(upgraded), entry.live.clone(), empty_frames);
     let stream = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    Socket { stream, receiver, service, entry, framed }.run().await;
+    Socket { stream, unwritten_pong: false, receiver, service, entry, framed }.run().await;
 }
 
 impl<A: Application> Socket<'_, A> {
@@ -88,7 +90,7 @@ impl<A: Application> Socket<'_, A> {
                     Ok(()) => {}
                     Err(end) => break end,
                 },
-                message = self.stream.next(), if !waits => match self.read(message) {
+                message = next(&mut self.stream, &mut self.unwritten_pong), if !waits => match self.read(message) {
                     Ok(batch) => inbound = batch,
                     Err(end) => break end,
                 },
@@ -155,12 +157,13 @@ impl<A: Application> Socket<'_, A> {
     }
 
     /// What a message of the peer holds for the application; `None` if nothing.
-    fn read(&self, message: Option<Result<Message, Error>>) -> Result<Deliver, End> {
+    fn read(&mut self, message: Option<Result<Message, Error>>) -> Result<Deliver, End> {
         let text = match message {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Close(frame))) => return Err(End::Peer(frame.map(|frame| frame.code.into()))),
             Some(Ok(Message::Binary(_))) => return Err(End::Violation(Close::BINARY)),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {
+            Some(Ok(ping_or_pong @ (Message::Ping(_) | Message::Pong(_)))) => {
+                self.unwritten_pong |= ping_or_pong.is_ping();
                 self.entry.live.count_empty_frames(1);
                 return Ok(None);
             }
@@ -243,6 +246,18 @@ impl<A: Application> Socket<'_, A> {
         };
         let _ = timeout(LINGER, farewell).await;
     }
+}
+
+/// The next message. Nothing is read before the pong to the last ping is written: pongs that the peer does not take would else be queued without
+/// a bound. Can be dropped while it waits.
+async fn next(stream: &mut Stream, unwritten_pong: &mut bool) -> Option<Result<Message, Error>> {
+    if *unwritten_pong {
+        if let Err(error) = stream.flush().await {
+            return Some(Err(error));
+        }
+        *unwritten_pong = false;
+    }
+    stream.next().await
 }
 
 /// Codes that may not stand on the wire become 1000; a reason is cut between two characters.

@@ -6,7 +6,8 @@ use axum_sockjs::{Close, Config, Ended, Transport};
 use futures_util::SinkExt;
 use tungstenite::Message;
 
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::client::within;
 use super::world::{World, message};
@@ -202,4 +203,58 @@ async fn the_raw_websocket_goes_to_the_same_application_without_frames() {
     assert_eq!(socket.text().await, r#"{"connected":true}"#);
     session.close(Close::GO_AWAY);
     assert_eq!(socket.closed().await, (3000, "Go away!".to_owned()));
+}
+
+/// A ping with nothing in it, as a client sends it.
+const PING: &[u8] = b"\x89\x80\0\0\0\0";
+
+#[tokio::test]
+async fn a_peer_that_takes_no_pongs_is_read_no_further() {
+    let mut world = World::new().await;
+    for path in ["/s/0/a/websocket", "/s/websocket"] {
+        let mut socket = world.client.websocket(path).await;
+        let (_session, _) = world.session().await;
+        let ping = [b"\x89\xfd\0\0\0\0".as_slice(), &[b'x'; 125]].concat();
+        let pings = ping.repeat(1000);
+        let mut sent = 0;
+        // What the system keeps in both directions is some megabytes.
+        while let Ok(written) = timeout(Duration::from_secs(2), socket.0.get_mut().write_all(&pings)).await {
+            written.unwrap();
+            sent += pings.len();
+            assert!(sent < 64 * 1024 * 1024, "{path}: pongs are queued without a bound");
+        }
+    }
+}
+
+#[tokio::test]
+async fn frames_without_a_message_are_read_ahead_of_the_application_within_a_bound() {
+    let mut config = Config::default();
+    config.limits.empty_frames = 100;
+    let mut world = World::with(config).await;
+    for path in ["/s/0/a/websocket", "/s/websocket"] {
+        let mut socket = world.client.websocket(path).await;
+        let (mut session, _) = world.session().await;
+        if path.contains("/0/") {
+            assert_eq!(socket.text().await, "o");
+        }
+        within(socket.0.get_mut().write_all(&PING.repeat(5000))).await.unwrap();
+        let mut count = 0;
+        while count < 5000 {
+            // It is read on until nothing more comes.
+            let mut pongs = [0; 16 * 1024];
+            while timeout(Duration::from_millis(50), socket.0.get_mut().read(&mut pongs)).await.is_ok() {}
+            let came = session.take_empty_frames();
+            // And what is in the buffer of one reading.
+            assert!(came > 0 && came <= 100 + 4096 / PING.len(), "{path}: {came} after {count}");
+            count += came;
+        }
+        // A session that has ended waits for nobody.
+        within(socket.0.get_mut().write_all(&PING.repeat(1000))).await.unwrap();
+        session.close(Close::GO_AWAY);
+        drop(session);
+        if path.contains("/0/") {
+            assert_eq!(socket.text().await, "c[3000,\"Go away!\"]");
+        }
+        assert_eq!(socket.closed().await.0, 3000);
+    }
 }

@@ -9,6 +9,7 @@ use usher_auth::{Now, Permit};
 use super::{Decision, Driver, Event, Farewell, LEAST_RETRY, TOO_MANY_RETRY, Transport, new_handle};
 use crate::Application;
 use crate::admitting::admit_within_patience;
+use crate::lingering::EndedPlace;
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::Amendments;
 use crate::refusal_report::report_refusal;
@@ -60,8 +61,12 @@ impl<T: Transport, A: Application> Driver<T, A> {
     /// It has ended, and is remembered for a while: it keeps its place, or takes one if it had none. Without one it is forgotten at once.
     pub(super) fn linger(&mut self) {
         let Some(lingering) = &self.lingering else { return };
-        let place = self.place.take();
-        let place = place.or_else(|| self.door.waiting().take(self.presenter.address.source()));
+        let user = self.farewell.permit.as_ref().map(Permit::principal).filter(|principal| !principal.anonymous);
+        let place = match (self.place.take(), user) {
+            (Some(place), _) => Some(EndedPlace::Strangers(place)),
+            (None, Some(user)) => self.door.ended().take(user.id.clone()).map(EndedPlace::Users),
+            (None, None) => self.door.waiting().take(self.presenter.address.source()).map(EndedPlace::Strangers),
+        };
         if place.is_none() {
             self.transport.forget_ended();
         }

@@ -24,7 +24,8 @@ use usher_auth::{Now, Permit, Refusal};
 
 pub(crate) use self::transport::{Incoming, Transport};
 pub(crate) use self::websocket::WebSocket;
-use crate::budget::{LingeringPlace, WaitingPlace};
+use crate::budget::WaitingPlace;
+use crate::lingering::LingeringPlace;
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::Order;
 use crate::refusal_report::scene;

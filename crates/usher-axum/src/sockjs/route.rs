@@ -22,11 +22,13 @@ use usher_auth::wire::{Mistake, shape};
 use super::opener::{Bond, Page, Proof, check_page};
 use super::session_transport::SessionTransport;
 use crate::admission::{Accepted, Arrival, admit, client_address};
-use crate::budget::LingeringPlace;
+use crate::lingering::LingeringPlace;
 use crate::observer::Event;
 use crate::socket;
 use crate::{Application, Door, Presenter, Problem};
 
+/// Frames without a message that are read ahead of their metering: no more are while a credential is verified, when nothing is metered.
+const MOST_EMPTY_FRAMES: usize = 100;
 /// Beyond the messages themselves: what wraps them, and several in one request.
 const REQUEST_OVERHEAD_BYTES: usize = 1024;
 /// Beyond what a connection may have queued, one message of any size and the frames of its end: the bound of the session itself, which
@@ -167,6 +169,7 @@ fn config(settings: &SockJsSettings, door: &Door) -> Config {
             request_bytes: 2 * message + REQUEST_OVERHEAD_BYTES,
             outbound_bytes: outbound + MOST_WRAPPING * message + FAREWELL_BYTES,
             inbound_bytes: 2 * message,
+            empty_frames: MOST_EMPTY_FRAMES,
             response_bytes: settings.response_bytes,
             // Counted by the door, where those who wait have a budget of their own.
             sessions: u32::MAX,

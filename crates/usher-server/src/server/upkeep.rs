@@ -156,7 +156,7 @@ mod tests {
         }));
         let first_begins = async {
             while begun.get() == 0 {
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::advance(Duration::from_secs(1)).await;
             }
         };
         tokio::select! {

@@ -45,6 +45,7 @@ mod session_keys;
 mod session_memory;
 mod session_nodes;
 mod sockjs_examples;
+mod sockjs_places;
 mod sockjs_requests;
 mod throttle;
 mod upgrade_form;

@@ -215,9 +215,10 @@ async fn a_renewal_that_waited_for_its_turn_says_what_roles_its_user_has_then() 
             }
         };
         until(Barrier::Before("rotate_refresh_token")).await;
-        let waiting = match by_cookie {
-            true => tokio::spawn(server.post_with_cookie("/auth/refresh", &second.cookie).send()),
-            false => tokio::spawn(refresh(&second.refresh_token)),
+        let waiting = if by_cookie {
+            tokio::spawn(server.post_with_cookie("/auth/refresh", &second.cookie).send())
+        } else {
+            tokio::spawn(refresh(&second.refresh_token))
         };
         until(Barrier::After("user")).await;
         server.db_set_roles("user-alice", &["guest"]).await;

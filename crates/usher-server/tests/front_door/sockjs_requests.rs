@@ -11,10 +11,10 @@ use usher_auth::origin::AllowedOrigins;
 use usher_auth::protocol::SockJsDialect;
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
 use usher_auth::route::RouteRules;
-use usher_axum::{SockJsSettings, SockJsTransports, WaitingLimits};
+use usher_axum::SockJsTransports;
 use usher_testkit::{LoggedIn, SockJsClient, TestServer, Upgrade, sockjs};
 
-const PLAIN: SockJsDialect = SockJsDialect { lenient: true, octoprint: false };
+pub(crate) const PLAIN: SockJsDialect = SockJsDialect { lenient: true, octoprint: false };
 /// The page that may use its visitors' cookies.
 const ORIGIN: &str = "http://app.test";
 /// Transports over which a session can be opened by a request.
@@ -42,27 +42,27 @@ async fn strict() -> TestServer {
     .await
 }
 
-fn request(server: &TestServer, method: &Method, session: &str, transport: &str) -> RequestBuilder {
+pub(crate) fn request(server: &TestServer, method: &Method, session: &str, transport: &str) -> RequestBuilder {
     let url = server.at(&format!("/sockjs/000/{session}/{transport}"));
     server.http.request(method.clone(), url)
 }
 
-fn poll(server: &TestServer, session: &str) -> RequestBuilder {
+pub(crate) fn poll(server: &TestServer, session: &str) -> RequestBuilder {
     request(server, &Method::POST, session, "xhr")
 }
 
-async fn send(server: &TestServer, session: &str, message: &Value) -> Response {
+pub(crate) async fn send(server: &TestServer, session: &str, message: &Value) -> Response {
     let body = json!([message.to_string()]).to_string();
     request(server, &Method::POST, session, "xhr_send").body(body).send().await.expect("an answer")
 }
 
-async fn text(request: RequestBuilder) -> String {
+pub(crate) async fn text(request: RequestBuilder) -> String {
     let answer = request.send().await.expect("an answer");
     assert_eq!(answer.status(), 200);
     answer.text().await.expect("text")
 }
 
-async fn status(request: RequestBuilder) -> (u16, Value) {
+pub(crate) async fn status(request: RequestBuilder) -> (u16, Value) {
     let answer = request.send().await.expect("an answer");
     let status = answer.status().as_u16();
     // A stream that was let in does not end.
@@ -211,64 +211,6 @@ async fn only_listed_pages_may_read_answers() {
         (preflight.status().as_u16(), &preflight.headers()["access-control-allow-origin"]),
         (204, &ORIGIN.parse().expect("a value"))
     );
-}
-
-#[tokio::test]
-async fn sessions_of_nobody_have_the_budget_of_those_who_wait() {
-    // req E3
-    let server = TestServer::builder().settings(|settings| {
-        settings.sockjs = Some(sockjs(PLAIN));
-        settings.waiting = WaitingLimits { total: 100, per_ip: 2 };
-    });
-    let server = server.start().await;
-    let alice = server.user("alice", "Alice").await;
-    assert_eq!(text(poll(&server, "one")).await, "o\n");
-    let _two = SockJsClient::open(&server, Upgrade::at("")).await.expect("a session");
-    let (refused, problem) = status(poll(&server, "three")).await;
-    assert_eq!((refused, &problem["code"]), (429, &json!("too_many_connections")));
-    assert_eq!(text(poll(&server, "four").bearer_auth(&alice.token)).await, "o\n");
-    // Once in, a session of somebody does not wait any more.
-    assert_eq!(send(&server, "one", &json!({"type": "auth", "token": alice.token})).await.status(), 204);
-    assert!(text(poll(&server, "one")).await.contains("authenticated"));
-    assert_eq!(text(poll(&server, "five")).await, "o\n");
-}
-
-#[tokio::test]
-async fn ended_sessions_are_remembered_within_the_budget_of_those_that_wait() {
-    // req E3, H15: those of an account with too many connections, and those that their clients end.
-    let server = TestServer::builder().settings(|settings| {
-        settings.sockjs = Some(SockJsSettings { disconnect_delay: Duration::from_hours(1), ..sockjs(PLAIN) });
-        settings.waiting = WaitingLimits { total: 100, per_ip: 2 };
-        settings.connections.per_user = 1;
-    });
-    let server = server.start().await;
-    let alice = server.user("alice", "Alice").await;
-    assert_eq!(text(poll(&server, "open").bearer_auth(&alice.token)).await, "o\n");
-    for number in 0..20 {
-        assert_eq!(text(poll(&server, &format!("more-{number}")).bearer_auth(&alice.token)).await, "o\n");
-    }
-    let settled = async |most: usize| {
-        let settled = async {
-            while server.server().polled_sessions() > most {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(15), settled).await.expect("the others are forgotten");
-    };
-    // The one that is open, and two.
-    settled(3).await;
-    assert!(text(poll(&server, "open").bearer_auth(&alice.token)).await.contains("authenticated"));
-    // The places are taken; a session that its client breaks the rules of is forgotten, too.
-    for number in 0..5 {
-        let name = if number == 0 { "open".to_owned() } else { format!("next-{number}") };
-        if number > 0 {
-            let opened = text(poll(&server, &name).bearer_auth(&alice.token)).await;
-            assert_eq!(opened, "o\n");
-        }
-        let broken = request(&server, &Method::POST, &name, "xhr_send").bearer_auth(&alice.token).body("x");
-        broken.send().await.expect("an answer");
-        settled(3).await;
-    }
 }
 
 #[tokio::test]
