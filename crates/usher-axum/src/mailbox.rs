@@ -61,9 +61,9 @@ struct Mailbox {
     order: Option<Order>,
     amendments: Option<Box<Amendments>>,
     /// Changes so far; those among them that the task was handed; and those that it goes on with.
-    changes: u64,
-    handed_out: u64,
-    taken_in: u64,
+    changes: u32,
+    handed_out: u32,
+    taken_in: u32,
     /// Set once nothing more may reach the peer: revoked, overflown, or the task has gone.
     shut: bool,
     /// The credential was revoked.

@@ -50,16 +50,16 @@ pub type RouteTable = BTreeMap<String, Arc<RouteRules>>;
 
 /// One change of a connection, counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Change(u64);
+pub(crate) struct Change(u32);
 
 impl Change {
     /// The one of that number.
-    pub(crate) fn number(number: u64) -> Self {
+    pub(crate) fn number(number: u32) -> Self {
         Self(number)
     }
 
     /// Whether it is one of the first so many.
-    pub(crate) fn is_among(self, first: u64) -> bool {
+    pub(crate) fn is_among(self, first: u32) -> bool {
         self.0 <= first
     }
 }
