@@ -160,6 +160,7 @@ mod tests {
             inbound_bytes: 1,
             overflow: Close::SLOW_CONSUMER,
             framed: true,
+            read_again_below: 0,
         };
         Live::new(number, Transport::Xhr, rules, ambient::Clock::new())
     }

@@ -174,7 +174,8 @@ impl<A: Application> Inner<A> {
             Transport::XhrSend | Transport::JsonpSend => {
                 return sending::answer(self, &id, transport, parts, body).await;
             }
-            Transport::Jsonp | Transport::Xhr => self.receiver(id, transport, &parts, ReceiverKind::Poll).await,
+            Transport::Xhr => self.receiver(id, transport, &parts, ReceiverKind::Poll).await,
+            Transport::Jsonp => self.receiver(id, transport, &parts, ReceiverKind::Script).await,
             _ => self.receiver(id, transport, &parts, ReceiverKind::Stream).await,
         };
         match (found, transport) {
@@ -245,6 +246,7 @@ impl<A: Application> Inner<A> {
             inbound_bytes: self.config.limits.inbound_bytes,
             overflow: self.config.overflow.clone(),
             framed: transport != Transport::RawWebsocket,
+            read_again_below: self.config.limits.read_again_below,
         }
     }
 }

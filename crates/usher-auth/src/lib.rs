@@ -24,6 +24,7 @@ pub mod credential_lifetimes;
 pub mod revocation;
 pub mod throttle;
 
+pub mod client_address;
 pub mod close_code;
 pub mod mistake;
 pub mod refusal;

@@ -12,8 +12,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usher_auth::Randomness;
 use zeroize::Zeroizing;
 
-use crate::signing_key_file;
-
 /// Most bytes of the file that are read; a key has fewer.
 const MAX_BYTES: u64 = 128;
 
@@ -52,7 +50,7 @@ pub fn load_or_create(path: &Path, randomness: &dyn Randomness) -> Result<Zeroiz
     let key = Zeroizing::new(randomness.bytes::<32>());
     let text = Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(*key)));
     let failed = |source| AddressKeyError::Io { path: path.to_owned(), source };
-    signing_key_file::create(path, &text).map_err(failed)?;
+    usher_audit::secret_file::create(path, &text).map_err(failed)?;
     Ok(key)
 }
 
@@ -96,7 +94,7 @@ mod tests {
         let error = load_or_create(&path, &SystemRandomness).expect_err("exposed");
         assert!(matches!(error, AddressKeyError::Exposed { mode: 0o640, .. }));
         fs::remove_file(&path).expect("removed");
-        signing_key_file::create(&path, "short").expect("written");
+        usher_audit::secret_file::create(&path, "short").expect("written");
         let error = load_or_create(&path, &SystemRandomness).expect_err("damaged");
         assert!(matches!(error, AddressKeyError::Invalid { .. }));
     }

@@ -17,8 +17,8 @@ use url::Host;
 use usher_axum::Problem;
 use usher_store::Store;
 
-use crate::audit::AuditTrail;
 use crate::metrics::{self, Metrics, Owners};
+use usher_audit::AuditTrail;
 
 /// What the endpoints depend on.
 #[derive(Clone, FromRef)]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use usher_sql::{OpenError, SqlOptions, SqlStore};
+use usher_sql::{OpenError, SqlOptions, SqlStore, partial_of};
 use usher_store::memory::{MemorySessionEvents, MemoryTickets};
 use usher_store::{AuditStore, SessionEvents, Store, StoreError, TicketBounds, TicketStore};
 
@@ -194,7 +194,8 @@ struct StoreBackUp {
 #[async_trait]
 impl BackUp for StoreBackUp {
     async fn back_up(&self, to: &Path) -> Result<(), String> {
-        if self.store.has_file(to) {
+        // What is written before it is complete, too: the file of the store itself may be called so.
+        if self.store.has_file(to) || self.store.has_file(&partial_of(to)) {
             return Err(format!("{} is the name of a file that belongs to the store: name another file", to.display()));
         }
         self.sql.back_up(to).await.map_err(|error| with_sources(&error))

@@ -10,7 +10,6 @@ pub mod server;
 
 pub mod admin;
 mod api;
-pub mod audit;
 mod boards;
 
 mod admin_http;
@@ -21,7 +20,6 @@ mod access_tokens;
 mod address_key_file;
 pub mod cookies;
 mod error_text;
-mod hidden_text;
 pub mod log;
 pub mod passwords;
 pub mod preflight;

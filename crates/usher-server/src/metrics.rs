@@ -23,7 +23,7 @@ use usher_axum::observer::{Entry, Event, Scene};
 use usher_axum::{LiveConnections, Observer, SockJsRoute};
 use usher_rooms::Rooms;
 
-use crate::audit::{AuditTrail, SinkKind};
+use usher_audit::{AuditTrail, SinkKind};
 use usher_axum::rooms::RoomsApplication;
 
 /// The type of the answer to `GET /metrics`.

@@ -1,9 +1,13 @@
 //! Everybody who is told what happens at the door.
 
+mod audit;
+mod audit_rooms;
+
 use usher_axum::Observer;
 use usher_axum::observer::{Event, Scene};
 
-use crate::audit::AuditObserver;
+pub(crate) use self::audit::AuditObserver;
+pub(crate) use self::audit_rooms::AuditRoomObserver;
 use crate::metrics::Metrics;
 
 /// The audit and the metrics.

@@ -18,7 +18,7 @@ use usher_store::{
 };
 
 use crate::admin::{Revoker, owner};
-use crate::audit::{AuditTrail, Record};
+use usher_audit::{AuditTrail, Record};
 
 /// Longest wait for the other nodes to be told. They read everything again when they are connected again.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(5);

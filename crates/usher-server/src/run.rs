@@ -26,7 +26,6 @@ use self::serving::{Serving, Signals};
 use self::stop::stop;
 use crate::address_key_file::{self, AddressKeyError};
 use crate::admin::{Administration, IssuerUsers, RulesInForce};
-use crate::audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 use crate::backends::{self, BackendError};
 use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
@@ -37,6 +36,7 @@ use crate::preflight::look_before_starting;
 use crate::server::{Server, ServerParts, ServerSettings};
 use crate::session_feed::SessionFeed;
 use crate::signing_key_file::{self, SigningKeyError};
+use usher_audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]

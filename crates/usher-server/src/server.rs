@@ -37,19 +37,19 @@ use zeroize::Zeroizing;
 use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
-use crate::audit::{AuditObserver, AuditRoomObserver, AuditTrail};
 use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::listener;
 use crate::login_queue::LoginQueue;
 use crate::metrics::{Metrics, Owners};
-use crate::observers::Observers;
+use crate::observers::{AuditObserver, AuditRoomObserver, Observers};
 use crate::open_requests::OpenRequests;
 use crate::passwords::PasswordHasher;
 use crate::revoker::{LiveRevoker, RevokerParts};
 use crate::session_feed::SessionFeed;
 use crate::sessions::{Sessions, SessionsParts};
 use crate::ticket_desk::TicketDesk;
+use usher_audit::AuditTrail;
 
 /// When clients that come in a drain should try again: another server is there then, or this one is back.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(5);

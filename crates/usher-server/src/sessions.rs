@@ -1,6 +1,7 @@
 //! Log-ins: a session starts, is refreshed, slides, and ends.
 
 mod ending;
+mod slow_writes;
 mod steady_clock;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use usher_auth::jwt::{AccessTokenClaims, SessionKeyClaims};
 use usher_auth::secret::{PlainToken, SecretText, TokenKind};
 use usher_auth::session::{RefreshState, RefreshToken, Session, SessionLimits};
 use usher_auth::user::{PasswordHash, User};
-use usher_auth::{Clock, Randomness, UnixTime};
+use usher_auth::{Clock, Now, Randomness, UnixTime};
 use usher_axum::{SessionState, Throttle};
 use usher_store::backend::{RotationDecision, decide_rotation};
 use usher_store::{
@@ -21,6 +22,7 @@ use usher_store::{
 };
 
 pub use self::ending::EndError;
+use self::slow_writes::SlowWrites;
 use self::steady_clock::SteadyClock;
 
 use crate::access_tokens::AccessTokens;
@@ -73,6 +75,7 @@ pub struct Sessions {
     turns: Turns,
     /// When refresh tokens were used.
     used: Arc<SteadyClock>,
+    slow_writes: SlowWrites,
 }
 
 /// Where a log-in comes from, for the owner's list.
@@ -172,7 +175,7 @@ impl Sessions {
     /// With these parts.
     pub fn new(parts: SessionsParts) -> Self {
         let used = Arc::new(SteadyClock::new(parts.clock.now(), parts.newest, RETRY_WINDOW));
-        Self { parts: Arc::new(parts), turns: Turns::default(), used }
+        Self { parts: Arc::new(parts), turns: Turns::default(), used, slow_writes: SlowWrites::new(RETRY_WINDOW) }
     }
 
     /// How long sessions last.
@@ -228,17 +231,19 @@ impl Sessions {
         let Some(presented) = PlainToken::parse(TokenKind::Refresh, presented) else {
             return Err(RefreshError::invalid("it has not the form of one", None));
         };
-        let now = self.parts.clock.now().unix;
+        let arrived = self.parts.clock.now();
+        let now = arrived.unix;
         let Some(known) = self.parts.store.refresh_token(&presented.hashed()).await? else {
             return Err(self.unknown(&presented, now).await);
         };
-        let mut begun = self.begin_rotation(&presented, &known).await?;
+        let mut begun = self.begin_rotation(&presented, &known, arrived).await?;
         let known_successor = match &known.state {
             RefreshState::Fresh => None,
             RefreshState::Spent { successor, .. } => self.parts.store.refresh_token(successor).await?,
         };
         // What becomes of it as far as can be told without the store's writer. Whatever can be repeated is counted; a token that is worth nothing
         // must not use up its user's refreshes, and one that comes back ends its session whatever was counted.
+        let mut turn = None;
         let expected = decide_rotation(&begun.rotation, known.clone(), known_successor);
         let outcome = match expected {
             RotationDecision::Answer(RefreshOutcome::Expired(_)) => {
@@ -247,12 +252,14 @@ impl Sessions {
             RotationDecision::EndSession(_) => self.parts.store.rotate_refresh_token(&begun.rotation).await?,
             RotationDecision::Rotate { .. } => {
                 self.pace(&known.user)?;
-                let turn = self.turn(&known.user).await?;
+                turn = Some(self.turn(&known.user).await?);
                 // What was read before the wait may be long ago: the session's end, the user's roles, the time itself.
-                begun = self.begin_rotation(&presented, &known).await?;
-                let outcome = self.parts.store.rotate_refresh_token(&begun.rotation).await?;
-                drop(turn);
-                outcome
+                begun = self.begin_rotation(&presented, &known, arrived).await?;
+                let writing = self.slow_writes.begin(&begun.rotation.presented, self.parts.clock.now());
+                let outcome = self.parts.store.rotate_refresh_token(&begun.rotation).await;
+                // Also one that failed: it may have been carried out.
+                writing.end(self.parts.clock.now());
+                outcome?
             }
             // A retry is no write. Its access token is issued within the retry window after the use that the store knows of.
             RotationDecision::Answer(retried) => {
@@ -271,16 +278,18 @@ impl Sessions {
             RefreshOutcome::Unknown => return Err(self.unknown(&presented, now).await),
         };
         let renewed = self.renew(living, rotation.now).await?;
-        let mut granted = renewed.ok_or_else(|| RefreshError::invalid("its user may not come in", known.user))?;
+        let mut granted = renewed.ok_or_else(|| RefreshError::invalid("its session has ended", known.user))?;
+        drop(turn);
         granted.refresh_token = Some(refresh_token);
         Ok(granted)
     }
 
-    /// What the store is asked to do for a presented token, as things are now.
+    /// What the store is asked to do for a presented token that `arrived` then, as things are now.
     async fn begin_rotation(
         &self,
         presented: &PlainToken,
         known: &RefreshToken,
+        arrived: Now,
     ) -> Result<BegunRotation, RefreshError> {
         let clocks = self.parts.clock.now();
         let now = clocks.unix;
@@ -296,7 +305,10 @@ impl Sessions {
             sealed_successor: sealed::seal(presented, successor.reveal(), &self.parts.randomness.bytes()),
             now,
             used_at: self.used.read(clocks),
-            retry_window: RETRY_WINDOW,
+            // A client cannot have had the successor before it was written, and has not asked again while this request waited.
+            retry_window: RETRY_WINDOW
+                + self.slow_writes.of(&presented.hashed(), clocks)
+                + clocks.monotonic.saturating_sub(arrived.monotonic),
             forget_reuse_at: self.parts.lifetimes.forget_session_at(now),
         };
         Ok(BegunRotation { living, successor, rotation })
@@ -402,16 +414,22 @@ impl Sessions {
     ///
     /// A change of roles ends the tokens that were issued before it, and the clock of those may have been ahead. So a token says what roles the
     /// user has after the store has taken the renewal, and not before.
-    async fn renew(&self, living: Living, now: UnixTime) -> Result<Option<Granted>, StoreError> {
+    async fn renew(&self, living: Living, mut now: UnixTime) -> Result<Option<Granted>, StoreError> {
         let Living { session, mut user, mut read_at } = living;
         for _ in 0..MOST_READS {
             if self.parts.state.is_current(&user.id, read_at) {
                 break;
             }
-            read_at = self.parts.state.begin_reading(&user.id, self.parts.clock.now().unix);
+            // A token that was issued before the change would be refused.
+            now = self.parts.clock.now().unix;
+            read_at = self.parts.state.begin_reading(&user.id, now);
             match self.parts.store.user(&user.id).await? {
                 Some(read) if !read.disabled => user = read,
                 _ => return Ok(None),
+            }
+            // No token of a session is issued later than its last use.
+            if !self.parts.store.touch_session(&session.id, now).await? {
+                return Ok(None);
             }
         }
         let granted = self.grant(Session { last_seen_at: now, ..session }, user, now);

@@ -4,8 +4,8 @@
 //! put a new key in front, and take the old one out once the last token it signed has ended.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand::SystemRandom;
@@ -57,7 +57,8 @@ pub fn load_or_create(path: &Path, sessions: bool) -> Result<KeyRing, SigningKey
     }
     let pem =
         generate_es256_pem(&SystemRandom::new()).map_err(|_| SigningKeyError::Invalid { path: path.to_owned() })?;
-    create(path, &pem).map_err(|source| SigningKeyError::Io { path: path.to_owned(), source })?;
+    usher_audit::secret_file::create(path, &pem)
+        .map_err(|source| SigningKeyError::Io { path: path.to_owned(), source })?;
     let path_shown = path.display();
     if sessions {
         tracing::warn!(
@@ -107,20 +108,6 @@ fn parse(pem: &str, path: &Path) -> Result<KeyRing, SigningKeyError> {
     Ok(KeyRing::new(current, keys))
 }
 
-/// Makes a file that its owner alone may read. Writes the whole of it under another name first: a crash leaves a key or none, never half of one.
-pub(crate) fn create(path: &Path, pem: &str) -> io::Result<()> {
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    let unfinished = PathBuf::from(unfinished);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-    file.write_all(pem.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    // The new name is durable once its directory is.
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(directory)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
@@ -147,7 +134,7 @@ mod tests {
         let old = load_or_create(&path, false).expect("a key").current().key_id().to_owned();
         let new = generate_es256_pem(&SystemRandom::new()).expect("a key");
         let rotated = format!("{}\n{}", *new, fs::read_to_string(&path).expect("the old key"));
-        create(&path, &rotated).expect("written");
+        usher_audit::secret_file::create(&path, &rotated).expect("written");
         let ring = load_or_create(&path, false).expect("both keys");
         assert_eq!(ring.current().key_id(), SigningKey::from_pem(&new).expect("a key").key_id());
         let published = ring.jwks()["keys"].as_array().expect("keys").len();
@@ -169,7 +156,7 @@ mod tests {
     fn a_broken_key_is_never_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("key.pem");
-        create(&path, "not a key").expect("written");
+        usher_audit::secret_file::create(&path, "not a key").expect("written");
         assert!(matches!(load_or_create(&path, false), Err(SigningKeyError::Invalid { .. })));
         assert_eq!(fs::read_to_string(&path).expect("still there"), "not a key");
     }

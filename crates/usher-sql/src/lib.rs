@@ -9,4 +9,4 @@ mod sqlite;
 
 pub use open_error::OpenError;
 pub use options::SqlOptions;
-pub use sqlite::{BackUpError, SqlStore};
+pub use sqlite::{BackUpError, SqlStore, partial_of};

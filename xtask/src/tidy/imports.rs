@@ -33,7 +33,7 @@ enum Tests {
 
 const TESTKIT: &str = "usher-testkit";
 
-const TABLE: [Row; 12] = [
+const TABLE: [Row; 13] = [
     Row {
         name: "axum-chat",
         may: &["usher-auth", "usher-axum", "usher-rooms"],
@@ -65,6 +65,13 @@ const TABLE: [Row; 12] = [
         tests_may: Tests::All,
     },
     Row {
+        name: "usher-audit",
+        may: &["usher-auth", "usher-store"],
+        never: &["axum", "hyper", "sqlx", "redis"],
+        not_itself: &[],
+        tests_may: Tests::All,
+    },
+    Row {
         name: "usher-rooms",
         may: &["usher-auth"],
         never: &["sqlx", "redis", "axum"],
@@ -80,21 +87,21 @@ const TABLE: [Row; 12] = [
     },
     Row {
         name: "usher-server",
-        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-axum"],
+        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-audit", "usher-axum"],
         never: &[],
         not_itself: &[],
         tests_may: Tests::All,
     },
     Row {
         name: TESTKIT,
-        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-axum", "usher-server"],
+        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-audit", "usher-axum", "usher-server"],
         never: &[],
         not_itself: &[],
         tests_may: Tests::All,
     },
     Row {
         name: "usher-bench",
-        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-axum", "usher-server"],
+        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-audit", "usher-axum", "usher-server"],
         never: &[],
         not_itself: &[],
         tests_may: Tests::All,

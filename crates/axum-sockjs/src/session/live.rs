@@ -86,13 +86,14 @@ impl Live {
         let had_ended = machine.ended().is_some();
         let had_receiver = machine.has_receiver();
         let had_unwritten = machine.outbound_bytes() > 0;
+        let had_few = machine.has_few_outbound();
         let result = act(&mut machine, self.clock.now());
         let timeout_changed = machine.poll_timeout() != timeout;
         let wants_transmit = machine.wants_transmit();
         let ended = machine.ended().filter(|_| !had_ended).cloned();
         let over = machine.is_dead();
         let left = had_receiver && !machine.has_receiver();
-        let written = had_unwritten && machine.outbound_bytes() == 0;
+        let written = had_unwritten && machine.outbound_bytes() == 0 || !had_few && machine.has_few_outbound();
         drop(machine);
 
         if timeout_changed || over {
@@ -172,7 +173,7 @@ impl Live {
         if ended { Poll::Ready(None) } else { Poll::Pending }
     }
 
-    /// Ready when all that was sent has been written, or the session has ended. For one task alone.
+    /// Ready when all that was sent has been written, or the session has ended. The task is woken, too, when few bytes wait. For one task alone.
     pub(crate) fn poll_written(&self, context: &mut Context<'_>) -> Poll<()> {
         self.written.register(context.waker());
         let machine = self.machine.lock();
@@ -304,22 +305,23 @@ pub(crate) enum Receiver {
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) frame: Frame,
-    /// Bytes that it counts for.
+    /// Bytes that it counts for, and those that its transport adds.
     cost: usize,
+    escapes: usize,
     live: Arc<Live>,
 }
 
 impl Sending {
     fn new(frame: Frame, live: Arc<Live>) -> Self {
-        Self { cost: frame.cost(), frame, live }
+        Self { cost: frame.cost(), escapes: 0, frame, live }
     }
 
     /// `bytes`, which say what the frame says; they count as queued until the last of them is let go of. What a transport has to escape makes them
     /// more than those of the frame.
     pub(crate) fn into_chunk(mut self, bytes: Bytes) -> Bytes {
         if self.cost > 0 && bytes.len() > self.cost {
-            self.live.with(|machine, _| machine.handle_encoded(self.cost, bytes.len()));
-            self.cost = bytes.len();
+            self.escapes = bytes.len() - self.cost;
+            self.live.with(|machine, _| machine.handle_escaped(self.escapes));
         }
         Bytes::from_owner(Chunk { bytes, _sending: self })
     }
@@ -330,7 +332,7 @@ impl Drop for Sending {
         let closes = self.frame.is_close();
         if self.cost > 0 || closes {
             self.live.with(|machine, now| {
-                machine.handle_written(now, self.cost);
+                machine.handle_written(now, self.cost, self.escapes);
                 if closes {
                     machine.handle_close_written();
                 }
@@ -419,21 +421,35 @@ impl Drop for Receiver {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt as _;
+    use std::task::Wake;
 
     use super::super::message::Outgoing;
     use super::*;
 
-    #[test]
-    fn what_a_transport_made_of_a_frame_counts_until_it_is_written() {
-        let rules = Rules {
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn rules() -> Rules {
+        Rules {
             heartbeat: Duration::from_secs(25),
             disconnect_delay: Duration::from_secs(5),
             outbound_bytes: 1000,
             inbound_bytes: 1000,
             overflow: Close::SLOW_CONSUMER,
             framed: true,
-        };
-        let live = Live::new(1, Transport::EventSource, rules, Clock::new());
+            read_again_below: 0,
+        }
+    }
+
+    #[test]
+    fn what_a_transport_made_of_a_frame_counts_until_it_is_written() {
+        let live = Live::new(1, Transport::EventSource, rules(), Clock::new());
         live.with(|machine, now| machine.handle_send(now, Outgoing::Text("%".repeat(100)))).unwrap();
         let Attach::Receiver(id) = live.with(|machine, now| machine.handle_attach(now, ReceiverKind::Stream)) else {
             panic!("no receiver")
@@ -447,5 +463,28 @@ mod tests {
         assert_eq!(live.outbound_bytes(), 310);
         drop(chunk);
         assert_eq!(live.outbound_bytes(), 0);
+    }
+
+    #[test]
+    fn who_waits_until_all_is_written_is_woken_when_little_waits_too() {
+        let rules = Rules { read_again_below: 300, ..rules() };
+        let live = Live::new(1, Transport::Xhr, rules, Clock::new());
+        let send = || live.with(|machine, now| machine.handle_send(now, Outgoing::Text("x".repeat(198)))).unwrap();
+        (0..3).for_each(|_| send());
+        let Attach::Receiver(id) = live.with(|machine, now| machine.handle_attach(now, ReceiverKind::Stream)) else {
+            panic!("no receiver")
+        };
+        let mut receiver = Receiver::Attached { live: live.clone(), id };
+        let mut next = || receiver.next().now_or_never().flatten().expect("a frame");
+        assert_eq!(next().frame, Frame::Open);
+        let woken = Arc::new(Count::default());
+        let waker = woken.clone().into();
+        let mut context = Context::from_waker(&waker);
+        assert!(live.poll_written(&mut context).is_pending());
+        let sending = next();
+        send();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+        drop(sending);
+        assert_eq!((live.outbound_bytes(), woken.0.load(Ordering::Relaxed)), (232, 1));
     }
 }

@@ -27,6 +27,8 @@ pub struct Rules {
     pub overflow: Close,
     /// Whether messages are SockJS frames or, on the raw WebSocket, the text itself.
     pub framed: bool,
+    /// Who waits for what was sent to be written is woken, too, when fewer bytes than these wait.
+    pub read_again_below: usize,
 }
 
 /// One way of telling the client things.
@@ -34,6 +36,8 @@ pub struct Rules {
 pub enum ReceiverKind {
     /// Takes one frame and is done.
     Poll,
+    /// The same, and makes a script of it, in which much is escaped.
+    Script,
     /// Takes frames until somebody ends it.
     Stream,
     /// A WebSocket: the session lives and dies with it.
@@ -100,6 +104,8 @@ pub struct Machine {
     outbound: Queue<Arc<str>>,
     /// Bytes of messages that receivers took and have not written yet.
     on_their_way: usize,
+    /// Bytes by which these are longer as they are written.
+    escapes: usize,
     inbound: Queue<Incoming>,
     /// The application took a message and has not asked for the next.
     answering: bool,
@@ -156,6 +162,7 @@ impl Machine {
             phase: Phase::Open { lonely_until },
             outbound: Queue::default(),
             on_their_way: 0,
+            escapes: 0,
             inbound: Queue::default(),
             answering: false,
             violation: None,
@@ -221,7 +228,8 @@ impl Machine {
             Outgoing::Text(text) | Outgoing::Json(text) => text.into(),
             Outgoing::Shared(encoded) => encoded,
         };
-        if self.outbound_bytes() + cost(encoded.len()) > self.rules.outbound_bytes {
+        // Without the escapes: how the client fetches is no reason to close its session.
+        if self.outbound.bytes() + self.on_their_way + cost(encoded.len()) > self.rules.outbound_bytes {
             self.handle_close(now, self.rules.overflow.clone(), Ended::Overflow, Unsent::Drop);
             return Err(Unsendable::Overflow);
         }
@@ -244,7 +252,7 @@ impl Machine {
 
     /// Bytes that wait to be sent, or are on their way into the network; with what each message costs beside them.
     pub fn outbound_bytes(&self) -> usize {
-        self.outbound.bytes() + self.on_their_way
+        self.outbound.bytes() + self.on_their_way + self.escapes
     }
 
     /// Bytes of messages that receivers were given and have not written, with what each message costs beside them.
@@ -252,14 +260,16 @@ impl Machine {
         self.on_their_way
     }
 
-    /// What [`Self::poll_transmit`] gave a receiver, and counted as `cost`, takes so many bytes as the receiver has written it.
-    pub fn handle_encoded(&mut self, cost: usize, bytes: usize) {
-        self.on_their_way = self.on_their_way - cost + bytes;
+    /// What a receiver makes of what [`Self::poll_transmit`] gave it is longer by so many bytes.
+    pub fn handle_escaped(&mut self, more: usize) {
+        self.escapes += more;
     }
 
-    /// A receiver has written so many bytes that [`Self::poll_transmit`] gave it, or never will.
-    pub fn handle_written(&mut self, now: Duration, bytes: usize) {
+    /// A receiver has written so many bytes that [`Self::poll_transmit`] gave it, or never will, and those that [`Self::handle_escaped`] was
+    /// told of them.
+    pub fn handle_written(&mut self, now: Duration, bytes: usize, escapes: usize) {
         self.on_their_way -= bytes;
+        self.escapes -= escapes;
         if let (0, Phase::Open { lonely_until: Some(then) }) = (self.on_their_way, &mut self.phase) {
             *then = (*then).min(now + self.rules.disconnect_delay);
         }
@@ -379,8 +389,21 @@ impl Machine {
             self.told_open = true;
             Frame::Open
         } else if !self.outbound.is_empty() {
+            // Not more escapes at once than those of one frame.
+            if receiver.kind == ReceiverKind::Script && self.on_their_way > 0 {
+                return Transmit::Wait;
+            }
+            // A client that fetches what was sent before the close has as long again to fetch the rest.
+            if let Phase::Closing { dies_at, .. } = &mut self.phase {
+                *dies_at = now + self.rules.disconnect_delay;
+            }
             // Without framing one at a time, so that those after it can still be dropped.
-            let most = if self.rules.framed { FRAME_BYTES } else { 0 };
+            let most = match receiver.kind {
+                _ if !self.rules.framed => 0,
+                // Written as it is.
+                ReceiverKind::Poll => usize::MAX,
+                _ => FRAME_BYTES,
+            };
             let messages = Frame::Messages(self.outbound.take_within(most, |message| message.len()));
             self.on_their_way += messages.cost();
             messages
@@ -393,7 +416,8 @@ impl Machine {
         };
         receiver.heartbeat_at = now + self.rules.heartbeat;
         receiver.heartbeat_due = false;
-        if receiver.kind == ReceiverKind::Poll || (receiver.kind == ReceiverKind::Stream && frame.is_close()) {
+        let polls = matches!(receiver.kind, ReceiverKind::Poll | ReceiverKind::Script);
+        if polls || (receiver.kind == ReceiverKind::Stream && frame.is_close()) {
             self.handle_detach(now, id, Left::Finished);
         }
         Transmit::Frame(frame)
@@ -408,6 +432,11 @@ impl Machine {
     /// Drops the messages that wait to be handed to a receiver.
     pub fn handle_discard(&mut self) {
         self.outbound = Queue::default();
+    }
+
+    /// Whether so few bytes wait that who waits for that is woken: see [`Rules::read_again_below`].
+    pub fn has_few_outbound(&self) -> bool {
+        self.outbound_bytes() < self.rules.read_again_below
     }
 
     /// Whether somebody is the receiver.

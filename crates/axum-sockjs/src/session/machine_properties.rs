@@ -29,7 +29,12 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let kind = prop_oneof![Just(ReceiverKind::Poll), Just(ReceiverKind::Stream), Just(ReceiverKind::Socket)];
+    let kind = prop_oneof![
+        Just(ReceiverKind::Poll),
+        Just(ReceiverKind::Script),
+        Just(ReceiverKind::Stream),
+        Just(ReceiverKind::Socket)
+    ];
     let left = prop_oneof![Just(Left::Finished), Just(Left::Finished), Just(Left::Aborted), Just(Left::Closed(None))];
     let unsent = prop_oneof![Just(Unsent::Deliver), Just(Unsent::Drop)];
     prop_oneof![
@@ -79,6 +84,7 @@ impl World {
             inbound_bytes: QUEUE,
             overflow: Close::SLOW_CONSUMER,
             framed: true,
+            read_again_below: 0,
         };
         Self {
             machine: Machine::new(rules, Duration::ZERO),
@@ -147,7 +153,7 @@ impl World {
         assert!(self.opened != (frame == Frame::Open), "the open frame comes first, and once");
         let cost = frame.cost();
         assert!(self.machine.outbound_bytes() >= cost, "what is being written counts");
-        self.machine.handle_written(self.now, cost);
+        self.machine.handle_written(self.now, cost, 0);
         match frame {
             Frame::Open => self.opened = true,
             Frame::Heartbeat => {}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::queue::MESSAGE_OVERHEAD_BYTES;
+use super::super::queue::{MESSAGE_OVERHEAD_BYTES, cost};
 use super::*;
 
 const HEARTBEAT: Duration = Duration::from_secs(25);
@@ -28,6 +28,7 @@ impl World {
             inbound_bytes: QUEUE,
             overflow: Close::SLOW_CONSUMER,
             framed,
+            read_again_below: 0,
         };
         Self { machine: Machine::new(rules, Duration::ZERO), now: Duration::ZERO }
     }
@@ -334,7 +335,7 @@ fn what_is_being_written_counts_until_it_is() {
     let shared = |bytes: usize| "x".repeat(bytes).into();
     assert_eq!(world.machine.handle_send_within(world.now, shared(100), queued), Err(Unsendable::Full));
     assert_eq!(world.machine.handle_send_within(world.now, shared(fits), QUEUE), Ok(()));
-    world.machine.handle_written(world.now, queued);
+    world.machine.handle_written(world.now, queued, 0);
     assert_eq!(world.machine.outbound_bytes(), fits + MESSAGE_OVERHEAD_BYTES);
     world.machine.handle_discard();
     assert_eq!(world.machine.handle_send_within(world.now, shared(100), 10), Ok(()), "one of any size");
@@ -389,7 +390,7 @@ fn a_client_that_still_reads_its_answer_is_waited_for() {
         world.machine.handle_detach(world.now, receiver, Left::Finished);
         world.pass(DELAY * 5);
         assert_eq!(world.machine.ended(), None, "{kind:?}: it cannot come back before it has read this");
-        world.machine.handle_written(world.now, cost);
+        world.machine.handle_written(world.now, cost, 0);
         world.pass(Duration::from_millis(4_999));
         assert_eq!(world.machine.ended(), None);
         world.pass(Duration::from_millis(1));
@@ -435,4 +436,51 @@ fn a_frame_is_made_of_no_more_than_a_bound_unless_one_message_is() {
     // Each with its quotes, and commas between.
     let frames: Vec<usize> = (0..4).map(|_| world.next(stream).len()).collect();
     assert_eq!(frames, [60_008, 30_005, 100_005, 10]);
+    // What a poll is told is written as it is.
+    world.machine.handle_detach(world.now, stream, Left::Finished);
+    for length in lengths {
+        world.send(&"x".repeat(length)).unwrap();
+    }
+    assert_eq!(world.poll().len(), 190_022);
+}
+
+#[test]
+fn a_client_that_fetches_what_was_sent_before_the_close_has_time_for_the_rest() {
+    let mut world = World::new();
+    world.machine.rules.outbound_bytes = 1024 * 1024;
+    assert_eq!(world.poll(), "o");
+    for _ in 0..10 {
+        world.send(&"x".repeat(60_000)).unwrap();
+    }
+    world.machine.handle_close(world.now, Close::GO_AWAY, Ended::Application(Close::GO_AWAY), Unsent::Deliver);
+    for _ in 0..10 {
+        world.pass(DELAY / 2 + DELAY / 4);
+        let script = world.attach(ReceiverKind::Script);
+        assert_eq!(world.next(script).len(), 60_005);
+        world.machine.handle_written(world.now, cost(60_002), 0);
+        assert!(world.machine.owes_close());
+    }
+    assert!(world.poll().starts_with("c[3000"));
+    world.pass(DELAY);
+    assert!(world.machine.is_dead());
+}
+
+#[test]
+fn a_script_is_not_made_before_the_last_one_is_written() {
+    // Escapes make it several times as long.
+    let mut world = World::new();
+    world.machine.rules.outbound_bytes = 1024 * 1024;
+    assert_eq!(world.poll(), "o");
+    world.send(&"<".repeat(60_000)).unwrap();
+    world.send(&"<".repeat(60_000)).unwrap();
+    let first = world.attach(ReceiverKind::Script);
+    assert_eq!(world.next(first).len(), 60_005);
+    world.machine.handle_escaped(300_000);
+    assert_eq!(world.machine.outbound_bytes(), 2 * cost(60_002) + 300_000);
+    let second = world.attach(ReceiverKind::Script);
+    assert_eq!(world.machine.poll_transmit(world.now, second), Transmit::Wait);
+    // What is escaped closes no session.
+    world.send(&"<".repeat(800_000)).unwrap();
+    world.machine.handle_written(world.now, cost(60_002), 300_000);
+    assert_eq!(world.next(second).len(), 60_005);
 }

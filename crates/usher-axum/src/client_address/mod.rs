@@ -1,6 +1,6 @@
 //! Where a request comes from: the peer's address, or what a trusted proxy says of it (req M5).
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -12,6 +12,7 @@ mod forwarded;
 mod tests;
 
 pub use self::forwarded::ForwardedHeader;
+pub use usher_auth::client_address::ClientAddress;
 
 /// The proxies that may name the client in a header, and that header. Empty by default: no peer is believed.
 #[derive(Clone, Debug, Default)]
@@ -23,10 +24,6 @@ pub struct TrustedProxies {
 /// The address of the other end of a TCP connection, put into each request's extensions by whoever accepted it.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerAddress(pub SocketAddr);
-
-/// Where a request comes from, as far as limits and logs are concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClientAddress(pub IpAddr);
 
 impl TrustedProxies {
     /// These networks, which name the client in `X-Forwarded-For`.
@@ -59,18 +56,5 @@ impl TrustedProxies {
             }
         }
         ClientAddress(client)
-    }
-}
-
-impl ClientAddress {
-    /// What limits count by: the address, or its /64 for IPv6, because one household has all of that.
-    pub fn source(self) -> IpAddr {
-        match self.0 {
-            IpAddr::V4(_) => self.0,
-            IpAddr::V6(address) => {
-                let s = address.segments();
-                IpAddr::V6(Ipv6Addr::new(s[0], s[1], s[2], s[3], 0, 0, 0, 0))
-            }
-        }
     }
 }

@@ -6,10 +6,10 @@ use usher_auth::protocol::ApplicationAnswer;
 use usher_auth::throttle::MessagePace;
 use usher_auth::{Now, Permit};
 
-use super::{Decision, Driver, Event, Farewell, LEAST_RETRY, TOO_MANY_RETRY, Transport, new_handle};
+use super::{Decision, Driver, Event, LEAST_RETRY, TOO_MANY_RETRY, Transport, new_handle};
 use crate::Application;
 use crate::admitting::admit_within_patience;
-use crate::lingering::EndedPlace;
+use crate::lingering::HeldPlace;
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::Amendments;
 use crate::refusal_report::report_refusal;
@@ -61,16 +61,20 @@ impl<T: Transport, A: Application> Driver<T, A> {
     /// It has ended, and is remembered for a while: it keeps its place, or takes one if it had none. Without one it is forgotten at once.
     pub(super) fn linger(&mut self) {
         let Some(lingering) = &self.lingering else { return };
-        let user = self.farewell.permit.as_ref().map(Permit::principal).filter(|principal| !principal.anonymous);
-        let place = match (self.place.take(), user) {
-            (Some(place), _) => Some(EndedPlace::Strangers(place)),
-            (None, Some(user)) => self.door.ended().take(user.id.clone()).map(EndedPlace::Users),
-            (None, None) => self.door.waiting().take(self.presenter.address.source()).map(EndedPlace::Strangers),
-        };
+        let permit = self.farewell.permit.clone();
+        let place = self.place.take().or_else(|| self.take_place(permit.as_ref()));
         if place.is_none() {
             self.transport.forget_ended();
         }
         lingering.hold(place);
+    }
+
+    /// A place for a client that is not authenticated any more, or was not.
+    fn take_place(&self, permit: Option<&Permit>) -> Option<HeldPlace> {
+        match permit.map(Permit::principal).filter(|principal| !principal.anonymous) {
+            Some(user) => self.door.ended().take(user.id.clone()).map(HeldPlace::User),
+            None => self.door.waiting().take(self.presenter.address.source()).map(HeldPlace::Stranger),
+        }
     }
 
     fn start_verification(&mut self, verification: Verification) {
@@ -200,7 +204,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
         let cause = if revoked.is_some() { CloseCause::Revoked } else { CloseCause::Expired };
         self.farewell.notice = revoked.map(|(_, ordered_at)| now.monotonic.saturating_sub(ordered_at));
         self.bid_farewell(cause, None);
-        self.farewell = Farewell::default();
+        let ended = std::mem::take(&mut self.farewell).permit;
         self.opened_at = now;
         tracing::info!(cause = cause.as_str(), "the credential has ended, the socket waits for another");
 
@@ -212,7 +216,7 @@ impl<T: Transport, A: Application> Driver<T, A> {
         }
         self.observe(&Observed::Waiting);
         self.transport.set_limits(self.connection.input_limits());
-        self.place = self.door.waiting().take(self.presenter.address.source());
+        self.place = self.take_place(ended.as_ref());
         if self.place.is_none() {
             self.connection.handle_end(now, CloseCause::TooMany, Some(TOO_MANY_RETRY));
         }

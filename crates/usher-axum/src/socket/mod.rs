@@ -25,7 +25,7 @@ use usher_auth::{Now, Permit, Refusal};
 pub(crate) use self::transport::{Incoming, Transport};
 pub(crate) use self::websocket::WebSocket;
 use crate::budget::WaitingPlace;
-use crate::lingering::LingeringPlace;
+use crate::lingering::{HeldPlace, LingeringPlace};
 use crate::observer::{Entry, Event as Observed};
 use crate::orders::Order;
 use crate::refusal_report::scene;
@@ -34,7 +34,7 @@ use crate::{Application, ConnectionHandle, Door, Flow, Message, Presenter, Text}
 
 /// Bytes waiting to be written, while the socket takes no more, at which nothing more is read from the client: whoever asks without
 /// reading the answers fills the network's buffers and not ours.
-const PAUSE_READING_AT: usize = 64 * 1024;
+pub(crate) const PAUSE_READING_AT: usize = 64 * 1024;
 
 /// A client that sent too much is not told to come back at once.
 const LEAST_RETRY: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ pub(crate) fn run<T: Transport, A: Application>(transport: T, opening: Opening<A
         generation,
         session: None,
         registration: None,
-        place,
+        place: place.map(HeldPlace::Stranger),
         lingering,
         waiting,
         ending: None,
@@ -140,7 +140,7 @@ struct Driver<T, A: Application> {
     session: Option<A::Session>,
     registration: Option<Registration>,
     /// While it is not authenticated, or anonymous.
-    place: Option<WaitingPlace>,
+    place: Option<HeldPlace>,
     lingering: Option<LingeringPlace>,
     waiting: Option<WaitingRegistration>,
     /// From the close frame to the end, while there may be something to write.

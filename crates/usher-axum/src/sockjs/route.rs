@@ -169,6 +169,7 @@ fn config(settings: &SockJsSettings, door: &Door) -> Config {
             request_bytes: 2 * message + REQUEST_OVERHEAD_BYTES,
             outbound_bytes: outbound + MOST_WRAPPING * message + FAREWELL_BYTES,
             inbound_bytes: 2 * message,
+            read_again_below: socket::PAUSE_READING_AT,
             empty_frames: MOST_EMPTY_FRAMES,
             response_bytes: settings.response_bytes,
             // Counted by the door, where those who wait have a budget of their own.

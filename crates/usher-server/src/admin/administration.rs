@@ -15,10 +15,10 @@ use usher_store::{Store, StoreError};
 use super::backup::BackUp;
 use super::done::Done;
 use super::{Answer, Operation, Revoker};
-use crate::audit::{AuditError, AuditTrail};
 use crate::config::IssuerSettings;
 use crate::open_requests::OpenRequests;
 use crate::passwords::{Busy, PasswordHasher, UnacceptablePassword};
+use usher_audit::{AuditError, AuditTrail};
 
 /// What operations need. The command line and the server each put one together.
 pub struct Administration {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use usher_auth::ids::{ApiKeyId, Role, SessionId, UserId};
 use zeroize::Zeroizing;
 
-use crate::audit::ChainReport;
+use usher_audit::ChainReport;
 
 /// The answer to an operation.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::done::Done;
 use super::{AdminError, Administration, Answer, MAX_TAIL};
-use crate::audit::{Outcome, Record};
+use usher_audit::{Outcome, Record};
 
 /// By whom administration is done, as the record's carrier.
 const COMMAND_LINE: &str = "command_line";

@@ -3,7 +3,7 @@
 use usher_auth::ids::UserId;
 
 use super::Operation;
-use crate::audit::AuditEvent;
+use usher_audit::AuditEvent;
 
 /// What an operation will have done, if it is.
 pub(super) struct Done {

@@ -8,7 +8,7 @@ use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationTarget};
 use usher_store::{ChangedUser, Store, StoreError};
 
-use crate::audit::{AuditTrail, Record};
+use usher_audit::{AuditTrail, Record};
 
 /// Carries out revocations.
 #[async_trait]

@@ -13,8 +13,8 @@ use usher_auth::refusal::{Refusal, RefusalKind};
 use usher_axum::{CredentialVerifier, Presenter, Problem, TrustedProxies};
 
 use super::scene::HttpScene;
-use crate::audit::{AuditTrail, Record};
 use crate::cookies::CookieSettings;
+use usher_audit::{AuditTrail, Record};
 
 /// The caller, by `Authorization`, `X-Api-Key` or the session cookie. The cookie needs an allowed Origin on every method that
 /// changes something.

@@ -22,11 +22,11 @@ use super::json::Json;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::{store_unavailable, tokens};
-use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
 use crate::login_queue::LoginQueue;
 use crate::passwords::{PasswordHasher, needs_rehash};
 use crate::sessions::{Granted, LoginOrigin, NewLogIn, Sessions};
+use usher_audit::{AuditEvent, Outcome, Record};
 
 /// When a log-in that found no room should come back.
 const BUSY_RETRY: Duration = Duration::from_secs(1);

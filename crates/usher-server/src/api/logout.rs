@@ -13,9 +13,9 @@ use super::access::Caller;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::sessions::not_ended;
-use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
 use crate::sessions::Sessions;
+use usher_audit::{AuditEvent, Outcome, Record};
 
 /// How much ends.
 #[derive(Deserialize, IntoParams)]

@@ -34,12 +34,12 @@ use usher_axum::{CredentialVerifier, Problem, Throttle, TrustedProxies};
 use usher_store::Store;
 
 use crate::access_tokens::AccessTokens;
-use crate::audit::AuditTrail;
 use crate::cookies::CookieSettings;
 use crate::login_queue::LoginQueue;
 use crate::passwords::PasswordHasher;
 use crate::sessions::Sessions;
 use crate::ticket_desk::TicketDesk;
+use usher_audit::AuditTrail;
 
 /// Largest request body, in bytes: nothing here needs more.
 const MAX_BODY_BYTES: usize = 16 * 1024;

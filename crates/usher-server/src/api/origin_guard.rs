@@ -13,7 +13,7 @@ use usher_auth::refusal::RefusalKind;
 use usher_axum::{Problem, TrustedProxies};
 
 use super::scene::HttpScene;
-use crate::audit::{AuditTrail, Record};
+use usher_audit::{AuditTrail, Record};
 
 /// Proof that the request comes from no page at all, or from one that is allowed: a foreign page can neither log its visitor in
 /// as somebody else nor out.

@@ -21,9 +21,9 @@ use super::json::OptionalJson;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::{ApiState, store_unavailable, tokens};
-use crate::audit::{AuditEvent, Outcome, Record};
 use crate::cookies::CookieSettings;
 use crate::sessions::{Granted, RefreshError, Sessions};
+use usher_audit::{AuditEvent, Outcome, Record};
 
 /// How a refresh token is presented, as the audit says it.
 const METHOD: &str = "refresh_token";

@@ -7,7 +7,7 @@ use usher_auth::origin::RequestOrigin;
 use usher_axum::{ClientAddress, Problem, TrustedProxies};
 
 use super::client_ip::ClientIp;
-use crate::audit::{AuditTrail, Record};
+use usher_audit::{AuditTrail, Record};
 
 /// A request's surroundings, and the trail that what it does is recorded in.
 pub(super) struct HttpScene {

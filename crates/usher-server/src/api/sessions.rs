@@ -20,8 +20,8 @@ use super::access::Caller;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::store_unavailable;
-use crate::audit::{AuditEvent, Outcome, Record};
 use crate::sessions::{EndError, Sessions};
+use usher_audit::{AuditEvent, Outcome, Record};
 
 /// One session. Times are Unix seconds.
 #[derive(Serialize, ToSchema)]

@@ -15,8 +15,8 @@ use super::json::OptionalJson;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::store_unavailable;
-use crate::audit::{AuditEvent, Outcome, Record};
 use crate::ticket_desk::{TicketDesk, TicketError};
+use usher_audit::{AuditEvent, Outcome, Record};
 
 /// What the ticket is for.
 #[derive(Default, Deserialize, ToSchema, IntoParams)]

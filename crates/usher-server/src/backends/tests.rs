@@ -113,4 +113,23 @@ async fn a_copy_gets_no_name_that_the_store_or_the_server_uses() {
         assert!(error.expect_err(suffix).contains("belongs to the store"), "{suffix}");
     }
     backends.backup.back_up(&folder.path().join("usher.db-copy")).await.expect("copied");
+    // Names that a copy cannot have, or has until it is complete.
+    let latin1 = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"b\xfcro.db");
+    for (name, why) in [(latin1, "no name in UTF-8"), ("copy.partial".as_ref(), "not complete yet")] {
+        let before = files(folder.path());
+        let error = backends.backup.back_up(&folder.path().join(name)).await.expect_err(why);
+        assert!(error.contains(why), "{error}");
+        assert_eq!(files(folder.path()), before);
+    }
+}
+
+#[tokio::test]
+async fn a_copy_is_not_written_by_way_of_the_store_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = config(folder.path());
+    config.store.database = folder.path().join("usher.db.partial");
+    let backends = open(&config).await.expect("opened");
+    let error = backends.backup.back_up(&folder.path().join("usher.db")).await.expect_err("it is the store");
+    assert!(error.contains("belongs to the store"), "{error}");
+    assert!(config.store.database.exists());
 }

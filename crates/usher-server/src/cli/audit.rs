@@ -11,8 +11,8 @@ use super::manage::unexpected;
 use super::runtime::block_on;
 use super::{CommandError, Outcome, config, logging, output};
 use crate::admin::{Answer, Operation};
-use crate::audit::{AuditKeys, ChainReport, Record, set_aside};
 use crate::backends::{self, IfMissing, Reached};
+use usher_audit::{AuditKeys, ChainReport, Record, set_aside};
 
 pub(super) fn run(args: AuditArgs) -> Result<Outcome, CommandError> {
     match args.command {
@@ -43,6 +43,10 @@ fn new_chain(file: &ConfigFile, old: &Path) -> Result<Outcome, CommandError> {
     }
     if let Some(path) = config.audit.first_file_with_lines() {
         let text = format!("{} holds records of the old chain: move it away first", path.display());
+        return Err(CommandError::Failed(text));
+    }
+    if config.store.has_file(old) || config.audit.has_file(old) {
+        let text = format!("{} is the name of a file of the store or of the audit: name another file", old.display());
         return Err(CommandError::Failed(text));
     }
     let count = block_on(async {

@@ -11,10 +11,10 @@ use super::{CommandError, config, logging, output};
 use crate::admin::{
     Administration, Answer, ControlClient, IssuerUsers, Operation, RulesInForce, StoreLock, StoreRevoker,
 };
-use crate::audit::{AuditKeys, AuditTrail, SinkSetting};
 use crate::backends::{self, Backends, IfMissing, Reached};
 use crate::config::{ResolvedConfig, StoreSettings};
 use crate::passwords::PasswordHasher;
+use usher_audit::{AuditKeys, AuditTrail, SinkSetting};
 
 /// Whoever carries out operations now.
 pub(super) enum Hand {

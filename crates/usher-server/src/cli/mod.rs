@@ -21,12 +21,12 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use crate::admin::{AdminError, ControlError};
-use crate::audit::AuditKeyError;
 use crate::backends::BackendError;
 use crate::config::ConfigErrors;
 use crate::error_text::with_sources;
 use crate::run::RunError;
 use args::{Cli, Command};
+use usher_audit::AuditKeyError;
 
 /// Why a command was not done.
 #[derive(Debug, thiserror::Error)]

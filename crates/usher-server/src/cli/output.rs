@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::CommandError;
-use crate::hidden_text::is_hidden;
+use usher_audit::hidden_text::is_hidden;
 
 /// Prints a line to standard output.
 pub(super) fn line(text: &str) -> Result<(), CommandError> {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::resolver::Resolver;
 use super::store::StoreSettings;
 use super::units::TimeSpan;
-use crate::audit::{AuditSettings, SinkSetting};
+use usher_audit::{AuditSettings, SinkSetting};
 
 /// Where it is recorded who was let in, who was not, and what was ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

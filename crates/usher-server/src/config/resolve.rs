@@ -18,8 +18,8 @@ use super::sessions::SessionSettings;
 use super::store::StoreSettings;
 use super::tokens::TokenSettings;
 use super::{Config, ConfigErrors, Warning, rooms};
-use crate::audit::AuditSettings;
 use crate::log::LogSettings;
+use usher_audit::AuditSettings;
 
 /// A configuration that is complete, consistent and safe.
 #[derive(Clone, Debug)]

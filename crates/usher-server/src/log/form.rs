@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 
-use crate::hidden_text::is_hidden;
+use usher_audit::hidden_text::is_hidden;
 
 /// Longest message, in bytes; what is longer is cut. A client's part of it is bounded by its field.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024;

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::LogFormat;
 use super::form::{Fields, escaped, pairs};
-use crate::hidden_text::escape_in_json;
+use usher_audit::hidden_text::escape_in_json;
 
 /// Writes each event as one line.
 pub(super) struct LogLayer<W> {
@@ -150,7 +150,7 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
-    use crate::hidden_text::is_hidden;
+    use usher_audit::hidden_text::is_hidden;
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);

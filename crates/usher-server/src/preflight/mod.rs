@@ -9,12 +9,12 @@ use std::fmt;
 use usher_auth::UnixTime;
 
 use crate::address_key_file;
-use crate::audit::{AuditKeyError, AuditKeys, SinkSetting};
 use crate::backends;
 use crate::config::ResolvedConfig;
 use crate::error_text::with_sources;
 use crate::signing_key_file;
 use crate::usable_file::{usable, usable_folder};
+use usher_audit::{AuditKeyError, AuditKeys, SinkSetting};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

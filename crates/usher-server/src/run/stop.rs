@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::admin::ControlSocket;
-use crate::audit::{AuditEvent, AuditTrail, Outcome, Record};
 use crate::backends::Backends;
 use crate::server::Server;
+use usher_audit::{AuditEvent, AuditTrail, Outcome, Record};
 
 /// How long the audit's sinks have to take what is queued.
 const AUDIT_PATIENCE: Duration = Duration::from_secs(10);

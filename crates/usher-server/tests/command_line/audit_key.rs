@@ -44,6 +44,12 @@ fn a_new_chain_is_begun_on_purpose_and_says_so() {
     assert_eq!(done.code, 1);
     assert!(done.stderr.contains("audit.jsonl holds records of the old chain: move it away first"), "{}", done.stderr);
     std::fs::rename(desk.path().join("audit.jsonl"), desk.path().join("audit.old")).expect("moved");
+    // Names at which the store or the server has a file, now or at times: what is put there would be lost.
+    for name in ["usher.db.audit-key", "usher.db-journal", "./usher.db-wal", "usher.db.lock"] {
+        let refused = usher(&["audit", "new-chain", name]);
+        assert_eq!(refused.code, 1, "{name}");
+        assert!(refused.stderr.contains("is the name of a file of the store"), "{name}: {}", refused.stderr);
+    }
     let done = usher(&["audit", "new-chain", "old.jsonl"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let old = std::fs::read_to_string(desk.path().join("old.jsonl")).expect("the old records");

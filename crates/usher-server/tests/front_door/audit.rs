@@ -3,8 +3,8 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use usher_audit::{AuditEvent, SinkSetting};
 use usher_auth::revocation::{RevocationCause, RevocationTarget};
-use usher_server::audit::{AuditEvent, SinkSetting};
 use usher_testkit::{TestServer, Upgrade};
 
 /// `event outcome reason carrier subject`, as far as there is any.

@@ -263,7 +263,11 @@ async fn ends_soon_after_its_session(call: &str) {
         ..Entrance::default()
     };
     let builder = TestServer::builder().entrance(entrance);
-    let server = builder.settings(|settings| settings.outbound_limit = 32 << 20).start().await;
+    let settings = |settings: &mut usher_server::server::ServerSettings| {
+        settings.outbound_limit = 32 << 20;
+        settings.sockjs.as_mut().expect("an endpoint").response_bytes = 32 << 20;
+    };
+    let server = builder.settings(settings).start().await;
     let alice = server.user("alice", "Alice").await;
     let bob = server.user("bob", "Bob").await;
     let post = async |call: &str, body: String| {

@@ -5,7 +5,7 @@ use std::fs;
 
 use reqwest::header::HOST;
 use serde_json::json;
-use usher_server::audit::SinkSetting;
+use usher_audit::SinkSetting;
 use usher_testkit::{TestServer, Upgrade, raw_request};
 
 /// The value of a series, written as Prometheus writes it.

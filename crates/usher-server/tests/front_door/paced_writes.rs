@@ -236,3 +236,80 @@ async fn a_renewal_that_waited_for_its_turn_says_what_roles_its_user_has_then() 
         assert_eq!(session["user"]["roles"], json!(["guest"]), "{by_cookie}: {session}");
     }
 }
+
+/// The tokens of an answer.
+async fn tokens(answer: reqwest::Response) -> (String, String) {
+    assert_eq!(answer.status(), 200);
+    let answer: Value = answer.json().await.expect("JSON");
+    let text = |name: &str| answer[name].as_str().expect("text").to_owned();
+    (text("token"), text("refresh_token"))
+}
+
+#[tokio::test]
+async fn a_retry_is_measured_from_when_the_first_use_was_written_and_by_when_it_came() {
+    // req L1, L2: a store that takes longer than the retry window to write. Its client cannot have the successor before.
+    let (server, store) = in_memory().await;
+    let alice = server.user("user-alice", "Alice").await;
+    let refresh = |token: &str| server.post("/auth/refresh").json(&json!({"refresh_token": token})).send();
+    let go = Arc::new(Notify::new());
+    let gone = go.clone();
+    store.met();
+    store.detour(Barrier::Before("rotate_refresh_token"), async move { gone.notified().await });
+    let first = tokio::spawn(refresh(&alice.refresh_token));
+    let until = async |barrier| {
+        while !store.met().contains(&barrier) {
+            tokio::task::yield_now().await;
+        }
+    };
+    until(Barrier::Before("rotate_refresh_token")).await;
+    // The client has given up, and asks again.
+    let second = tokio::spawn(refresh(&alice.refresh_token));
+    until(Barrier::After("user")).await;
+    server.clock.advance(Duration::from_secs(12));
+    go.notify_one();
+    let (_, successor) = tokens(first.await.expect("no panic").expect("an answer")).await;
+    let (_, again) = tokens(second.await.expect("no panic").expect("an answer")).await;
+    assert_eq!(again, successor);
+    server.clock.advance(Duration::from_secs(9));
+    let (token, again) = tokens(refresh(&alice.refresh_token).await.expect("an answer")).await;
+    assert_eq!(again, successor);
+    // And later it is reuse, as ever.
+    server.clock.advance(Duration::from_secs(2));
+    assert_eq!(refresh(&alice.refresh_token).await.expect("an answer").status(), 400);
+    assert_eq!(status(server.get("/auth/session").bearer_auth(&token)).await, 401);
+}
+
+#[tokio::test]
+async fn a_renewal_behind_a_change_of_roles_gives_a_token_that_is_good() {
+    // req G5: the roles change while the renewal waits for the store's writer.
+    for by_cookie in [false, true] {
+        let (server, store) = in_memory().await;
+        let alice = server.user("user-alice", "Alice").await;
+        let (waits, goes) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (told, go) = (waits.clone(), goes.clone());
+        let call = if by_cookie { "touch_session" } else { "rotate_refresh_token" };
+        store.detour(Barrier::Before(call), async move {
+            told.notify_one();
+            go.notified().await;
+        });
+        let renewal = if by_cookie {
+            server.post_with_cookie("/auth/refresh", &alice.cookie).send()
+        } else {
+            server.post("/auth/refresh").json(&json!({"refresh_token": alice.refresh_token})).send()
+        };
+        let renewal = tokio::spawn(renewal);
+        waits.notified().await;
+        server.clock.advance(Duration::from_secs(3));
+        server.db_set_roles("user-alice", &["guest"]).await;
+        server.clock.advance(Duration::from_secs(2));
+        goes.notify_one();
+        let answer = renewal.await.expect("no panic").expect("an answer");
+        assert_eq!(answer.status(), 200);
+        let answer: Value = answer.json().await.expect("JSON");
+        let token = answer["token"].as_str().expect("a token");
+        let session = server.get("/auth/session").bearer_auth(token).send().await.expect("an answer");
+        assert_eq!(session.status(), 200, "{by_cookie}");
+        let session: Value = session.json().await.expect("JSON");
+        assert_eq!(session["user"]["roles"], json!(["guest"]), "{by_cookie}");
+    }
+}

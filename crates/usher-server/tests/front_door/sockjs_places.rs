@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 use serde_json::json;
+use usher_auth::protocol::SockJsDialect;
 use usher_axum::{SockJsSettings, WaitingLimits};
 use usher_testkit::{SockJsClient, TestServer, Upgrade, sockjs};
 
@@ -95,4 +96,26 @@ async fn strangers_keep_no_user_from_hearing_why_a_session_has_ended() {
         let told = text(poll(&server, name).bearer_auth(&alice.token)).await;
         assert!(told.starts_with("c[4004,"), "{name}: {told}");
     }
+}
+
+#[tokio::test]
+async fn strangers_keep_no_octoprint_client_from_hearing_that_it_must_log_in_again() {
+    // req E3: what was authenticated waits for another credential, in no stranger's place.
+    let server = TestServer::builder().settings(|settings| {
+        settings.sockjs = Some(sockjs(SockJsDialect { lenient: true, octoprint: true }));
+        settings.waiting = WaitingLimits { total: 2, per_ip: 2 };
+    });
+    let server = server.start().await;
+    let alice = server.user("alice", "Alice").await;
+    assert_eq!(text(poll(&server, "one").bearer_auth(&alice.token)).await, "o\n");
+    let mut greeting = String::new();
+    while !greeting.contains("connected") {
+        greeting += &text(poll(&server, "one").bearer_auth(&alice.token)).await;
+    }
+    for stranger in ["nobody", "nobody-else"] {
+        assert_eq!(text(poll(&server, stranger)).await, "o\n");
+    }
+    assert_eq!(server.post("/auth/logout").bearer_auth(&alice.token).send().await.expect("an answer").status(), 204);
+    let told = text(poll(&server, "one").bearer_auth(&alice.token)).await;
+    assert!(told.contains("reauthRequired") && !told.contains("bye"), "{told}");
 }

@@ -19,6 +19,12 @@ pub enum BackUpError {
     /// A file of that name is there.
     #[error("{} is there already: name a new file", .0.display())]
     Exists(PathBuf),
+    /// SQLite takes names of UTF-8 alone.
+    #[error("{} is no name in UTF-8: name another file", .0.display())]
+    NotUtf8(PathBuf),
+    /// The name of a copy that is not complete.
+    #[error("{} ends as copies do that are not complete yet: name another file", .0.display())]
+    Unfinished(PathBuf),
     /// The same copy is being made.
     #[error("{} is being written by another backup: wait for its end, or name another file", .0.display())]
     BeingMade(PathBuf),
@@ -106,6 +112,11 @@ impl Drop for GivenUp {
 }
 
 async fn copy(from: &Path, to: &Path, stopped: impl Fn() -> bool + Clone + Send + 'static) -> Result<(), BackUpError> {
+    let unfinished = partial_of(to);
+    let name = unfinished.to_str().ok_or_else(|| BackUpError::NotUtf8(to.to_owned()))?;
+    if to.as_os_str().as_encoded_bytes().ends_with(PARTIAL.as_bytes()) {
+        return Err(BackUpError::Unfinished(to.to_owned()));
+    }
     let partial = Partial::create(to)?;
     let failed = |source| {
         if stopped() {
@@ -118,8 +129,7 @@ async fn copy(from: &Path, to: &Path, stopped: impl Fn() -> bool + Clone + Send 
     let goes_on = stopped.clone();
     // Asked at each jump of SQLite's program, which is at least once for each row.
     connection.lock_handle().await.map_err(failed)?.set_progress_handler(1, move || !goes_on());
-    let name = partial.path.to_string_lossy();
-    let copied = sqlx::query(AssertSqlSafe("VACUUM INTO ?".to_owned())).bind(&*name).execute(&mut connection).await;
+    let copied = sqlx::query(AssertSqlSafe("VACUUM INTO ?".to_owned())).bind(name).execute(&mut connection).await;
     let closed = connection.close().await;
     copied.map_err(failed)?;
     closed.map_err(failed)?;
@@ -140,7 +150,7 @@ impl Partial {
         if fs::symlink_metadata(to).is_ok() {
             return Err(BackUpError::Exists(to.to_owned()));
         }
-        let path = with_suffix(to, ".partial");
+        let path = partial_of(to);
         remove_left_behind(to, &path)?;
         let mut options = fs::OpenOptions::new();
         options.write(true).create_new(true);
@@ -210,6 +220,14 @@ fn remove_left_behind(to: &Path, partial: &Path) -> Result<(), BackUpError> {
     }
     let _ = fs::remove_file(journal);
     fs::remove_file(partial).map_err(failed)
+}
+
+/// What the name of a copy ends with until it is complete.
+const PARTIAL: &str = ".partial";
+
+/// The name that the copy `to` has until it is complete.
+pub fn partial_of(to: &Path) -> PathBuf {
+    with_suffix(to, PARTIAL)
 }
 
 fn folder_of(path: &Path) -> &Path {

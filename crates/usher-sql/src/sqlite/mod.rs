@@ -12,7 +12,7 @@ use self::file::FileIdentity;
 use self::rows::During as _;
 use self::writing::{Writer, Writing};
 
-pub use self::backup::BackUpError;
+pub use self::backup::{BackUpError, partial_of};
 
 mod connecting;
 mod file;

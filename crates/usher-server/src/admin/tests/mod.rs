@@ -19,8 +19,8 @@ use usher_store::memory::MemoryStore;
 use usher_store::{ChangedUser, Store, StoreError};
 
 use super::*;
-use crate::audit::{AuditKeys, AuditSettings, AuditTrail};
 use crate::passwords::PasswordHasher;
+use usher_audit::{AuditKeys, AuditSettings, AuditTrail};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_760_000_000);
 const LONGEST: Duration = Duration::from_hours(31 * 24);

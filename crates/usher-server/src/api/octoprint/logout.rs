@@ -15,7 +15,7 @@ use super::super::sessions::not_ended;
 use super::body::Nothing;
 use super::user::Guest;
 use super::{NoCredentialInQuery, Visitor, guest};
-use crate::audit::{AuditEvent, Outcome, Record};
+use usher_audit::{AuditEvent, Outcome, Record};
 
 /// Log out as OctoPrint's clients do.
 ///

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use usher_auth::UnixTime;
-use usher_axum::ClientAddress;
+use usher_auth::client_address::ClientAddress;
 
 use super::*;
 

@@ -7,10 +7,8 @@ mod event;
 mod record;
 
 mod check;
-mod door;
 mod flood;
 mod outlet;
-mod rooms;
 mod sinks;
 mod status;
 mod tally;
@@ -20,7 +18,9 @@ mod writer;
 
 mod beginning;
 mod chain;
+pub mod hidden_text;
 mod keys;
+pub mod secret_file;
 
 #[cfg(test)]
 mod tests;
@@ -28,11 +28,9 @@ mod tests;
 pub use beginning::{SetAsideError, set_aside};
 pub use chain::Chain;
 pub use check::ChainReport;
-pub(crate) use door::AuditObserver;
 pub use event::{AuditEvent, Outcome};
 pub use keys::{AuditKeyError, AuditKeys};
 pub use record::Record;
-pub(crate) use rooms::AuditRoomObserver;
 pub use sinks::SinkKind;
 pub use status::AuditStatus;
 pub use trail::{AuditError, AuditSettings, AuditTrail, SinkSetting};

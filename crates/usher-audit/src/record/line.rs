@@ -130,7 +130,7 @@ fn rfc3339(at: UnixTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use usher_axum::ClientAddress;
+    use usher_auth::client_address::ClientAddress;
 
     use super::super::{AuditEvent, Outcome};
     use super::*;

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use usher_auth::UnixTime;
+use usher_auth::client_address::ClientAddress;
 use usher_auth::ids::UserId;
-use usher_axum::ClientAddress;
 
 use super::super::tally::Tally;
 use super::{AuditKeys, Record};

@@ -6,7 +6,9 @@ use usher_axum::observer::Scene;
 use usher_axum::rooms::RoomObserver;
 use usher_rooms::RoomError;
 
-use super::{AuditEvent, AuditTrail, Outcome, Record};
+use usher_audit::{AuditEvent, AuditTrail, Outcome, Record};
+
+use super::audit::on;
 
 /// Records what is not allowed in rooms, and joins if the trail is to have them.
 pub(crate) struct AuditRoomObserver(pub(crate) AuditTrail);
@@ -15,7 +17,7 @@ impl AuditRoomObserver {
     fn record(&self, record: Record, permit: &Permit, scene: Option<&Scene<'_>>, room: &RoomName) {
         let record = record.by(permit).room(room.as_str());
         self.0.record(match scene {
-            Some(scene) => record.on(scene),
+            Some(scene) => on(record, scene),
             None => record,
         });
     }

@@ -5,14 +5,14 @@ mod line;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::Serialize;
+use usher_auth::client_address::ClientAddress;
 use usher_auth::ids::{ConnectionId, SessionId, UserId};
 use usher_auth::refusal::RefusalKind;
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::{Permit, Refusal};
-use usher_axum::ClientAddress;
-use usher_axum::observer::Scene;
 
 pub(super) use self::folded::Groups;
 use self::folded::{Claimed, Folded};
@@ -144,11 +144,25 @@ impl Record {
         self
     }
 
-    /// By a connection.
+    /// On a connection.
     #[must_use]
-    pub fn on(mut self, scene: &Scene<'_>) -> Self {
-        self.connection = Some(scene.connection);
-        self.from(scene.client, scene.origin, scene.route)
+    pub fn on(self, connection: ConnectionId) -> Self {
+        Self { connection: Some(connection), ..self }
+    }
+
+    /// A renewal that took away so many rooms.
+    #[must_use]
+    pub fn losing_rooms(mut self, count: usize) -> Self {
+        self.extra.rooms_lost = Some(count);
+        self
+    }
+
+    /// The end of a connection that lasted so long, and the code of its close frame if it got one.
+    #[must_use]
+    pub fn closed(mut self, code: Option<u16>, lasted: Duration) -> Self {
+        self.extra.code = code;
+        self.extra.lasted_ms = Some(u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX));
+        self
     }
 
     /// By an HTTP request.

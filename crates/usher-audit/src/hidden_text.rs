@@ -1,7 +1,7 @@
 //! Characters that a terminal or a log viewer acts upon, or that make a text look like another (req N4).
 
 /// Whether `c` is not shown as itself: control characters, zero-width and bidirectional ones, line and paragraph separators, tags.
-pub(crate) fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
@@ -12,7 +12,7 @@ pub(crate) fn is_hidden(c: char) -> bool {
 }
 
 /// JSON with hidden characters escaped in it. They stand in its strings alone, where `\u` is an escape.
-pub(crate) fn escape_in_json(json: String) -> String {
+pub fn escape_in_json(json: String) -> String {
     if json.is_ascii() && !json.contains('\u{7f}') {
         return json;
     }

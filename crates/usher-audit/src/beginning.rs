@@ -54,6 +54,12 @@ impl AuditSettings {
         let mut with_lines = files.filter(|path| fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() > 0));
         with_lines.next()
     }
+
+    /// Whether records are written to this file.
+    pub fn has_file(&self, path: &Path) -> bool {
+        let is = |own: &Path| std::path::absolute(own).ok() == std::path::absolute(path).ok();
+        self.sinks.iter().any(|sink| matches!(sink, SinkSetting::File { path, .. } if is(path)))
+    }
 }
 
 /// Writes the store's records to a new file at `path`, one a line, and then removes them from the store. Returns how many there were. The

@@ -68,7 +68,7 @@ impl Flood {
             outcome: record.outcome,
             reason: record.reason,
             // A client with one address of an IPv6 network has 2^64 of them.
-            source: record.ip.map(|ip| usher_axum::ClientAddress(ip).source()),
+            source: record.ip.map(|ip| usher_auth::client_address::ClientAddress(ip).source()),
             subject,
         };
         let joins = record.event == AuditEvent::RoomJoined;

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use usher_auth::Randomness;
 use zeroize::Zeroizing;
 
-use crate::signing_key_file;
+use crate::secret_file;
 
 /// Bytes of a reference: 128 bits, so that no two sessions share one.
 const REFERENCE_BYTES: usize = 16;
@@ -107,7 +107,7 @@ impl AuditKeys {
     pub fn create(path: &Path, randomness: &dyn Randomness) -> Result<Self, AuditKeyError> {
         let secret = Zeroizing::new(randomness.bytes::<32>());
         let text = Zeroizing::new(format!("{}\n", URL_SAFE_NO_PAD.encode(*secret)));
-        signing_key_file::create(path, &text).map_err(|source| AuditKeyError::Io { path: path.to_owned(), source })?;
+        secret_file::create(path, &text).map_err(|source| AuditKeyError::Io { path: path.to_owned(), source })?;
         Ok(Self::from_secret(&secret))
     }
 
@@ -141,7 +141,7 @@ mod tests {
         let error = AuditKeys::load_or_create(&path, false, &SystemRandomness).expect_err("exposed");
         assert!(matches!(error, AuditKeyError::Exposed { mode: 0o644, .. }));
         fs::remove_file(&path).expect("removed");
-        signing_key_file::create(&path, "short").expect("written");
+        secret_file::create(&path, "short").expect("written");
         let error = AuditKeys::load_or_create(&path, false, &SystemRandomness).expect_err("damaged");
         assert!(matches!(error, AuditKeyError::Invalid { .. }));
         fs::write(&path, [0xff; 43]).expect("written");
