@@ -16,24 +16,15 @@ mod admin_http;
 pub mod metrics;
 mod observers;
 
-mod access_tokens;
 mod address_key_file;
 pub mod cookies;
 mod error_text;
 pub mod log;
-pub mod passwords;
 pub mod preflight;
 mod reload;
-mod revoker;
-mod sealed;
-pub mod session_feed;
-mod sessions;
 mod signing_key_file;
-mod ticket_desk;
-mod turns;
 mod usable_file;
 
 pub mod listener;
-mod login_queue;
 mod open_files;
 pub mod open_requests;

@@ -31,11 +31,11 @@ use crate::config::{ConfigErrors, ResolvedConfig, TlsError, Warning};
 use crate::listener::{self, Entrance};
 use crate::metrics::Metrics;
 use crate::open_files::{FittedLimits, OpenFiles};
-use crate::passwords::PasswordHasher;
 use crate::preflight::look_before_starting;
 use crate::server::{Server, ServerParts, ServerSettings};
-use crate::session_feed::SessionFeed;
 use crate::signing_key_file::{self, SigningKeyError};
+use usher_accounts::PasswordHasher;
+use usher_accounts::SessionFeed;
 use usher_audit::{AuditEvent, AuditKeyError, AuditKeys, AuditTrail, Outcome, Record};
 
 /// Why a server did not start, or stopped.

@@ -34,21 +34,21 @@ use usher_rooms::{RoomLimits, Rooms};
 use usher_store::{SessionEventReceiver, Store, TicketStore, WriteBehindStore};
 use zeroize::Zeroizing;
 
-use crate::access_tokens::AccessTokens;
 use crate::admin_http::{self, AdminState};
 use crate::api::{self, ApiState};
 use crate::boards;
 use crate::cookies::CookieSettings;
 use crate::listener;
-use crate::login_queue::LoginQueue;
 use crate::metrics::{Metrics, Owners};
 use crate::observers::{AuditObserver, AuditRoomObserver, Observers};
 use crate::open_requests::OpenRequests;
-use crate::passwords::PasswordHasher;
-use crate::revoker::{LiveRevoker, RevokerParts};
-use crate::session_feed::SessionFeed;
-use crate::sessions::{Sessions, SessionsParts};
-use crate::ticket_desk::TicketDesk;
+use usher_accounts::AccessTokens;
+use usher_accounts::LoginQueue;
+use usher_accounts::PasswordHasher;
+use usher_accounts::SessionFeed;
+use usher_accounts::TicketIssuer;
+use usher_accounts::{LiveRevoker, RevokerParts};
+use usher_accounts::{Sessions, SessionsParts};
 use usher_audit::AuditTrail;
 
 /// When clients that come in a drain should try again: another server is there then, or this one is back.
@@ -236,7 +236,7 @@ impl Server {
             // One for each that is being hashed, and one that is looked up meanwhile.
             login_queue: LoginQueue::new(2 * passwords.concurrency(), passwords.most_waiting()),
             passwords,
-            ticket_desk: TicketDesk::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
+            ticket_issuer: TicketIssuer::new(tickets, settings.ticket_ttl, clock.clone(), randomness.clone()),
             access_tokens,
             verifier: verifier.clone(),
             throttle,

@@ -4,7 +4,7 @@
 //! at a moment is over at that moment, not after it.
 
 use async_trait::async_trait;
-use usher_auth::ids::{SessionId, UserId};
+use usher_auth::ids::{ApiKeyId, SessionId, UserId};
 use usher_auth::revocation::{BlockedUser, Revocation};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
@@ -130,6 +130,8 @@ pub trait ApiKeyStore: Send + Sync {
     async fn create_api_key(&self, key: &ApiKey, most: usize) -> Result<CreateApiKey, StoreError>;
     /// The key of that hash.
     async fn api_key_by_secret(&self, secret: &HashedToken) -> Result<Option<ApiKey>, StoreError>;
+    /// The key of that id.
+    async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError>;
     /// A user's keys, or everybody's.
     async fn api_keys(&self, user: Option<&UserId>) -> Result<Vec<ApiKey>, StoreError>;
 }

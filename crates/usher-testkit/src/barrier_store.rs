@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use usher_auth::UnixTime;
 use usher_auth::api_key::ApiKey;
-use usher_auth::ids::{SessionId, UserId};
+use usher_auth::ids::{ApiKeyId, SessionId, UserId};
 use usher_auth::revocation::{BlockedUser, Revocation};
 use usher_auth::secret::HashedToken;
 use usher_auth::session::{RefreshToken, Session};
@@ -130,6 +130,7 @@ delegate!(RefreshTokenStore {
 delegate!(ApiKeyStore {
     fn create_api_key(&self, key: &ApiKey, most: usize) -> CreateApiKey;
     fn api_key_by_secret(&self, secret: &HashedToken) -> Option<ApiKey>;
+    fn api_key(&self, id: &ApiKeyId) -> Option<ApiKey>;
     fn api_keys(&self, user: Option<&UserId>) -> Vec<ApiKey>;
 });
 

@@ -33,7 +33,7 @@ enum Tests {
 
 const TESTKIT: &str = "usher-testkit";
 
-const TABLE: [Row; 13] = [
+const TABLE: [Row; 14] = [
     Row {
         name: "axum-chat",
         may: &["usher-auth", "usher-axum", "usher-rooms"],
@@ -72,6 +72,13 @@ const TABLE: [Row; 13] = [
         tests_may: Tests::All,
     },
     Row {
+        name: "usher-accounts",
+        may: &["usher-auth", "usher-store", "usher-audit", "usher-axum"],
+        never: &["sqlx", "redis"],
+        not_itself: &["axum", "hyper"],
+        tests_may: Tests::All,
+    },
+    Row {
         name: "usher-rooms",
         may: &["usher-auth"],
         never: &["sqlx", "redis", "axum"],
@@ -87,21 +94,39 @@ const TABLE: [Row; 13] = [
     },
     Row {
         name: "usher-server",
-        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-audit", "usher-axum"],
+        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-audit", "usher-accounts", "usher-axum"],
         never: &[],
         not_itself: &[],
         tests_may: Tests::All,
     },
     Row {
         name: TESTKIT,
-        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-audit", "usher-axum", "usher-server"],
+        may: &[
+            "usher-auth",
+            "usher-store",
+            "usher-sql",
+            "usher-rooms",
+            "usher-audit",
+            "usher-accounts",
+            "usher-axum",
+            "usher-server",
+        ],
         never: &[],
         not_itself: &[],
         tests_may: Tests::All,
     },
     Row {
         name: "usher-bench",
-        may: &["usher-auth", "usher-store", "usher-sql", "usher-rooms", "usher-audit", "usher-axum", "usher-server"],
+        may: &[
+            "usher-auth",
+            "usher-store",
+            "usher-sql",
+            "usher-rooms",
+            "usher-audit",
+            "usher-accounts",
+            "usher-axum",
+            "usher-server",
+        ],
         never: &[],
         not_itself: &[],
         tests_may: Tests::All,

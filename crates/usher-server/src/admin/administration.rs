@@ -14,10 +14,11 @@ use usher_store::{Store, StoreError};
 
 use super::backup::BackUp;
 use super::done::Done;
-use super::{Answer, Operation, Revoker};
+use super::{Answer, Operation};
 use crate::config::IssuerSettings;
 use crate::open_requests::OpenRequests;
-use crate::passwords::{Busy, PasswordHasher, UnacceptablePassword};
+use usher_accounts::Revoker;
+use usher_accounts::{Busy, PasswordHasher, UnacceptablePassword};
 use usher_audit::{AuditError, AuditTrail};
 
 /// What operations need. The command line and the server each put one together.

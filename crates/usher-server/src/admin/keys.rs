@@ -63,7 +63,7 @@ impl Administration {
     }
 
     pub(super) async fn revoke_key(&self, id: ApiKeyId) -> Result<Answer, AdminError> {
-        if !self.store.api_keys(None).await?.iter().any(|key| key.id == id) {
+        if self.store.api_key(&id).await?.is_none() {
             return Err(AdminError::NoSuchKey(id));
         }
         let connections_ended = self.revoke(RevocationTarget::ApiKey(id), RevocationCause::KeyRevoked).await?;

@@ -12,7 +12,6 @@ mod done;
 mod explain;
 mod keys;
 mod operation;
-mod revoker;
 mod sessions;
 mod users;
 
@@ -28,5 +27,3 @@ pub use backup::BackUp;
 pub use control::{ControlClient, ControlError, ControlSocket, Way, find_way};
 pub use lock::StoreLock;
 pub use operation::{ExplainedAction, MAX_LIST, MAX_TAIL, NewPassword, Operation};
-pub(crate) use revoker::owner;
-pub use revoker::{Revoker, StoreRevoker};

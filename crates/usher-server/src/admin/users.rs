@@ -7,7 +7,7 @@ use usher_store::{BannedUser, CreateUser, RevocationTimes, UserChange};
 
 use super::administration::check_text;
 use super::{AdminError, Administration, Answer, BannedRow, MAX_LIST, NewPassword, UserRow};
-use crate::passwords::check_new_password;
+use usher_accounts::check_new_password;
 
 /// Longest name, in bytes. Every frame about the user repeats it.
 const MAX_NAME_BYTES: usize = 256;

@@ -14,7 +14,7 @@ use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::tokens;
 use crate::cookies::CookieSettings;
-use crate::sessions::Sessions;
+use usher_accounts::Sessions;
 
 /// How the password is presented, as the audit says it.
 const METHOD: &str = "basic";

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 
-use crate::access_tokens::AccessTokens;
+use usher_accounts::AccessTokens;
 
 /// Our public keys.
 #[utoipa::path(

@@ -23,9 +23,9 @@ use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::{store_unavailable, tokens};
 use crate::cookies::CookieSettings;
-use crate::login_queue::LoginQueue;
-use crate::passwords::{PasswordHasher, needs_rehash};
-use crate::sessions::{Granted, LoginOrigin, NewLogIn, Sessions};
+use usher_accounts::LoginQueue;
+use usher_accounts::{Granted, LoginOrigin, NewLogIn, Sessions};
+use usher_accounts::{PasswordHasher, needs_rehash};
 use usher_audit::{AuditEvent, Outcome, Record};
 
 /// When a log-in that found no room should come back.

@@ -14,7 +14,7 @@ use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::sessions::not_ended;
 use crate::cookies::CookieSettings;
-use crate::sessions::Sessions;
+use usher_accounts::Sessions;
 use usher_audit::{AuditEvent, Outcome, Record};
 
 /// How much ends.

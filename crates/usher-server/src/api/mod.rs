@@ -33,12 +33,12 @@ use usher_auth::origin::AllowedOrigins;
 use usher_axum::{CredentialVerifier, Problem, Throttle, TrustedProxies};
 use usher_store::Store;
 
-use crate::access_tokens::AccessTokens;
 use crate::cookies::CookieSettings;
-use crate::login_queue::LoginQueue;
-use crate::passwords::PasswordHasher;
-use crate::sessions::Sessions;
-use crate::ticket_desk::TicketDesk;
+use usher_accounts::AccessTokens;
+use usher_accounts::LoginQueue;
+use usher_accounts::PasswordHasher;
+use usher_accounts::Sessions;
+use usher_accounts::TicketIssuer;
 use usher_audit::AuditTrail;
 
 /// Largest request body, in bytes: nothing here needs more.
@@ -56,7 +56,7 @@ pub struct ApiState {
     /// Log-ins that are under way, and those that wait.
     pub login_queue: LoginQueue,
     /// Tickets.
-    pub ticket_desk: TicketDesk,
+    pub ticket_issuer: TicketIssuer,
     /// The public keys.
     pub access_tokens: Arc<AccessTokens>,
     /// The one verifier.

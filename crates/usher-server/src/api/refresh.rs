@@ -22,7 +22,7 @@ use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::{ApiState, store_unavailable, tokens};
 use crate::cookies::CookieSettings;
-use crate::sessions::{Granted, RefreshError, Sessions};
+use usher_accounts::{Granted, RefreshError, Sessions};
 use usher_audit::{AuditEvent, Outcome, Record};
 
 /// How a refresh token is presented, as the audit says it.

@@ -20,7 +20,7 @@ use super::access::Caller;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::store_unavailable;
-use crate::sessions::{EndError, Sessions};
+use usher_accounts::{EndError, Sessions};
 use usher_audit::{AuditEvent, Outcome, Record};
 
 /// One session. Times are Unix seconds.

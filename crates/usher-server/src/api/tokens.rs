@@ -7,7 +7,7 @@ use usher_auth::secret::PlainToken;
 use utoipa::ToSchema;
 
 use crate::cookies::CookieSettings;
-use crate::sessions::Granted;
+use usher_accounts::Granted;
 
 /// Tokens, and whose they are.
 #[derive(Serialize, ToSchema)]

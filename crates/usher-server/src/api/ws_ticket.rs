@@ -15,7 +15,7 @@ use super::json::OptionalJson;
 use super::origin_guard::OriginGuard;
 use super::scene::HttpScene;
 use super::store_unavailable;
-use crate::ticket_desk::{TicketDesk, TicketError};
+use usher_accounts::{TicketError, TicketIssuer};
 use usher_audit::{AuditEvent, Outcome, Record};
 
 /// What the ticket is for.
@@ -48,7 +48,7 @@ pub(super) struct TicketAnswer {
     )
 )]
 pub(super) async fn buy_with_header(
-    State(desk): State<TicketDesk>,
+    State(desk): State<TicketIssuer>,
     scene: HttpScene,
     caller: Caller,
     query: Result<Query<TicketRequest>, axum::extract::rejection::QueryRejection>,
@@ -81,7 +81,7 @@ pub(super) async fn buy_with_header(
 )]
 pub(super) async fn buy(
     _guard: OriginGuard,
-    State(desk): State<TicketDesk>,
+    State(desk): State<TicketIssuer>,
     scene: HttpScene,
     caller: Caller,
     OptionalJson(request): OptionalJson<TicketRequest>,
@@ -90,7 +90,7 @@ pub(super) async fn buy(
 }
 
 async fn issue(
-    desk: &TicketDesk,
+    desk: &TicketIssuer,
     scene: &HttpScene,
     permit: &Permit,
     origin: Option<String>,

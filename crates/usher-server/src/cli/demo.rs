@@ -95,7 +95,7 @@ fn new_password(randomness: &dyn Randomness) -> Zeroizing<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::passwords::check_new_password;
+    use usher_accounts::check_new_password;
 
     #[test]
     fn the_demos_passwords_are_random_and_acceptable() {

@@ -3,17 +3,16 @@
 use std::num::NonZero;
 use std::sync::Arc;
 
+use usher_accounts::StoreRevoker;
 use usher_axum::ambient::{SystemClock, SystemRandomness};
 
 use super::args::ConfigFile;
 use super::runtime::block_on;
 use super::{CommandError, config, logging, output};
-use crate::admin::{
-    Administration, Answer, ControlClient, IssuerUsers, Operation, RulesInForce, StoreLock, StoreRevoker,
-};
+use crate::admin::{Administration, Answer, ControlClient, IssuerUsers, Operation, RulesInForce, StoreLock};
 use crate::backends::{self, Backends, IfMissing, Reached};
 use crate::config::{ResolvedConfig, StoreSettings};
-use crate::passwords::PasswordHasher;
+use usher_accounts::PasswordHasher;
 use usher_audit::{AuditKeys, AuditTrail, SinkSetting};
 
 /// Whoever carries out operations now.

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::CommandError;
 use super::args::PasswordArgs;
 use crate::admin::NewPassword;
-use crate::passwords::MAX_PASSWORD_BYTES;
+use usher_accounts::MAX_PASSWORD_BYTES;
 
 /// Reads the new password.
 pub(super) fn read(args: &PasswordArgs) -> Result<NewPassword, CommandError> {

@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use serde_json::{Value, json};
 use shuttle::scheduler::RandomScheduler;
+use usher_accounts::Revoker as _;
 use usher_auth::ids::{SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::secret::{PlainToken, TokenKind};
@@ -17,7 +18,6 @@ use usher_auth::session::{RefreshState, RefreshToken, Session};
 use usher_auth::throttle::AttemptRate;
 use usher_auth::{Clock as _, UnixTime};
 use usher_axum::client_address::PeerAddress;
-use usher_server::admin::Revoker as _;
 use usher_store::memory::MemoryStore;
 use usher_testkit::{BarrierStore, TestServer};
 

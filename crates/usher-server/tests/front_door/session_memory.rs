@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use usher_accounts::Revoker as _;
 use usher_auth::UnixTime;
 use usher_auth::ids::{Role, SessionId, UserId};
 use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_auth::session::SessionLimits;
 use usher_axum::MemoryLimits;
-use usher_server::admin::Revoker as _;
 use usher_store::memory::MemoryStore;
 use usher_store::{RevocationStore as _, RevocationTimes, SessionStore as _, Store, UserChange, UserStore as _};
 use usher_testkit::{Barrier, BarrierStore, TestServer, TestServerBuilder, Upgrade};

@@ -57,6 +57,15 @@ impl ApiKeyStore for SqlStore {
         read_one(row, read_api_key, context)
     }
 
+    async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        let context = "looking up an API key by its id";
+        let query =
+            sqlx::query("SELECT id, user_id, secret_hash, label, created_at, expires_at FROM api_keys WHERE id = ?")
+                .bind(id.as_str());
+        let row = query.fetch_optional(self.reader(context)?).await.during(context)?;
+        read_one(row, read_api_key, context)
+    }
+
     async fn api_keys(&self, user: Option<&UserId>) -> Result<Vec<ApiKey>, StoreError> {
         let context = "listing API keys";
         let query = match user {

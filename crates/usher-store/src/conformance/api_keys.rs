@@ -30,10 +30,12 @@ pub async fn an_api_key_is_found_again(store: Arc<dyn Store>) {
     }
     for key in cases {
         assert_eq!(store.api_key_by_secret(&key.secret).await.expect("the store works"), Some(key.clone()));
+        assert_eq!(store.api_key(&key.id).await.expect("the store works"), Some(key.clone()));
         let theirs = store.api_keys(Some(&key.user)).await.expect("the store works");
         assert!(theirs.contains(&key), "{key:?}");
     }
     assert_eq!(store.api_key_by_secret(&secret("three")).await.expect("the store works"), None);
+    assert_eq!(store.api_key(&api_key("three", "alice").id).await.expect("the store works"), None);
 }
 
 /// And the first one stays as it was.

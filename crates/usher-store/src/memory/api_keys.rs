@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use usher_auth::api_key::ApiKey;
-use usher_auth::ids::UserId;
+use usher_auth::ids::{ApiKeyId, UserId};
 use usher_auth::secret::HashedToken;
 
 use super::MemoryStore;
@@ -27,6 +27,10 @@ impl ApiKeyStore for MemoryStore {
 
     async fn api_key_by_secret(&self, secret: &HashedToken) -> Result<Option<ApiKey>, StoreError> {
         Ok(self.tables().api_key_by_secret(secret).cloned())
+    }
+
+    async fn api_key(&self, id: &ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        Ok(self.tables().api_keys().find(|key| key.id == *id).cloned())
     }
 
     async fn api_keys(&self, user: Option<&UserId>) -> Result<Vec<ApiKey>, StoreError> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use usher_accounts::Revoker;
 use usher_auth::credential_lifetimes::CredentialLifetimes;
 use usher_auth::ids::{Role, SessionId, UserId};
 use usher_auth::revocation::Revocation;
@@ -19,7 +20,7 @@ use usher_store::memory::MemoryStore;
 use usher_store::{ChangedUser, Store, StoreError};
 
 use super::*;
-use crate::passwords::PasswordHasher;
+use usher_accounts::PasswordHasher;
 use usher_audit::{AuditKeys, AuditSettings, AuditTrail};
 
 const NOW: UnixTime = UnixTime::from_seconds(1_760_000_000);

@@ -10,11 +10,14 @@ use usher_store::{SessionEventReceiver, SessionEvents, Store, StoreError};
 /// The state of sessions, loaded, with the events that change it. There is none that was not loaded: a revoked credential must not come back
 /// with a restart.
 pub struct SessionFeed {
-    pub(crate) state: SessionState,
-    pub(crate) events: Arc<dyn SessionEvents>,
-    pub(crate) received: Box<dyn SessionEventReceiver>,
+    /// What this process knows of sessions.
+    pub state: SessionState,
+    /// Tells the other nodes.
+    pub events: Arc<dyn SessionEvents>,
+    /// What the other nodes tell.
+    pub received: Box<dyn SessionEventReceiver>,
     /// The newest moment that the store told of before this process wrote to it.
-    pub(crate) newest: Option<UnixTime>,
+    pub newest: Option<UnixTime>,
 }
 
 impl SessionFeed {

@@ -8,7 +8,7 @@ use usher_auth::revocation::{Revocation, RevocationCause, RevocationTarget};
 use usher_store::StoreError;
 
 use super::Sessions;
-use crate::admin::Revoker as _;
+use crate::revoker::Revoker as _;
 use crate::turns::{NoTurn, Turn};
 
 /// Why sessions were not ended.

@@ -10,7 +10,7 @@ use usher_store::{StoreError, TicketRejected, TicketStore};
 
 /// Where tickets are bought. A cheap handle.
 #[derive(Clone)]
-pub struct TicketDesk {
+pub struct TicketIssuer {
     tickets: Arc<dyn TicketStore>,
     lifetime: Duration,
     clock: Arc<dyn Clock>,
@@ -28,7 +28,7 @@ pub enum TicketError {
     Store(#[from] StoreError),
 }
 
-impl TicketDesk {
+impl TicketIssuer {
     /// Tickets last `lifetime` (at most 60 s; req D4).
     pub fn new(
         tickets: Arc<dyn TicketStore>,

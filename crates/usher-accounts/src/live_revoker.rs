@@ -17,7 +17,7 @@ use usher_store::{
     UserStore as _, WriteBehindStore,
 };
 
-use crate::admin::{Revoker, owner};
+use crate::revoker::{Revoker, owner};
 use usher_audit::{AuditTrail, Record};
 
 /// Longest wait for the other nodes to be told. They read everything again when they are connected again.
@@ -86,7 +86,7 @@ impl LiveRevoker {
     }
 
     /// Takes in what was received from another node.
-    pub(crate) async fn receive(&self, received: ReceivedEvent) -> Result<(), StoreError> {
+    pub async fn receive(&self, received: ReceivedEvent) -> Result<(), StoreError> {
         match received {
             ReceivedEvent::Event(event) => {
                 let applied = self.apply(&self.as_read_here(*event).await?);
@@ -132,7 +132,7 @@ impl LiveRevoker {
     }
 
     /// Sessions were used, as this process knows already and the store does now.
-    pub(crate) async fn sessions_used(&self, uses: Vec<SessionUse>) {
+    pub async fn sessions_used(&self, uses: Vec<SessionUse>) {
         if !uses.is_empty() {
             self.publish(vec![SessionEvent::Used(uses)]).await;
         }

@@ -26,8 +26,8 @@ use self::slow_writes::SlowWrites;
 use self::steady_clock::SteadyClock;
 
 use crate::access_tokens::AccessTokens;
-use crate::admin::Revoker as _;
-use crate::revoker::LiveRevoker;
+use crate::live_revoker::LiveRevoker;
+use crate::revoker::Revoker as _;
 use crate::sealed;
 use crate::turns::{NoTurn, Turn, Turns};
 

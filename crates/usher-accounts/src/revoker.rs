@@ -80,13 +80,11 @@ impl Revoker for StoreRevoker {
 }
 
 /// Whose credential a revocation is about to end, for the audit: afterwards it is gone.
-pub(crate) async fn owner(store: &dyn Store, revocation: &Revocation) -> Result<Option<UserId>, StoreError> {
+pub async fn owner(store: &dyn Store, revocation: &Revocation) -> Result<Option<UserId>, StoreError> {
     Ok(match &revocation.target {
         RevocationTarget::Session(id) => store.session(id).await?.map(|session| session.user),
         RevocationTarget::User { user, .. } => Some(user.clone()),
-        RevocationTarget::ApiKey(id) => {
-            store.api_keys(None).await?.into_iter().find(|key| key.id == *id).map(|key| key.user)
-        }
+        RevocationTarget::ApiKey(id) => store.api_key(id).await?.map(|key| key.user),
         RevocationTarget::Token(..) | RevocationTarget::IssuerSession(..) | RevocationTarget::IssuerSubject { .. } => {
             None
         }
