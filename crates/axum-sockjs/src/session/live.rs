@@ -305,35 +305,44 @@ pub(crate) enum Receiver {
 #[derive(Debug)]
 pub(crate) struct Sending {
     pub(crate) frame: Frame,
-    /// Bytes that it counts for, and those that its transport adds.
+    counted: Counted,
+}
+
+/// What a frame counts for, until it is dropped.
+#[derive(Debug)]
+struct Counted {
+    /// Bytes of the frame, and those that its transport adds.
     cost: usize,
     escapes: usize,
+    /// Whether it is the close frame.
+    closes: bool,
     live: Arc<Live>,
 }
 
 impl Sending {
     fn new(frame: Frame, live: Arc<Live>) -> Self {
-        Self { cost: frame.cost(), escapes: 0, frame, live }
+        let counted = Counted { cost: frame.cost(), escapes: 0, closes: frame.is_close(), live };
+        Self { frame, counted }
     }
 
-    /// `bytes`, which say what the frame says; they count as queued until the last of them is let go of. What a transport has to escape makes them
-    /// more than those of the frame.
-    pub(crate) fn into_chunk(mut self, bytes: Bytes) -> Bytes {
-        if self.cost > 0 && bytes.len() > self.cost {
-            self.escapes = bytes.len() - self.cost;
-            self.live.with(|machine, _| machine.handle_escaped(self.escapes));
+    /// `bytes`, which say what the frame says and are held in its place; they count as queued until the last of them is let go of. What a
+    /// transport has to escape makes them more than those of the frame.
+    pub(crate) fn into_chunk(self, bytes: Bytes) -> Bytes {
+        let mut counted = self.counted;
+        if counted.cost > 0 && bytes.len() > counted.cost {
+            counted.escapes = bytes.len() - counted.cost;
+            counted.live.with(|machine, _| machine.handle_escaped(counted.escapes));
         }
-        Bytes::from_owner(Chunk { bytes, _sending: self })
+        Bytes::from_owner(Chunk { bytes, _counted: counted })
     }
 }
 
-impl Drop for Sending {
+impl Drop for Counted {
     fn drop(&mut self) {
-        let closes = self.frame.is_close();
-        if self.cost > 0 || closes {
+        if self.cost > 0 || self.closes {
             self.live.with(|machine, now| {
                 machine.handle_written(now, self.cost, self.escapes);
-                if closes {
+                if self.closes {
                     machine.handle_close_written();
                 }
             });
@@ -343,7 +352,7 @@ impl Drop for Sending {
 
 struct Chunk {
     bytes: Bytes,
-    _sending: Sending,
+    _counted: Counted,
 }
 
 impl AsRef<[u8]> for Chunk {
@@ -486,5 +495,42 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::Relaxed), 0);
         drop(sending);
         assert_eq!((live.outbound_bytes(), woken.0.load(Ordering::Relaxed)), (232, 1));
+    }
+
+    #[test]
+    fn a_poll_whose_script_waits_for_the_last_one_sleeps() {
+        // One that is woken by its own look never gives its thread back.
+        let live = Live::new(1, Transport::Jsonp, rules(), Clock::new());
+        let poll = || match live.with(|machine, now| machine.handle_attach(now, ReceiverKind::Script)) {
+            Attach::Receiver(id) => Receiver::Attached { live: live.clone(), id },
+            Attach::Answer(frame) => panic!("{frame:?}"),
+        };
+        let send = || live.with(|machine, now| machine.handle_send(now, Outgoing::Text("<".repeat(100)))).unwrap();
+        drop(poll().next().now_or_never().flatten().expect("the open frame"));
+        send();
+        let unread = poll().next().now_or_never().flatten().expect("a frame");
+        send();
+        let mut second = poll();
+        let mut waiting = std::pin::pin!(second.next());
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(unread.into_chunk(Bytes::from(vec![b'<'; 900])));
+        assert!(waiting.now_or_never().flatten().is_some());
+    }
+
+    #[test]
+    fn what_a_transport_made_of_a_frame_is_held_in_its_place() {
+        let live = Live::new(1, Transport::Xhr, rules(), Clock::new());
+        let message: Arc<str> = "\"a\"".into();
+        live.with(|machine, now| machine.handle_send(now, Outgoing::Shared(message.clone()))).unwrap();
+        let Attach::Receiver(id) = live.with(|machine, now| machine.handle_attach(now, ReceiverKind::Stream)) else {
+            panic!("no receiver")
+        };
+        let mut receiver = Receiver::Attached { live: live.clone(), id };
+        let mut next = || receiver.next().now_or_never().flatten().expect("a frame");
+        drop(next());
+        let chunk = next().into_chunk(Bytes::from_static(b"a[\"a\"]\n"));
+        assert_eq!(Arc::strong_count(&message), 1);
+        assert_eq!(live.outbound_bytes(), 35);
+        drop(chunk);
     }
 }

@@ -384,13 +384,13 @@ impl Machine {
 
     /// What a receiver writes next.
     pub fn poll_transmit(&mut self, now: Duration, id: ReceiverId) -> Transmit {
+        let script_waits = self.script_waits();
         let Some(receiver) = self.receiver.as_mut().filter(|receiver| receiver.id == id) else { return Transmit::Over };
         let frame = if !self.told_open {
             self.told_open = true;
             Frame::Open
         } else if !self.outbound.is_empty() {
-            // Not more escapes at once than those of one frame.
-            if receiver.kind == ReceiverKind::Script && self.on_their_way > 0 {
+            if script_waits {
                 return Transmit::Wait;
             }
             // A client that fetches what was sent before the close has as long again to fetch the rest.
@@ -426,7 +426,20 @@ impl Machine {
     /// Whether the receiver has something to write.
     pub fn wants_transmit(&self) -> bool {
         let Some(receiver) = &self.receiver else { return false };
-        !self.told_open || !self.outbound.is_empty() || receiver.heartbeat_due || self.ended().is_some()
+        if !self.told_open {
+            return true;
+        }
+        // Exactly where [`Self::poll_transmit`] has a frame: who is woken for nothing asks again, and is woken again.
+        if !self.outbound.is_empty() {
+            return !self.script_waits();
+        }
+        receiver.heartbeat_due || self.ended().is_some()
+    }
+
+    /// Whether the receiver makes a script, and one is not written yet: so there are not more escapes at once than those of one frame.
+    fn script_waits(&self) -> bool {
+        let script = self.receiver.as_ref().is_some_and(|receiver| receiver.kind == ReceiverKind::Script);
+        script && self.on_their_way > 0
     }
 
     /// Drops the messages that wait to be handed to a receiver.

@@ -146,7 +146,10 @@ impl World {
         let Some(id) = self.receiver(from_last) else { return };
         let frame = match self.machine.poll_transmit(self.now, id) {
             Transmit::Frame(frame) => frame,
-            Transmit::Wait => return assert_eq!(self.told, self.sent.len(), "nothing waits that could go out"),
+            Transmit::Wait => {
+                assert!(!self.machine.wants_transmit(), "who waits is woken for what there is, and not by its look");
+                return assert_eq!(self.told, self.sent.len(), "nothing waits that could go out");
+            }
             Transmit::Over => return,
         };
         assert_eq!(from_last, 0, "an earlier receiver is told nothing");

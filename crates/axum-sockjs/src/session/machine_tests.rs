@@ -479,6 +479,7 @@ fn a_script_is_not_made_before_the_last_one_is_written() {
     assert_eq!(world.machine.outbound_bytes(), 2 * cost(60_002) + 300_000);
     let second = world.attach(ReceiverKind::Script);
     assert_eq!(world.machine.poll_transmit(world.now, second), Transmit::Wait);
+    assert!(!world.machine.wants_transmit());
     // What is escaped closes no session.
     world.send(&"<".repeat(800_000)).unwrap();
     world.machine.handle_written(world.now, cost(60_002), 300_000);

@@ -94,14 +94,12 @@ impl Serving<'_> {
         let answer = move |request| draining.answer_in_drain(request);
         let accepting = listener
             .map(|listener| tokio::spawn(listener::serve(listener, entrance_in_drain, answer, std::future::pending())));
-        let mut no_more = std::pin::pin!(async {
-            signals.next().await;
-            tracing::info!("a second signal: not waiting for the rest");
-        });
+        // Each wait that follows ends at once when it has come.
+        let mut second = SecondSignal { signals, came: false };
         tokio::select! {
             _ = server.drain(config.server.drain) => {}
             () = &mut beside => {}
-            () = &mut no_more => {}
+            () = second.wait() => {}
         }
         if let Some(accepting) = accepting {
             accepting.abort();
@@ -113,10 +111,16 @@ impl Serving<'_> {
                 }
             }
             () = &mut beside => {}
+            () = second.wait() => {}
         }
         stopping.cancel();
-        if timeout(WRITING_PATIENCE, writing).await.is_err() {
-            tracing::warn!("the store did not take in time what is written behind");
+        tokio::select! {
+            written = timeout(WRITING_PATIENCE, writing) => {
+                if written.is_err() {
+                    tracing::warn!("the store did not take in time what is written behind");
+                }
+            }
+            () = second.wait() => {}
         }
     }
 }
@@ -182,10 +186,28 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
+    /// Waits for the next one.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// The signal that ends what the first one lets go on.
+struct SecondSignal {
+    signals: Signals,
+    came: bool,
+}
+
+impl SecondSignal {
+    /// Returns at once if it has come.
+    async fn wait(&mut self) {
+        if !self.came {
+            self.signals.next().await;
+            self.came = true;
+            tracing::info!("a second signal: not waiting for the rest");
         }
     }
 }
