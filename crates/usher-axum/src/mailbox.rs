@@ -1,24 +1,24 @@
 //! What others leave for a connection's task: frames to write, and orders to end.
 
+#[path = "mailbox/commands.rs"]
+mod commands;
+#[path = "mailbox/writing.rs"]
+mod writing;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
-
-use crate::sync::{Mutex, MutexGuard};
-use usher_auth::Now;
 use usher_auth::close_code::{ApplicationClose, CloseCause};
 use usher_auth::ids::ConnectionId;
 use usher_auth::permit::CredentialFacts;
-use usher_auth::revocation::RevocationCause;
 use usher_auth::route::RouteRules;
 use usher_auth::wire::Frame;
 
 use crate::Presenter;
-use crate::flusher::Outlet;
 use crate::observer::Scene;
-use crate::orders::{Amendments, Change, Order, RouteTable};
+use crate::orders::{Amendments, Change, Order};
+use crate::sync::{Mutex, MutexGuard};
 use crate::way::Way;
 
 /// Places for frames that are kept when the mailbox has run empty: a connection at rest owns little.
@@ -333,169 +333,6 @@ impl ConnectionHandle {
         mailbox.shut_with(Order::End(CloseCause::SlowConsumer, None))
     }
 
-    /// For the flusher: writes what is queued.
-    pub(crate) fn flush(&self, scratch: &mut VecDeque<Frame>) {
-        // Without an outlet there is no task any more.
-        if let Some(outlet) = self.outlet()
-            && outlet.flush(self, scratch)
-        {
-            self.leave_to_task();
-        }
-    }
-
-    fn outlet(&self) -> Option<Arc<dyn Outlet>> {
-        match &self.way {
-            Way::Flushed(_, outlet) => outlet.upgrade(),
-            Way::Task | Way::Session(_) => None,
-        }
-    }
-
-    /// For the flusher: takes all queued frames, in order, into the places of `scratch`, which is empty. `None` if there are none.
-    pub(crate) fn take_due(&self, scratch: &mut VecDeque<Frame>) -> Option<Taken> {
-        let mut mailbox = self.mailbox.lock();
-        mailbox.due = false;
-        if mailbox.frames.is_empty() {
-            return None;
-        }
-        let mut frames = std::mem::take(scratch);
-        frames.extend(mailbox.frames.drain(..));
-        mailbox.shrink();
-        Some(mailbox.taken(frames))
-    }
-
-    /// For the connection's task: takes all queued frames, in order, and what is written in part. `None` if there is neither.
-    pub(crate) fn take_queued(&self) -> Option<Taken> {
-        let mut mailbox = self.mailbox.lock();
-        if mailbox.bytes == 0 {
-            return None;
-        }
-        let frames = std::mem::take(&mut mailbox.frames);
-        Some(mailbox.taken(frames))
-    }
-
-    /// Gives back what could not be written; `begun` bytes are left of a frame that was written in part. If the queue was dropped since it
-    /// was taken, so is the rest. Whether there is more to write.
-    ///
-    /// What came meanwhile may be too much together with this: then the connection ends as a slow consumer.
-    pub(crate) fn give_back(&self, taken: Taken, begun: usize) -> bool {
-        let Taken { mut frames, bytes, discards, piped: _ } = taken;
-        let mut mailbox = self.mailbox.lock();
-        mailbox.begun = begun;
-        if discards == mailbox.discards {
-            mailbox.bytes += bytes;
-            if !frames.is_empty() {
-                frames.append(&mut mailbox.frames);
-                mailbox.frames = frames;
-            } else if mailbox.frames.capacity() == 0 {
-                mailbox.frames = frames;
-                mailbox.shrink();
-            }
-        } else {
-            mailbox.bytes += begun;
-            let farewell = usize::from(mailbox.farewell).saturating_sub(mailbox.frames.len());
-            frames.drain(..frames.len().saturating_sub(farewell));
-            mailbox.bytes += frames.iter().map(Frame::len).sum::<usize>();
-            frames.append(&mut mailbox.frames);
-            mailbox.frames = frames;
-        }
-        let waker =
-            // A pipe counts what is being written before it sends more, and may send one frame that is larger than the bound.
-            if mailbox.bytes > self.outbound_limit && !mailbox.shut && mailbox.pipe.is_none() {
-                self.overflow(&mut mailbox)
-            } else {
-                None
-            };
-        let more = !mailbox.frames.is_empty();
-        let sender = mailbox.written();
-        drop(mailbox);
-        wake(waker);
-        wake(sender);
-        more
-    }
-
-    /// For the flusher: the connection's task is at it already.
-    pub(crate) fn is_not_due(&self) {
-        self.mailbox.lock().due = false;
-    }
-
-    /// For the flusher: the connection's task must look what there is to write. It may have looked before somebody else let go of the
-    /// way out, so it is woken.
-    pub(crate) fn leave_to_task(&self) {
-        let waker = {
-            let mut mailbox = self.mailbox.lock();
-            mailbox.due = false;
-            mailbox.waker.take()
-        };
-        wake(waker);
-    }
-
-    /// End the connection for `cause`. Frames queued before still go out.
-    pub fn end(&self, cause: CloseCause, retry_after: Option<Duration>) {
-        self.order(Order::End(cause, retry_after));
-    }
-
-    fn order(&self, order: Order) {
-        let (waker, sender) = {
-            let mut mailbox = self.mailbox.lock();
-            // What is shut ends already.
-            if !mailbox.shut {
-                mailbox.order.get_or_insert(order);
-            }
-            (mailbox.waker.take(), mailbox.sender())
-        };
-        wake(waker);
-        wake(sender);
-    }
-
-    /// The credential was revoked: what is queued is dropped now, and nothing more is taken or begun to be written once this returns
-    /// (req H4). Whether that is news.
-    pub(crate) fn revoke(&self, cause: RevocationCause, now: Now) -> bool {
-        let (news, waker) = {
-            let mut mailbox = self.mailbox.lock();
-            let news = !mailbox.shut;
-            mailbox.revoked = true;
-            let waker = mailbox.shut_with(Order::Revoked { cause, ordered_at: now.monotonic });
-            (news, [waker, mailbox.sender()])
-        };
-        waker.into_iter().for_each(wake);
-        // What was under way is done when these are ours.
-        drop(self.traffic.lock());
-        if let Some(outlet) = self.outlet() {
-            outlet.settle();
-        }
-        if let Way::Session(session) = &self.way {
-            session.discard();
-        }
-        news
-    }
-
-    /// Whether the credential was revoked or the end was ordered: nothing more may be taken from the peer.
-    pub(crate) fn is_shut(&self) -> bool {
-        self.mailbox.lock().shut
-    }
-
-    /// Whether the credential was revoked: what the client sent and is not taken in yet must not be.
-    pub fn was_revoked(&self) -> bool {
-        self.mailbox.lock().revoked
-    }
-
-    /// Whether the connection has ended, or ends.
-    pub fn has_ended(&self) -> bool {
-        let mailbox = self.mailbox.lock();
-        mailbox.shut || mailbox.order.is_some()
-    }
-
-    /// For the connection's task: nothing is taken for the peer any more but what the task says itself. What is queued still goes out.
-    pub(crate) fn shut(&self) {
-        let sender = {
-            let mut mailbox = self.mailbox.lock();
-            mailbox.shut = true;
-            mailbox.waker = None;
-            mailbox.sender()
-        };
-        wake(sender);
-    }
-
     /// For the connection's task: the last `frames` that it said are the farewell. A revocation that comes now drops the others alone.
     pub(crate) fn farewell(&self, frames: usize) {
         self.mailbox.lock().farewell = u8::try_from(frames).unwrap_or(u8::MAX);
@@ -528,36 +365,6 @@ impl ConnectionHandle {
             Way::Session(session) => session.bytes() >= bytes,
             Way::Task | Way::Flushed(..) => self.queued_bytes() >= bytes,
         }
-    }
-
-    /// For the connection's task: an order, if there is one; else it is woken when there is something in the mailbox. The waker
-    /// is left under the same lock that is looked under, so that nothing which arrives later is missed.
-    ///
-    /// Amendments are handed out only if it `takes_amendments`; until then they stay.
-    pub(crate) fn poll_order(&self, context: &mut Context<'_>, takes_amendments: bool) -> Poll<Order> {
-        let mut mailbox = self.mailbox.lock();
-        if let Some(order) = mailbox.order.take() {
-            return Poll::Ready(order);
-        }
-        if takes_amendments && let Some(amendments) = mailbox.amendments.take() {
-            mailbox.handed_out = mailbox.changes;
-            return Poll::Ready(Order::Amend(amendments));
-        }
-        mailbox.attended = false;
-        if mailbox.waker.as_ref().is_none_or(|waker| !waker.will_wake(context.waker())) {
-            mailbox.waker = Some(context.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// For the connection's task: the order, if there is one.
-    pub(crate) fn take_order(&self) -> Option<Order> {
-        self.mailbox.lock().order.take()
-    }
-
-    /// What rules were changed to and not taken in yet.
-    pub(crate) fn take_routes(&self) -> Option<Arc<RouteTable>> {
-        self.mailbox.lock().amendments.as_mut()?.routes.take()
     }
 }
 

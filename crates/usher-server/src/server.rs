@@ -1,10 +1,9 @@
 //! The server put together: backends and settings in, an HTTP service out. Constructing it does no I/O.
 
+mod settings;
 mod upkeep;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+pub use self::settings::{ServerParts, ServerSettings};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,125 +12,41 @@ use axum::routing::any;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Method, Request};
 use parking_lot::RwLock;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Mutex;
 use url::Host;
-use usher_auth::credential_lifetimes::CredentialLifetimes;
-use usher_auth::jwt::{AccessTokenProfile, KeyRing, TokenVerifier};
-use usher_auth::origin::AllowedOrigins;
-use usher_auth::refusal::RefusalKind;
-use usher_auth::room::RoomPolicy;
-use usher_auth::route::RouteRules;
-use usher_auth::session::SessionLimits;
-use usher_auth::throttle::MessageRate;
-use usher_auth::{Clock, Randomness, Refusal};
-use usher_axum::rooms::RoomsApplication;
-use usher_axum::{
-    ConnectionLimits, CredentialVerifier, Door, DoorParts, FailureLimits, IssuerKeys, LiveConnections, LoginLimits,
-    PassedTime, PendingChange, Problem, RouteTable, SessionState, SockJsConfigError, SockJsRoute, SockJsSettings,
-    Throttle, TrustedProxies, VerifierParts, WaitingLimits, WebSocketRoute,
-};
-use usher_rooms::{RoomLimits, Rooms};
-use usher_store::{SessionEventReceiver, Store, TicketStore, WriteBehindStore};
-use zeroize::Zeroizing;
-
-use crate::admin_http::{self, AdminState};
-use crate::api::{self, ApiState};
-use crate::boards;
-use crate::cookies::CookieSettings;
-use crate::listener;
-use crate::metrics::{Metrics, Owners};
-use crate::observers::{AuditObserver, AuditRoomObserver, Observers};
-use crate::open_requests::OpenRequests;
 use usher_accounts::AccessTokens;
 use usher_accounts::LoginQueue;
-use usher_accounts::PasswordHasher;
 use usher_accounts::SessionFeed;
 use usher_accounts::TicketIssuer;
 use usher_accounts::{LiveRevoker, RevokerParts};
 use usher_accounts::{Sessions, SessionsParts};
 use usher_audit::AuditTrail;
+use usher_auth::origin::AllowedOrigins;
+use usher_auth::refusal::RefusalKind;
+use usher_auth::route::RouteRules;
+use usher_auth::session::SessionLimits;
+use usher_auth::{Clock, Randomness, Refusal};
+use usher_axum::rooms::RoomsApplication;
+use usher_axum::{
+    CredentialVerifier, Door, DoorParts, LiveConnections, PassedTime, PendingChange, Problem, RouteTable, SessionState,
+    SockJsConfigError, SockJsRoute, Throttle, VerifierParts, WebSocketRoute,
+};
+use usher_rooms::Rooms;
+use usher_store::{SessionEventReceiver, Store, WriteBehindStore};
+
+use crate::admin_http::{self, AdminState};
+use crate::api::{self, ApiState};
+use crate::boards;
+use crate::listener;
+use crate::metrics::{Metrics, Owners};
+use crate::observers::{AuditObserver, AuditRoomObserver, Observers};
+use crate::open_requests::OpenRequests;
 
 /// When clients that come in a drain should try again: another server is there then, or this one is back.
 const RETRY_AFTER_DRAIN: Duration = Duration::from_secs(5);
-
-/// What the operator decides.
-#[derive(Clone, Debug)]
-pub struct ServerSettings {
-    /// The WebSocket routes.
-    pub routes: Vec<RouteRules>,
-    /// The rooms.
-    pub rooms: RoomPolicy,
-    /// Bounds of rooms.
-    pub room_limits: RoomLimits,
-    /// The session cookie.
-    pub cookies: CookieSettings,
-    /// The pages that may use the HTTP API with their visitors' cookies.
-    pub origins: AllowedOrigins,
-    /// Whether browsers reach us by HTTPS alone.
-    pub https: bool,
-    /// How long sessions last.
-    pub session_limits: SessionLimits,
-    /// What our access tokens say of whence and whither.
-    pub token_profile: AccessTokenProfile,
-    /// How long an access token lasts.
-    pub access_ttl: Duration,
-    /// How long a refresh token lasts.
-    pub refresh_ttl: Duration,
-    /// How long a ticket lasts.
-    pub ticket_ttl: Duration,
-    /// How many failed credentials are let pass.
-    pub failures: FailureLimits,
-    /// How many log-ins may succeed.
-    pub logins: LoginLimits,
-    /// How many sockets may wait for a first message.
-    pub waiting: WaitingLimits,
-    /// How many sockets may be open that were let in as anonymous.
-    pub anonymous: WaitingLimits,
-    /// How many open connections a user and a session may have.
-    pub connections: ConnectionLimits,
-    /// Most sessions of one user.
-    pub sessions_per_user: usize,
-    /// How long credentials live, and so how long revocations are remembered.
-    pub lifetimes: CredentialLifetimes,
-    /// How fast a client may send.
-    pub messages: MessageRate,
-    /// Most bytes that may be queued for one client.
-    pub outbound_limit: usize,
-    /// Whose word about a client's address is believed.
-    pub trusted_proxies: TrustedProxies,
-    /// Whether the boards page is served at `/`.
-    pub boards_page: bool,
-    /// The SockJS endpoint, if there is one.
-    pub sockjs: Option<SockJsSettings>,
-}
-
-/// What the server stands on.
-pub struct ServerParts {
-    /// What is remembered.
-    pub store: Arc<dyn Store>,
-    /// What the store remembers of sessions and revocations, and how changes of it are heard of.
-    pub sessions: SessionFeed,
-    /// Tickets.
-    pub tickets: Arc<dyn TicketStore>,
-    /// The keys our tokens are signed with.
-    pub keys: KeyRing,
-    /// The verifier of tokens: ours and the configured issuers'.
-    pub tokens: Arc<TokenVerifier>,
-    /// Where the issuers' keys come from.
-    pub issuer_keys: IssuerKeys,
-    /// Passwords.
-    pub passwords: PasswordHasher,
-    /// What hashes the addresses that accounts were used from.
-    pub address_key: Zeroizing<[u8; 32]>,
-    /// What happens is recorded.
-    pub audit: AuditTrail,
-    /// What happens is counted.
-    pub metrics: Metrics,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub randomness: Arc<dyn Randomness>,
-}
 
 /// A server that has not begun to listen.
 pub struct Server {

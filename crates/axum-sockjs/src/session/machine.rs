@@ -8,85 +8,9 @@ use std::time::Duration;
 
 use super::message::{Incoming, Outgoing, Unsendable, Untaken};
 use super::queue::{Queue, cost};
+pub use super::receiving::{Attach, Left, ReceiverId, ReceiverKind, Rules, Transmit, Unsent};
 use crate::close::{Close, Ended};
 use crate::codec::{Frame, quote};
-
-/// What a machine is made with.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// A receiver that was told nothing for this long is sent a heartbeat. One that did not even take that for as long again is
-    /// taken for broken.
-    pub heartbeat: Duration,
-    /// How long a session lives without a receiver, and after its close.
-    pub disconnect_delay: Duration,
-    /// Bytes that may wait to be sent or be on their way into the network. One more ends the session and drops what waits.
-    pub outbound_bytes: usize,
-    /// Bytes that may wait for the application. A batch that does not fit waits outside, unless nothing is queued.
-    pub inbound_bytes: usize,
-    /// What the client is told when the outbound queue overflows.
-    pub overflow: Close,
-    /// Whether messages are SockJS frames or, on the raw WebSocket, the text itself.
-    pub framed: bool,
-    /// Who waits for what was sent to be written is woken, too, when fewer bytes than these wait.
-    pub read_again_below: usize,
-}
-
-/// One way of telling the client things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReceiverKind {
-    /// Takes one frame and is done.
-    Poll,
-    /// The same, and makes a script of it, in which much is escaped.
-    Script,
-    /// Takes frames until somebody ends it.
-    Stream,
-    /// A WebSocket: the session lives and dies with it.
-    Socket,
-}
-
-/// A receiver of this session. Old ones are never mistaken for new ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReceiverId(u64);
-
-/// What becomes of somebody who wants to receive.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Attach {
-    /// It is the receiver now.
-    Receiver(ReceiverId),
-    /// It is told this one frame, and is done.
-    Answer(Frame),
-}
-
-/// How a receiver left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Left {
-    /// All that it was handed was written.
-    Finished,
-    /// Its connection broke; what was on its way may be lost.
-    Aborted,
-    /// A WebSocket that the client closed.
-    Closed(Option<u16>),
-}
-
-/// What a receiver does next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Transmit {
-    /// Write this. After it a poll is done, as is everybody after a close frame.
-    Frame(Frame),
-    /// Nothing now.
-    Wait,
-    /// It is no receiver any more.
-    Over,
-}
-
-/// What to do with messages that wait to be sent when the session is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unsent {
-    /// They go out before the close frame.
-    Deliver,
-    /// They are dropped now.
-    Drop,
-}
 
 /// Most bytes of messages that one frame is made of, if it has more than one message: what a transport makes of a frame is a copy, and may be several times as
 /// long.

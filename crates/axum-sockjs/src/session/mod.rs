@@ -6,6 +6,7 @@ pub mod message;
 mod handle;
 mod live;
 mod queue;
+mod receiving;
 
 pub use handle::{SendJsonError, Session, SessionHandle};
 pub(crate) use live::{Deliver, Live, Receiver, Sending};
