@@ -1,4 +1,4 @@
-//! What is said about rooms over a connection: JSON text of `usher.v1`. The contract is docs/protocol.md.
+//! What is said about rooms over a connection: JSON text of `usher.v1`. The contract is docs/protocol/websocket.md.
 
 mod client;
 mod server;

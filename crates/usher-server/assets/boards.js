@@ -1,6 +1,6 @@
 // The boards page: logs in over HTTP, so that the session cookie authenticates the WebSocket, and meets others on a board.
 //
-// What people wrote only ever becomes text nodes. The frames are those of the subprotocol usher.v1: docs/protocol.md.
+// What people wrote only ever becomes text nodes. The frames are those of the subprotocol usher.v1: docs/protocol/websocket.md.
 
 const SOCKET_PATH = "/ws";
 const SUBPROTOCOL = "usher.v1";

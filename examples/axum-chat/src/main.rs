@@ -2,7 +2,7 @@
 //!
 //!     JWT_SECRET=$(openssl rand -hex 32) cargo run -p axum-chat
 //!
-//! Clients speak `usher.v1` (docs/protocol.md). Every user may join `lobby-…`; `staff-…` is for those whose token has the role `staff`.
+//! Clients speak `usher.v1` (docs/protocol/websocket.md). Every user may join `lobby-…`; `staff-…` is for those whose token has the role `staff`.
 
 use std::error::Error;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! `usher.v1`: JSON text, each message an object with a `type`. The contract is docs/protocol.md.
+//! `usher.v1`: JSON text, each message an object with a `type`. The contract is docs/protocol/websocket.md.
 
 use std::borrow::Cow;
 

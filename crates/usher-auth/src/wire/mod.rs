@@ -1,4 +1,4 @@
-//! The `usher.v1` wire types: JSON text frames, in their own modules and converted at the rim. The contract is docs/protocol.md.
+//! The `usher.v1` wire types: JSON text frames, in their own modules and converted at the rim. The contract is docs/protocol/websocket.md.
 
 mod client;
 mod frame;

@@ -11,7 +11,7 @@ use usher_auth::route::RouteRules;
 
 use crate::scene::{AUTH, SECOND, Scene, nothing, presented, route};
 
-/// Cause, codes in the profiles `usher`, `policy` and `iana`, reason, whether to come back: docs/protocol.md, "Close codes".
+/// Cause, codes in the profiles `usher`, `policy` and `iana`, reason, whether to come back: docs/protocol/close-codes.md.
 #[rustfmt::skip]
 const TABLE: [(CloseCause, [u16; 3], &str, &str); 19] = [
     (CloseCause::ClientLeft, [1000, 1000, 1000], "", "no"),

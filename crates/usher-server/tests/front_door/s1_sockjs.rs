@@ -248,7 +248,7 @@ async fn s1_no_auth_at_all_is_told_so() {
 
 #[tokio::test]
 async fn three_wrong_keys_are_answered_and_then_it_is_over() {
-    // req E5, protocol.md §4
+    // req E5, docs/protocol/octoprint.md
     let (server, key) = with_key(OCTOPRINT).await;
     let mut client = open(&server).await;
     client.expect("connected").await;

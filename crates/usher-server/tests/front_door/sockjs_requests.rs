@@ -172,7 +172,7 @@ async fn verifications(server: &TestServer) -> u64 {
 
 #[tokio::test]
 async fn a_get_with_the_cookie_needs_the_browsers_word_for_its_page() {
-    // protocol.md §4
+    // docs/protocol/sockjs.md
     let server = strict().await;
     let alice = server.user("alice", "Alice").await;
     let open = |session: &str| with_cookie(request(&server, &Method::GET, session, "eventsource"), &alice);
