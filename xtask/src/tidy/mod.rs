@@ -4,6 +4,7 @@
 //! The whole runs as a test, too.
 
 mod circles;
+mod doc_paths;
 mod features;
 mod files;
 mod heads;
@@ -77,6 +78,9 @@ fn look(workspace: &Workspace) -> Result<Report, Failure> {
             known_circles.clone_from(&text);
         }
         report.errors.extend(machine_paths::check(&path, &text));
+        if doc_paths::DOCUMENTS.iter().any(|document| path == Path::new(document)) {
+            report.errors.extend(doc_paths::check(&path, &text, |path| workspace.root.join(path).exists()));
+        }
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
