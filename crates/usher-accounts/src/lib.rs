@@ -25,3 +25,8 @@ pub use revoker::{Revoker, StoreRevoker, owner};
 pub use session_feed::SessionFeed;
 pub use sessions::{EndError, Granted, LoginOrigin, NewLogIn, RefreshError, Sessions, SessionsParts};
 pub use ticket_issuer::{TicketError, TicketIssuer};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -35,3 +35,8 @@ pub use sinks::SinkKind;
 pub use status::AuditStatus;
 pub use trail::{AuditError, AuditSettings, AuditTrail, SinkSetting};
 pub use writer::AuditWriter;
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -42,3 +42,8 @@ pub mod test_util;
 pub use permit::{Permit, Principal};
 pub use refusal::Refusal;
 pub use time::{Clock, Now, Randomness, UnixTime};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

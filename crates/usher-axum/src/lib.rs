@@ -65,3 +65,8 @@ pub use sockjs::{SockJsRoute, SockJsSettings, SockJsTransports};
 pub use throttle::{Attempt, AttemptRefused, FailureLimits, KNOWN_FOR, LoginLimits, Throttle};
 pub use upgrade::WebSocketRoute;
 pub use verifier::{CredentialVerifier, VerifierParts};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

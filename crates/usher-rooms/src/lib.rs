@@ -90,3 +90,8 @@ pub use messages::RoomMessage;
 pub use receiver::Receiver;
 pub use rooms::Rooms;
 pub use usher_auth::ids::NodeId;
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -15,16 +15,21 @@ pub struct OpenRequests(TaskTracker);
 pub struct OpenRequest(#[expect(dead_code, reason = "held")] TaskTrackerToken);
 
 impl OpenRequests {
-    /// One request more; `None` once [`Self::finish`] was called.
+    /// One request more; `None` once [`Self::close`] was called.
     pub fn begin(&self) -> Option<OpenRequest> {
         let token = self.0.token();
         // After the token was taken: either the stop waits for this request, or it is seen here.
         (!self.0.is_closed()).then_some(OpenRequest(token))
     }
 
-    /// Lets no request begin any more, and returns once none is open.
-    pub async fn finish(&self) {
+    /// Lets no request begin any more.
+    pub fn close(&self) {
         self.0.close();
+    }
+
+    /// The same, and returns once none is open.
+    pub async fn finish(&self) {
+        self.close();
         self.0.wait().await;
     }
 }

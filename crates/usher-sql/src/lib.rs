@@ -10,3 +10,8 @@ mod sqlite;
 pub use open_error::OpenError;
 pub use options::SqlOptions;
 pub use sqlite::{BackUpError, SqlStore, partial_of};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

@@ -29,3 +29,8 @@ pub use traits::{
     SessionStore, Store, TicketBounds, TicketRejected, TicketStore, UserStore,
 };
 pub use write_behind::{MAX_UNWRITTEN_USES, WriteBehindStore};
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

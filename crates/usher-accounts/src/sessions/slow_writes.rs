@@ -1,4 +1,4 @@
-//! How long writing the first use of a refresh token took, where that was long: nobody has the successor before.
+//! How long writing the first use of a refresh token takes, where that is long: its client cannot have the successor before.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,63 +13,81 @@ const LONG: Duration = Duration::from_millis(500);
 /// Most that are remembered. A slow store cannot have written more in the time for which one is.
 const MOST: usize = 10_000;
 
-/// Slow writes that ended a short while ago. A cheap handle.
+/// Writes that go on, and slow ones that ended a short while ago. A cheap handle.
 #[derive(Clone, Debug)]
 pub(super) struct SlowWrites {
     remembered_for: Duration,
-    took: Arc<Mutex<HashMap<HashedToken, Took>>>,
+    known: Arc<Mutex<HashMap<HashedToken, Known>>>,
 }
 
+/// What is known of a write, by the process's own clock.
 #[derive(Clone, Copy, Debug)]
-struct Took {
-    long: Duration,
-    /// By the process's own clock.
-    ended: Duration,
+enum Known {
+    /// Others may read already what it wrote: SQLite moves its log into the file in the course of a commit.
+    GoesOn { begun: Duration },
+    /// It took so long.
+    Slow { took: Duration, ended: Duration },
 }
 
-/// A write that has begun.
+/// A write that has begun. Dropped without [`Writing::end`], nothing is known of it.
 pub(super) struct Writing<'a> {
     writes: &'a SlowWrites,
     token: HashedToken,
-    begun: Now,
+    begun: Duration,
 }
 
 impl SlowWrites {
     /// For tokens that may be retried for so long.
     pub(super) fn new(window: Duration) -> Self {
-        Self { remembered_for: window, took: Arc::default() }
+        Self { remembered_for: window, known: Arc::default() }
     }
 
     /// The first use of this token is being written.
     pub(super) fn begin(&self, token: &HashedToken, now: Now) -> Writing<'_> {
-        Writing { writes: self, token: *token, begun: now }
+        let begun = now.monotonic;
+        self.known.lock().insert(*token, Known::GoesOn { begun });
+        Writing { writes: self, token: *token, begun }
     }
 
-    /// How long the write of its first use took, if that was long and is no longer ago than it may be retried.
+    /// How long the write of its first use has taken, if it goes on, or was slow and ended no longer ago than it may be retried.
     pub(super) fn of(&self, token: &HashedToken, now: Now) -> Duration {
-        let took = self.took.lock();
-        let remembered = took.get(token).filter(|took| self.remembers(took, now));
-        remembered.map_or(Duration::ZERO, |took| took.long)
+        match self.known.lock().get(token) {
+            Some(Known::GoesOn { begun }) => now.monotonic.saturating_sub(*begun),
+            Some(known @ Known::Slow { took, .. }) if self.remembers(known, now) => *took,
+            _ => Duration::ZERO,
+        }
     }
 
-    fn remembers(&self, took: &Took, now: Now) -> bool {
-        now.monotonic.saturating_sub(took.ended) <= self.remembered_for
+    fn remembers(&self, known: &Known, now: Now) -> bool {
+        match known {
+            Known::GoesOn { .. } => true,
+            Known::Slow { ended, .. } => now.monotonic.saturating_sub(*ended) <= self.remembered_for,
+        }
     }
 }
 
 impl Writing<'_> {
     /// It has ended, well or not.
     pub(super) fn end(self, now: Now) {
-        let long = now.monotonic.saturating_sub(self.begun.monotonic);
-        if long < LONG {
+        let took = now.monotonic.saturating_sub(self.begun);
+        if took < LONG {
             return;
         }
-        let mut took = self.writes.took.lock();
-        if took.len() >= MOST {
-            took.retain(|_, took| self.writes.remembers(took, now));
+        let mut known = self.writes.known.lock();
+        if known.len() >= MOST {
+            known.retain(|_, known| self.writes.remembers(known, now));
         }
-        if took.len() < MOST {
-            took.insert(self.token, Took { long, ended: now.monotonic });
+        if known.len() < MOST {
+            known.insert(self.token, Known::Slow { took, ended: now.monotonic });
+        }
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        let mut known = self.writes.known.lock();
+        if let Some(Known::GoesOn { .. }) = known.get(&self.token) {
+            known.remove(&self.token);
         }
     }
 }
@@ -89,7 +107,7 @@ mod tests {
         let writes = SlowWrites::new(Duration::from_secs(10));
         let (slow, quick) = (HashedToken::from_bytes([1; 32]), HashedToken::from_bytes([2; 32]));
         let (one, other) = (writes.begin(&slow, at(0)), writes.begin(&quick, at(0)));
-        assert_eq!(writes.of(&slow, at(5)), Duration::ZERO, "it goes on");
+        assert_eq!(writes.of(&slow, at(5)), Duration::from_secs(5), "it goes on");
         other.end(at(0));
         one.end(at(12));
         assert_eq!(writes.of(&quick, at(12)), Duration::ZERO);
@@ -97,5 +115,7 @@ mod tests {
             assert_eq!(writes.of(&slow, at(then)), Duration::from_secs(12));
         }
         assert_eq!(writes.of(&slow, at(23)), Duration::ZERO);
+        drop(writes.begin(&quick, at(24)));
+        assert_eq!(writes.of(&quick, at(25)), Duration::ZERO, "nothing is known of it");
     }
 }

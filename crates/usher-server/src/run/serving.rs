@@ -104,6 +104,8 @@ impl Serving<'_> {
         if let Some(accepting) = accepting {
             accepting.abort();
         }
+        // Whatever the wait is for: what begins from here on would be in no record.
+        server.requests().close();
         tokio::select! {
             finished = timeout(REQUESTS_PATIENCE, server.requests().finish()) => {
                 if finished.is_err() {
