@@ -34,6 +34,8 @@ pub(super) struct Writing<'a> {
     writes: &'a SlowWrites,
     token: HashedToken,
     begun: Duration,
+    /// No earlier write of the token is known.
+    first: bool,
 }
 
 impl SlowWrites {
@@ -45,8 +47,13 @@ impl SlowWrites {
     /// The first use of this token is being written.
     pub(super) fn begin(&self, token: &HashedToken, now: Now) -> Writing<'_> {
         let begun = now.monotonic;
-        self.known.lock().insert(*token, Known::GoesOn { begun });
-        Writing { writes: self, token: *token, begun }
+        let mut known = self.known.lock();
+        // A retry that is written behind a slow first use is answered at once, and says nothing of that one.
+        let first = known.get(token).is_none_or(|known| !self.remembers(known, now));
+        if first {
+            known.insert(*token, Known::GoesOn { begun });
+        }
+        Writing { writes: self, token: *token, begun, first }
     }
 
     /// How long the write of its first use has taken, if it goes on, or was slow and ended no longer ago than it may be retried.
@@ -70,7 +77,7 @@ impl Writing<'_> {
     /// It has ended, well or not.
     pub(super) fn end(self, now: Now) {
         let took = now.monotonic.saturating_sub(self.begun);
-        if took < LONG {
+        if took < LONG || !self.first {
             return;
         }
         let mut known = self.writes.known.lock();
@@ -86,7 +93,7 @@ impl Writing<'_> {
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
         let mut known = self.writes.known.lock();
-        if let Some(Known::GoesOn { .. }) = known.get(&self.token) {
+        if self.first && matches!(known.get(&self.token), Some(Known::GoesOn { .. })) {
             known.remove(&self.token);
         }
     }
@@ -115,6 +122,12 @@ mod tests {
             assert_eq!(writes.of(&slow, at(then)), Duration::from_secs(12));
         }
         assert_eq!(writes.of(&slow, at(23)), Duration::ZERO);
+        let (first, retry) = (writes.begin(&slow, at(30)), writes.begin(&slow, at(31)));
+        first.end(at(35));
+        retry.end(at(35));
+        assert_eq!(writes.of(&slow, at(36)), Duration::from_secs(5), "of the first use");
+        writes.begin(&slow, at(37)).end(at(37));
+        assert_eq!(writes.of(&slow, at(38)), Duration::from_secs(5));
         drop(writes.begin(&quick, at(24)));
         assert_eq!(writes.of(&quick, at(25)), Duration::ZERO, "nothing is known of it");
     }
