@@ -70,8 +70,8 @@ pub struct Limits {
     pub inbound_bytes: usize,
     /// See [`Self::inbound_bytes`].
     pub inbound_wait: Duration,
-    /// When fewer bytes than these wait to be sent, who waits in [`Session::poll_written`](crate::Session::poll_written) is woken to look, and
-    /// not only when none do: for an application that reads on then.
+    /// The task that waits in [`Session::poll_written`](crate::Session::poll_written) is woken when fewer bytes than these wait to be sent, and not
+    /// only when none do: for an application that reads on then.
     pub read_again_below: usize,
     /// Frames without a message, such as pings, that a WebSocket may send before the application asks about them by
     /// [`Session::take_empty_frames`](crate::Session::take_empty_frames); after these nothing is read until it does. For an application that

@@ -33,6 +33,18 @@ enum Tests {
 
 const TESTKIT: &str = "usher-testkit";
 
+/// The server and what it is made of.
+const ALL: [&str; 8] = [
+    "usher-auth",
+    "usher-store",
+    "usher-sql",
+    "usher-rooms",
+    "usher-audit",
+    "usher-accounts",
+    "usher-axum",
+    "usher-server",
+];
+
 const TABLE: [Row; 14] = [
     Row {
         name: "axum-chat",
@@ -99,38 +111,8 @@ const TABLE: [Row; 14] = [
         not_itself: &[],
         tests_may: Tests::All,
     },
-    Row {
-        name: TESTKIT,
-        may: &[
-            "usher-auth",
-            "usher-store",
-            "usher-sql",
-            "usher-rooms",
-            "usher-audit",
-            "usher-accounts",
-            "usher-axum",
-            "usher-server",
-        ],
-        never: &[],
-        not_itself: &[],
-        tests_may: Tests::All,
-    },
-    Row {
-        name: "usher-bench",
-        may: &[
-            "usher-auth",
-            "usher-store",
-            "usher-sql",
-            "usher-rooms",
-            "usher-audit",
-            "usher-accounts",
-            "usher-axum",
-            "usher-server",
-        ],
-        never: &[],
-        not_itself: &[],
-        tests_may: Tests::All,
-    },
+    Row { name: TESTKIT, may: &ALL, never: &[], not_itself: &[], tests_may: Tests::All },
+    Row { name: "usher-bench", may: &ALL, never: &[], not_itself: &[], tests_may: Tests::All },
     Row { name: "xtask", may: &[], never: &[], not_itself: &[], tests_may: Tests::Testkit },
 ];
 

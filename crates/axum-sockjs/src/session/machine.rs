@@ -353,7 +353,7 @@ impl Machine {
         if !self.told_open {
             return true;
         }
-        // Exactly where [`Self::poll_transmit`] has a frame: who is woken for nothing asks again, and is woken again.
+        // True exactly where [`Self::poll_transmit`] has a frame: a receiver that is woken for nothing would wake itself without end.
         if !self.outbound.is_empty() {
             return !self.script_waits();
         }
@@ -371,7 +371,7 @@ impl Machine {
         self.outbound = Queue::default();
     }
 
-    /// Whether so few bytes wait that who waits for that is woken: see [`Rules::read_again_below`].
+    /// Whether fewer bytes wait than [`Rules::read_again_below`].
     pub fn has_few_outbound(&self) -> bool {
         self.outbound_bytes() < self.rules.read_again_below
     }

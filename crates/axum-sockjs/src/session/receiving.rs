@@ -21,7 +21,7 @@ pub struct Rules {
     pub overflow: Close,
     /// Whether messages are SockJS frames or, on the raw WebSocket, the text itself.
     pub framed: bool,
-    /// Who waits for what was sent to be written is woken, too, when fewer bytes than these wait.
+    /// The application's task is woken when fewer bytes than these wait to be written, and not only when none do.
     pub read_again_below: usize,
 }
 
@@ -30,9 +30,9 @@ pub struct Rules {
 pub enum ReceiverKind {
     /// Takes one frame and is done.
     Poll,
-    /// The same, and makes a script of it, in which much is escaped.
+    /// As `Poll`, for JSONP: the frame is written as a script, which escapes characters.
     Script,
-    /// Takes frames until somebody ends it.
+    /// Takes frames until the session or the answer ends.
     Stream,
     /// A WebSocket: the session lives and dies with it.
     Socket,
@@ -42,7 +42,7 @@ pub enum ReceiverKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceiverId(pub(super) u64);
 
-/// What becomes of somebody who wants to receive.
+/// The answer to a request to become the receiver.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Attach {
     /// It is the receiver now.

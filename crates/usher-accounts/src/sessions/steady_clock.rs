@@ -14,8 +14,8 @@ pub(super) struct SteadyClock {
 }
 
 impl SteadyClock {
-    /// Not before `newest`, the newest moment that the store told of: a process that ended may have been ahead. If it was, nobody knows how much
-    /// time has passed since: more than `gap`, then.
+    /// Not before `newest`, the newest moment that the store told of: a process that ended may have been ahead. If it was, the time that
+    /// has passed since is unknown and counts as more than `gap`.
     pub(super) fn new(now: Now, newest: Option<UnixTime>, gap: Duration) -> Self {
         let after = |newest: UnixTime| newest.plus(gap).plus(Duration::from_millis(1));
         let unix = newest.filter(|newest| *newest > now.unix).map_or(now.unix, after);

@@ -1,4 +1,4 @@
-//! Handing what is queued to whoever writes it, and taking back what could not be written.
+//! Hands queued frames to the task that writes them, and takes back frames that could not be written.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

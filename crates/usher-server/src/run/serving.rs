@@ -52,7 +52,7 @@ impl Serving<'_> {
         reload: &impl Fn() -> Result<(ResolvedConfig, Vec<Warning>), ConfigErrors>,
     ) {
         let Self { server, administration, backends, config, issuer_keys, entrance, admin_entrance, .. } = self;
-        // These go on while connections are drained: an operation that has begun is finished, and a revocation still reaches who is in.
+        // These go on while connections are drained: an operation that has begun is finished, and a revocation still reaches open connections.
         let mut beside = std::pin::pin!(async {
             tokio::select! {
                 () = backends.lock.serve(administration) => {}
@@ -64,7 +64,8 @@ impl Serving<'_> {
         // A task, so that a write which has begun goes on whatever this function waits for: it has the only connection that writes.
         let (writer, stopping) = (server.clone(), CancellationToken::new());
         let stopped_writing = stopping.clone();
-        let writing = AbortOnDropHandle::new(tokio::spawn(async move { writer.write_behind(&stopped_writing).await }));
+        let mut writing =
+            AbortOnDropHandle::new(tokio::spawn(async move { writer.write_behind(&stopped_writing).await }));
         // A task, so that it runs where the connections do: from this thread, each would have to wake another.
         let (stop, stopped) = oneshot::channel::<()>();
         let entrance_in_drain = entrance.clone();
@@ -81,6 +82,7 @@ impl Serving<'_> {
             }
             () = reload_on_hangup(&server, &config.written, hangups, self.files, reload) => {}
             () = &mut beside => {}
+            _ = &mut writing => tracing::error!("uses of sessions and known addresses are written no more"),
             () = server.reap() => {}
             () = issuer_keys.keep_fresh() => {}
         }
@@ -116,6 +118,10 @@ impl Serving<'_> {
             () = second.wait() => {}
         }
         stopping.cancel();
+        // It has ended already if it panicked.
+        if writing.is_finished() {
+            return;
+        }
         tokio::select! {
             written = timeout(WRITING_PATIENCE, writing) => {
                 if written.is_err() {

@@ -10,14 +10,19 @@ use usher_testkit::{SockJsClient, TestServer, Upgrade, sockjs};
 
 use crate::sockjs_requests::{PLAIN, poll, request, send, status, text};
 
+/// A server in which two unauthenticated connections may wait from one address.
+async fn with_two_places(dialect: SockJsDialect) -> TestServer {
+    let settings = move |settings: &mut usher_server::server::ServerSettings| {
+        settings.sockjs = Some(sockjs(dialect));
+        settings.waiting = WaitingLimits { total: 100, per_ip: 2 };
+    };
+    TestServer::builder().settings(settings).start().await
+}
+
 #[tokio::test]
 async fn sessions_of_nobody_have_the_budget_of_those_who_wait() {
     // req E3
-    let server = TestServer::builder().settings(|settings| {
-        settings.sockjs = Some(sockjs(PLAIN));
-        settings.waiting = WaitingLimits { total: 100, per_ip: 2 };
-    });
-    let server = server.start().await;
+    let server = with_two_places(PLAIN).await;
     let alice = server.user("alice", "Alice").await;
     assert_eq!(text(poll(&server, "one")).await, "o\n");
     let _two = SockJsClient::open(&server, Upgrade::at("")).await.expect("a session");
@@ -71,11 +76,7 @@ async fn ended_sessions_of_a_user_are_remembered_within_a_bound() {
 #[tokio::test]
 async fn strangers_keep_no_user_from_hearing_why_a_session_has_ended() {
     // req E3
-    let server = TestServer::builder().settings(|settings| {
-        settings.sockjs = Some(sockjs(PLAIN));
-        settings.waiting = WaitingLimits { total: 2, per_ip: 2 };
-    });
-    let server = server.start().await;
+    let server = with_two_places(PLAIN).await;
     let alice = server.user("alice", "Alice").await;
     let names = ["one", "two", "three", "four"];
     for name in names {
@@ -101,11 +102,7 @@ async fn strangers_keep_no_user_from_hearing_why_a_session_has_ended() {
 #[tokio::test]
 async fn strangers_keep_no_octoprint_client_from_hearing_that_it_must_log_in_again() {
     // req E3: what was authenticated waits for another credential, in no stranger's place.
-    let server = TestServer::builder().settings(|settings| {
-        settings.sockjs = Some(sockjs(SockJsDialect { lenient: true, octoprint: true }));
-        settings.waiting = WaitingLimits { total: 2, per_ip: 2 };
-    });
-    let server = server.start().await;
+    let server = with_two_places(SockJsDialect { lenient: true, octoprint: true }).await;
     let alice = server.user("alice", "Alice").await;
     assert_eq!(text(poll(&server, "one").bearer_auth(&alice.token)).await, "o\n");
     let mut greeting = String::new();
